@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+/// @title Bonded claims on the results of a lane
+/// @notice A lane is the inputs of one model in one epoch. Any number of rival claims may stand; the first that reaches its time undefeated is final.
+interface IClaims {
+    enum Status {
+        None,
+        Standing,
+        Final,
+        Fallen,
+        Superseded // another claim of the lane became final
+    }
+
+    struct Claim {
+        Status status;
+        address proposer;
+        uint64 epoch;
+        uint64 claimedAt; // seconds
+        uint64 windowEnd; // seconds
+        bytes32 modelId;
+        bytes32 accumulator;
+        bytes32 root;
+        uint256 bondWei;
+    }
+
+    event Claimed(bytes32 indexed claimId, uint64 indexed epoch, bytes32 indexed modelId, address proposer, bytes32 root, bytes32 accumulator, uint64 windowEnd, uint256 bondWei);
+    event Finalised(bytes32 indexed claimId, uint64 indexed epoch, bytes32 indexed modelId, bytes32 root);
+    event Fell(bytes32 indexed claimId, address indexed proposer, uint256 bondWei);
+    event BondReleased(bytes32 indexed claimId, address indexed proposer, uint256 amountWei);
+    event BondBurned(bytes32 indexed claimId, uint256 amountWei);
+    event InputSettled(uint256 indexed inputId, bytes32 indexed claimId, address indexed server);
+    event InputRefunded(uint256 indexed inputId);
+    event Withdrawn(address indexed account, address indexed to, uint256 amountWei);
+
+    error EpochNotEnded(uint64 epoch, uint256 endBlock, uint256 currentBlock);
+    error EmptyLane(uint64 epoch, bytes32 modelId);
+    /// @notice The inbox's running hash differs: the claimer saw another chain.
+    error WrongAccumulator(bytes32 found, bytes32 expected);
+    error WrongBond(uint256 sentWei, uint256 expectedWei);
+    error ClaimExists(bytes32 claimId);
+    error UnknownClaim(bytes32 claimId);
+    error NotStanding(bytes32 claimId, Status status);
+    error LaneIsFinal(bytes32 finalClaim);
+    error NotFinalYet(bytes32 claimId, uint64 windowEnd, uint256 nowSeconds);
+    error DeadlineNotPassed(uint256 inputId, uint256 deadline, uint256 nowSeconds);
+    error Covered(uint256 inputId, bytes32 claimId);
+    error AlreadySettled(uint256 inputId);
+    error NotAuthorised(address caller);
+    error ZeroRoot();
+    error NothingToWithdraw(address account);
+    error TransferFailed(address to, uint256 amountWei);
+
+    /// @notice Claims a lane's results under bond (`msg.value == bondWei()`). Anyone may, any time after the epoch ended and before the lane is final.
+    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root) external payable returns (bytes32 claimId);
+    /// @notice Makes a claim final once its window and every challenge is over. Anyone may call.
+    function finalise(bytes32 claimId) external;
+    /// @notice After another claim of the lane became final: releases an equal claim's bond, burns an unequal one's.
+    function resolveRival(bytes32 claimId) external;
+    /// @notice Pays the fee of an input of a final claim to who served it; once.
+    function settle(uint256 inputId) external;
+    /// @notice Gives the fee of an unanswered input back to its payer: its deadline passed and no standing or final claim posted before it covers its lane; once.
+    function refund(uint256 inputId) external;
+    /// @notice Called by the disputes contract: the claim is wrong. Its bond goes to the caller, which divides it.
+    function fall(bytes32 claimId) external;
+    /// @notice Pays the caller's released bonds out.
+    function withdraw(address payable to) external;
+
+    function claimIdOf(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root, address proposer) external view returns (bytes32);
+    function claimOf(bytes32 claimId) external view returns (Claim memory);
+    /// @notice All claims of a lane, oldest first.
+    function laneClaims(uint64 epoch, bytes32 modelId) external view returns (bytes32[] memory);
+    /// @notice The final claim of a lane, or 0.
+    function finalClaim(uint64 epoch, bytes32 modelId) external view returns (bytes32);
+    function isSettled(uint256 inputId) external view returns (bool);
+    /// @notice Seconds after which an input without an answer can be refunded.
+    function deadlineOf(uint256 inputId) external view returns (uint256);
+    function balanceOf(address account) external view returns (uint256 wei_);
+    function bondWei() external view returns (uint256);
+    function windowSeconds() external view returns (uint64);
+    function answerSeconds() external view returns (uint64);
+}
