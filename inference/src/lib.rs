@@ -1,1 +1,15 @@
-//! placeholder
+//! Deterministic inference of llama-class models: models in, tokens out.
+//!
+//! The arithmetic is that of `prover/SPEC.md`; every backend, thread count and batch shape gives the same bits.
+//! This crate knows no hash tree, chain, network or clock.
+
+pub mod backend;
+pub mod engine;
+mod error;
+pub mod format;
+pub mod map;
+pub mod numeric;
+pub mod program;
+pub mod tokenizer;
+
+pub use error::Error;

@@ -1,0 +1,1 @@
+//! Backends: the same operations at different speeds, with the same bits.

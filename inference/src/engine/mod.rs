@@ -1,0 +1,1 @@
+//! Sessions, caches, prefill, decode, selection.

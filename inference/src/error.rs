@@ -1,0 +1,44 @@
+//! The errors of this crate.
+
+use std::path::PathBuf;
+
+/// What can go wrong between a model file and its tokens. Every message says what was found, what was expected and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A model or tokenizer file is not what it should be.
+    #[error("{path}: {what}: found {found}, expected {expected}; {remedy}")]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// The field, tensor or key.
+        what: String,
+        /// What the file has.
+        found: String,
+        /// What a good file has.
+        expected: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// A parameter of a job is outside its range.
+    #[error("{what}: found {found}, expected {expected}")]
+    BadParameter {
+        /// The parameter.
+        what: String,
+        /// Its value.
+        found: String,
+        /// Its range.
+        expected: String,
+    },
+    /// The caller stopped a generation.
+    #[error("the generation was cancelled")]
+    Cancelled,
+}

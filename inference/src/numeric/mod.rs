@@ -1,0 +1,1 @@
+//! The exact arithmetic, one function each: the definition every backend is compared with.
