@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::Error;
-use crate::map::MappedFile;
+use crate::map::Map;
 use crate::program::{LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
 
@@ -125,7 +125,7 @@ pub struct ModelSource {
     pub tokenizer: Tokenizer,
     /// Tokens that end a run, rising.
     pub stop_tokens: Vec<u32>,
-    file: MappedFile,
+    file: Map,
     tensors: TensorTable,
 }
 
@@ -161,7 +161,7 @@ pub struct SourceTensor<'a> {
 impl ModelSource {
     /// Opens a GGUF or llama2.c file; `tokenizer` names a `tokenizer.bin` for files without one inside.
     pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<ModelSource, Error> {
-        let file = MappedFile::open(path)?;
+        let file = Map::open(path)?;
         let stem = path
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());

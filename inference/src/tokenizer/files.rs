@@ -9,7 +9,7 @@ use super::{FLAG_ADD_BOS, FLAG_ADD_SPACE, FLAG_STRIP_SPACE, TokenType, Tokenizer
 use crate::Error;
 use crate::format::read::{Reader, shown};
 use crate::format::{Gguf, string};
-use crate::map::MappedFile;
+use crate::map::Map;
 
 /// Magic and version of our own form.
 const MAGIC: &[u8; 4] = b"SWTK";
@@ -89,13 +89,13 @@ impl Tokenizer {
 
     /// Reads a `tokenizer.bin` of llama2.c.
     pub fn from_llama2c_file(path: &Path, vocab_size: u32) -> Result<Tokenizer, Error> {
-        let file = MappedFile::open(path)?;
+        let file = Map::open(path)?;
         Tokenizer::from_llama2c(&file, vocab_size).map_err(|error| error.at(path))
     }
 
     /// Reads the tokenizer of a GGUF file, with or without a model in it.
     pub fn from_gguf_file(path: &Path) -> Result<Tokenizer, Error> {
-        let file = MappedFile::open(path)?;
+        let file = Map::open(path)?;
         let gguf = Gguf::parse(&file);
         gguf.and_then(|gguf| Tokenizer::from_gguf(&gguf))
             .map_err(|error| error.at(path))
