@@ -97,6 +97,25 @@ impl TensorRole {
         )
     }
 
+    /// The name of the tensor in GGUF files of the `llama` architecture.
+    pub(crate) fn gguf_name(self, layer: u32) -> String {
+        let part = match self {
+            TensorRole::Embed => return "token_embd.weight".to_owned(),
+            TensorRole::OutputNorm => return "output_norm.weight".to_owned(),
+            TensorRole::Output => return "output.weight".to_owned(),
+            TensorRole::AttnNorm => "attn_norm",
+            TensorRole::Q => "attn_q",
+            TensorRole::K => "attn_k",
+            TensorRole::V => "attn_v",
+            TensorRole::O => "attn_output",
+            TensorRole::FfnNorm => "ffn_norm",
+            TensorRole::Gate => "ffn_gate",
+            TensorRole::Down => "ffn_down",
+            TensorRole::Up => "ffn_up",
+        };
+        format!("blk.{layer}.{part}.weight")
+    }
+
     /// Rows and columns in a model of these sizes.
     pub fn shape(self, config: &LlamaConfig) -> (u64, u64) {
         let heads = |count: u32| u64::from(count) * u64::from(config.head_dim);
