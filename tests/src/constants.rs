@@ -27,12 +27,10 @@ enum Value {
     Code(u8),
     /// `usize` in Rust, `uint256` in Solidity: counts and sizes.
     Size(u64),
-    /// `u32`.
+    /// `u32` in Rust, `uint256` in Solidity: limits and flags.
     Word(u32),
     /// Bit patterns of 16 or 32 bits, written in hexadecimal.
     Bits(u32),
-    /// An f32 by its bits; an integer in Solidity.
-    Float(u32),
     /// An ASCII text padded with zero bytes to 32.
     Tag(String),
 }
@@ -73,7 +71,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         section: "weight_formats",
-        prefix: "FORMAT_",
+        prefix: "WEIGHT_FORMAT_",
         title: "Weight format",
         value: code,
     },
@@ -129,7 +127,7 @@ const RULES: &[Rule] = &[
         section: "coefficients",
         prefix: "",
         title: "Coefficient",
-        value: |v| Some(Value::Float(u32::try_from(v).ok()?)),
+        value: |v| Some(Value::Bits(u32::try_from(v).ok()?)),
     },
     Rule {
         section: "tags",
@@ -151,10 +149,7 @@ fn word(value: u64) -> Option<Value> {
 pub fn rust(table: &str) -> Result<String, TableError> {
     let sections = parse(table)?;
     let mut out = format!(
-        "//! Constants of the machine. Generated from `prover/machine.toml` by `{COMMAND}`; do not edit.\n\n\
-         /// Pads an ASCII tag with zero bytes.\n\
-         const fn tag(text: &str) -> [u8; 32] {{\n    let bytes = text.as_bytes();\n    let mut word = [0; 32];\n    \
-         let mut i = 0;\n    while i < bytes.len() {{\n        word[i] = bytes[i];\n        i += 1;\n    }}\n    word\n}}\n"
+        "//! Constants of the machine. Generated from `prover/machine.toml` by `{COMMAND}`; do not edit.\n"
     );
     for section in sections {
         let _ = write!(out, "\n// {}\n\n", section.title);
@@ -165,8 +160,7 @@ pub fn rust(table: &str) -> Result<String, TableError> {
                 Value::Word(v) => ("u32", v.to_string()),
                 Value::Bits(v) if v <= 0xffff => ("u16", hex(v)),
                 Value::Bits(v) => ("u32", hex(v)),
-                Value::Float(v) => ("f32", format!("f32::from_bits({})", hex(v))),
-                Value::Tag(v) => ("[u8; 32]", format!("tag({v:?})")),
+                Value::Tag(v) => ("&str", format!("{v:?}")),
             };
             let _ = writeln!(out, "/// {doc}\npub const {name}: {ty} = {text};");
         }
@@ -192,10 +186,9 @@ pub fn solidity(table: &str) -> Result<String, TableError> {
             let (ty, text) = match value {
                 Value::Code(v) => ("uint8", v.to_string()),
                 Value::Size(v) => ("uint256", v.to_string()),
-                Value::Word(v) => ("uint32", v.to_string()),
+                Value::Word(v) => ("uint256", v.to_string()),
                 Value::Bits(v) if v <= 0xffff => ("uint16", format!("0x{v:04x}")),
-                Value::Bits(v) | Value::Float(v) => ("uint32", format!("0x{v:08x}")),
-                Value::Tag(v) => ("bytes32", format!("{v:?}")),
+                Value::Bits(v) |                Value::Tag(v) => ("bytes32", format!("{v:?}")),
             };
             let _ = writeln!(
                 out,
@@ -326,8 +319,8 @@ mod tests {
             "pub const MACHINE_VERSION: u32 = 7;",
             "/// Adds.\npub const OP_ADD: u8 = 11;",
             "pub const NAN: u16 = 0x7e00;",
-            "pub const HALF: f32 = f32::from_bits(0x3f00_0000);",
-            "pub const TAG_RUN: [u8; 32] = tag(\"sworn/run/1\");",
+            "pub const HALF: u32 = 0x3f00_0000;",
+            "pub const TAG_RUN: &str = \"sworn/run/1\";",
         ] {
             assert!(text.contains(line), "{line} not in\n{text}");
         }
