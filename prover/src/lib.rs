@@ -11,7 +11,6 @@
 #![forbid(unsafe_code)]
 
 pub mod claim;
-pub mod commitment;
 pub mod digest;
 mod error;
 pub mod header;
@@ -22,7 +21,6 @@ pub mod record;
 pub mod result;
 pub mod text;
 pub mod voucher;
-pub mod weights;
 
 pub use digest::{Address, Digest};
 pub use error::Error;
