@@ -21,7 +21,10 @@ impl Map {
     /// # Errors
     /// [`Error::Io`] when the file can't be opened or mapped.
     pub fn open(path: &Path) -> Result<Map, Error> {
-        let io = |source| Error::Io { path: path.to_path_buf(), source };
+        let io = |source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        };
         let file = File::open(path).map_err(io)?;
         if !file.metadata().map_err(io)?.is_file() {
             return Err(io(std::io::Error::other("not a regular file")));

@@ -14,7 +14,9 @@ impl ClaimTree {
     /// The tree over a lane's jobs, in the order of their lane indices.
     #[must_use]
     pub fn new(jobs: &[JobRecord]) -> ClaimTree {
-        ClaimTree { tree: Tree::new(jobs.iter().map(JobRecord::digest).collect()) }
+        ClaimTree {
+            tree: Tree::new(jobs.iter().map(JobRecord::digest).collect()),
+        }
     }
 
     /// What the claim states.
@@ -42,7 +44,11 @@ impl ClaimTree {
     pub fn job_path(&self, lane_index: u32) -> Result<Vec<Digest>, Error> {
         let index = u64::from(lane_index);
         if index >= self.len() as u64 {
-            return Err(Error::IndexOutOfRange { what: "lane", found: index, expected: self.len() as u64 });
+            return Err(Error::IndexOutOfRange {
+                what: "lane",
+                found: index,
+                expected: self.len() as u64,
+            });
         }
         self.tree.path(index)
     }
@@ -52,12 +58,29 @@ impl ClaimTree {
 ///
 /// # Errors
 /// [`Error::IndexOutOfRange`], [`Error::PathLength`] or [`Error::WrongRoot`].
-pub fn verify_job(job: &JobRecord, lane_index: u32, lane_count: u32, path: &[Digest], root: Digest) -> Result<(), Error> {
+pub fn verify_job(
+    job: &JobRecord,
+    lane_index: u32,
+    lane_count: u32,
+    path: &[Digest],
+    root: Digest,
+) -> Result<(), Error> {
     let (found, expected) = (u64::from(lane_index), u64::from(lane_count));
     if found >= expected {
-        return Err(Error::IndexOutOfRange { what: "lane", found, expected });
+        return Err(Error::IndexOutOfRange {
+            what: "lane",
+            found,
+            expected,
+        });
     }
-    merkle::verify("claim", job.digest(), found, merkle::depth(expected), path, root)
+    merkle::verify(
+        "claim",
+        job.digest(),
+        found,
+        merkle::depth(expected),
+        path,
+        root,
+    )
 }
 
 #[cfg(test)]
@@ -65,7 +88,12 @@ mod tests {
     use super::*;
 
     fn jobs(count: u64) -> Vec<JobRecord> {
-        let job = |input_id| JobRecord { input_id, n_runs: 1, runs_root: Digest::of(&[input_id as u8]), score_root: Digest::ZERO };
+        let job = |input_id| JobRecord {
+            input_id,
+            n_runs: 1,
+            runs_root: Digest::of(&[input_id as u8]),
+            score_root: Digest::ZERO,
+        };
         (0..count).map(job).collect()
     }
 

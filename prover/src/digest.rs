@@ -110,7 +110,10 @@ mod tests {
     #[test]
     fn a_pair_is_its_concatenation() {
         let (left, right) = (Digest::of(b"l"), Digest::of(b"r"));
-        assert_eq!(Digest::of_pair(left, right), Digest::of(&[left.0, right.0].concat()));
+        assert_eq!(
+            Digest::of_pair(left, right),
+            Digest::of(&[left.0, right.0].concat())
+        );
     }
 
     proptest! {

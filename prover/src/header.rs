@@ -13,24 +13,45 @@ const MIX_HASH_FIELD: usize = 13;
 pub fn mix_hash(header: &[u8]) -> Result<Digest, Error> {
     let list = item(header, 0)?;
     if !list.is_list || list.end != header.len() {
-        return Err(Error::BadHeader { offset: 0, expected: "one RLP list and nothing after it" });
+        return Err(Error::BadHeader {
+            offset: 0,
+            expected: "one RLP list and nothing after it",
+        });
     }
     let mut offset = list.start;
     for field in 0.. {
         if offset >= list.end {
-            return Err(Error::BadHeader { offset, expected: "a header of at least 14 fields" });
+            return Err(Error::BadHeader {
+                offset,
+                expected: "a header of at least 14 fields",
+            });
         }
-        let Item { is_list, start, end } = item(header, offset)?;
+        let Item {
+            is_list,
+            start,
+            end,
+        } = item(header, offset)?;
         if is_list || end > list.end {
-            return Err(Error::BadHeader { offset, expected: "a string inside the header's list" });
+            return Err(Error::BadHeader {
+                offset,
+                expected: "a string inside the header's list",
+            });
         }
         if field == MIX_HASH_FIELD {
-            let bytes = header.get(start..end).and_then(|bytes| bytes.try_into().ok());
-            return bytes.map(Digest).ok_or(Error::BadHeader { offset, expected: "a mixHash of 32 bytes" });
+            let bytes = header
+                .get(start..end)
+                .and_then(|bytes| bytes.try_into().ok());
+            return bytes.map(Digest).ok_or(Error::BadHeader {
+                offset,
+                expected: "a mixHash of 32 bytes",
+            });
         }
         offset = end;
     }
-    Err(Error::BadHeader { offset, expected: "a header of at least 14 fields" })
+    Err(Error::BadHeader {
+        offset,
+        expected: "a header of at least 14 fields",
+    })
 }
 
 /// An RLP item and where its contents lie.
@@ -41,11 +62,22 @@ struct Item {
 }
 
 fn item(bytes: &[u8], offset: usize) -> Result<Item, Error> {
-    let bad = Error::BadHeader { offset, expected: "an RLP item that fits" };
-    let Some(&prefix) = bytes.get(offset) else { return Err(bad) };
+    let bad = Error::BadHeader {
+        offset,
+        expected: "an RLP item that fits",
+    };
+    let Some(&prefix) = bytes.get(offset) else {
+        return Err(bad);
+    };
     // A byte below 0x80 stands for itself; else the prefix holds the length, or the length of the length.
     let (is_list, length) = match prefix {
-        0..=0x7f => return Ok(Item { is_list: false, start: offset, end: offset + 1 }),
+        0..=0x7f => {
+            return Ok(Item {
+                is_list: false,
+                start: offset,
+                end: offset + 1,
+            });
+        }
         0x80..=0xbf => (false, prefix - 0x80),
         0xc0..=0xff => (true, prefix - 0xc0),
     };
@@ -53,12 +85,25 @@ fn item(bytes: &[u8], offset: usize) -> Result<Item, Error> {
         (offset + 1, u64::from(length))
     } else {
         let start = offset + 1 + usize::from(length - 55);
-        let Some(digits) = bytes.get(offset + 1..start) else { return Err(bad) };
-        (start, digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)))
+        let Some(digits) = bytes.get(offset + 1..start) else {
+            return Err(bad);
+        };
+        (
+            start,
+            digits
+                .iter()
+                .fold(0, |number, digit| number << 8 | u64::from(*digit)),
+        )
     };
-    let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
+    let end = usize::try_from(length)
+        .ok()
+        .and_then(|length| start.checked_add(length));
     match end {
-        Some(end) if end <= bytes.len() => Ok(Item { is_list, start, end }),
+        Some(end) if end <= bytes.len() => Ok(Item {
+            is_list,
+            start,
+            end,
+        }),
         _ => Err(bad),
     }
 }
@@ -80,7 +125,11 @@ mod tests {
         if length < 56 {
             return vec![base + length as u8];
         }
-        let digits: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|d| *d == 0).collect();
+        let digits: Vec<u8> = length
+            .to_be_bytes()
+            .into_iter()
+            .skip_while(|d| *d == 0)
+            .collect();
         [vec![base + 55 + digits.len() as u8], digits].concat()
     }
 

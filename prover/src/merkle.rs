@@ -16,7 +16,9 @@ pub fn empty(level: u32) -> Digest {
     static TABLE: OnceLock<Vec<Digest>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let below = |digest: &Digest| Some(Digest::of_pair(*digest, *digest));
-        std::iter::successors(Some(Digest::ZERO), below).take(MAX_DEPTH as usize + 1).collect()
+        std::iter::successors(Some(Digest::ZERO), below)
+            .take(MAX_DEPTH as usize + 1)
+            .collect()
     });
     table[level.min(MAX_DEPTH) as usize]
 }
@@ -49,7 +51,11 @@ impl RootBuilder {
     /// A tree of `depth` levels above nodes of level `base`.
     #[must_use]
     pub fn on(base: u32, depth: u32) -> RootBuilder {
-        RootBuilder { base, pending: vec![None; depth.min(MAX_DEPTH) as usize + 1], count: 0 }
+        RootBuilder {
+            base,
+            pending: vec![None; depth.min(MAX_DEPTH) as usize + 1],
+            count: 0,
+        }
     }
 
     /// Adds the next leaf.
@@ -59,7 +65,11 @@ impl RootBuilder {
     pub fn push(&mut self, leaf: Digest) -> Result<(), Error> {
         let depth = self.pending.len() as u32 - 1;
         if self.count.checked_shr(depth).is_some_and(|full| full > 0) {
-            return Err(Error::IndexOutOfRange { what: "tree", found: self.count, expected: 1 << depth });
+            return Err(Error::IndexOutOfRange {
+                what: "tree",
+                found: self.count,
+                expected: 1 << depth,
+            });
         }
         self.count += 1;
         let mut digest = leaf;
@@ -89,7 +99,9 @@ impl RootBuilder {
             right = match (left, right) {
                 (None, None) => None,
                 (None, Some(digest)) => Some(Digest::of_pair(digest, empty(level))),
-                (Some(left), right) => Some(Digest::of_pair(left, right.unwrap_or_else(|| empty(level)))),
+                (Some(left), right) => {
+                    Some(Digest::of_pair(left, right.unwrap_or_else(|| empty(level))))
+                }
             };
             level += 1;
         }
@@ -125,7 +137,9 @@ impl Tree {
         let mut levels = vec![leaves];
         for k in 0..depth {
             let filler = empty(base + k);
-            let pair = |nodes: &[Digest]| Digest::of_pair(nodes[0], nodes.get(1).copied().unwrap_or(filler));
+            let pair = |nodes: &[Digest]| {
+                Digest::of_pair(nodes[0], nodes.get(1).copied().unwrap_or(filler))
+            };
             let above = levels[k as usize].chunks(2).map(pair).collect();
             levels.push(above);
         }
@@ -163,9 +177,15 @@ impl Tree {
     pub fn path(&self, index: u64) -> Result<Vec<Digest>, Error> {
         let capacity = 1 << self.depth();
         if index >= capacity {
-            return Err(Error::IndexOutOfRange { what: "tree", found: index, expected: capacity });
+            return Err(Error::IndexOutOfRange {
+                what: "tree",
+                found: index,
+                expected: capacity,
+            });
         }
-        Ok((0..self.depth()).map(|k| self.node(k, (index >> k) ^ 1)).collect())
+        Ok((0..self.depth())
+            .map(|k| self.node(k, (index >> k) ^ 1))
+            .collect())
     }
 
     fn node(&self, height: u32, index: u64) -> Digest {
@@ -181,7 +201,11 @@ pub fn root_of(leaf: Digest, index: u64, path: &[Digest]) -> Digest {
     let mut node = leaf;
     let mut index = index;
     for sibling in path {
-        node = if index & 1 == 0 { Digest::of_pair(node, *sibling) } else { Digest::of_pair(*sibling, node) };
+        node = if index & 1 == 0 {
+            Digest::of_pair(node, *sibling)
+        } else {
+            Digest::of_pair(*sibling, node)
+        };
         index >>= 1;
     }
     node
@@ -191,17 +215,40 @@ pub fn root_of(leaf: Digest, index: u64, path: &[Digest]) -> Digest {
 ///
 /// # Errors
 /// [`Error::PathLength`], [`Error::IndexOutOfRange`] or [`Error::WrongRoot`].
-pub fn verify(what: &'static str, leaf: Digest, index: u64, depth: u32, path: &[Digest], root: Digest) -> Result<(), Error> {
+pub fn verify(
+    what: &'static str,
+    leaf: Digest,
+    index: u64,
+    depth: u32,
+    path: &[Digest],
+    root: Digest,
+) -> Result<(), Error> {
     if path.len() != depth as usize {
-        return Err(Error::PathLength { what, found: path.len(), expected: depth });
+        return Err(Error::PathLength {
+            what,
+            found: path.len(),
+            expected: depth,
+        });
     }
     if let Some(capacity) = 1u64.checked_shl(depth)
         && index >= capacity
     {
-        return Err(Error::IndexOutOfRange { what, found: index, expected: capacity });
+        return Err(Error::IndexOutOfRange {
+            what,
+            found: index,
+            expected: capacity,
+        });
     }
     let found = root_of(leaf, index, path);
-    if found == root { Ok(()) } else { Err(Error::WrongRoot { what, found, expected: root }) }
+    if found == root {
+        Ok(())
+    } else {
+        Err(Error::WrongRoot {
+            what,
+            found,
+            expected: root,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -215,7 +262,10 @@ mod tests {
         let mut level = leaves.to_vec();
         level.resize(leaves.len().max(1).next_power_of_two(), empty(base));
         while level.len() > 1 {
-            level = level.chunks(2).map(|pair| Digest::of_pair(pair[0], pair[1])).collect();
+            level = level
+                .chunks(2)
+                .map(|pair| Digest::of_pair(pair[0], pair[1]))
+                .collect();
         }
         level[0]
     }
@@ -234,7 +284,17 @@ mod tests {
 
     #[test]
     fn depths() {
-        let expected = [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (512, 9), (513, 10), (u64::MAX, 64)];
+        let expected = [
+            (0, 0),
+            (1, 0),
+            (2, 1),
+            (3, 2),
+            (4, 2),
+            (5, 3),
+            (512, 9),
+            (513, 10),
+            (u64::MAX, 64),
+        ];
         for (count, levels) in expected {
             assert_eq!(depth(count), levels, "{count}");
         }
@@ -245,7 +305,10 @@ mod tests {
         assert_eq!(root(&[]), Digest::ZERO);
         let [a, b, c] = [Digest::of(b"a"), Digest::of(b"b"), Digest::of(b"c")];
         assert_eq!(root(&[a]), a);
-        assert_eq!(root(&[a, b, c]), Digest::of_pair(Digest::of_pair(a, b), Digest::of_pair(c, Digest::ZERO)));
+        assert_eq!(
+            root(&[a, b, c]),
+            Digest::of_pair(Digest::of_pair(a, b), Digest::of_pair(c, Digest::ZERO))
+        );
     }
 
     #[test]
@@ -253,7 +316,14 @@ mod tests {
         let mut builder = RootBuilder::new(1);
         builder.push(Digest::ZERO).unwrap();
         builder.push(Digest::ZERO).unwrap();
-        assert_eq!(builder.push(Digest::ZERO), Err(Error::IndexOutOfRange { what: "tree", found: 2, expected: 2 }));
+        assert_eq!(
+            builder.push(Digest::ZERO),
+            Err(Error::IndexOutOfRange {
+                what: "tree",
+                found: 2,
+                expected: 2
+            })
+        );
         let mut deepest = RootBuilder::new(MAX_DEPTH);
         deepest.push(Digest::ZERO).unwrap();
         assert_eq!(deepest.finish(), empty(MAX_DEPTH));

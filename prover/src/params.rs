@@ -101,9 +101,17 @@ impl Params {
             return Err(Error::UnsupportedKind { found: self.kind });
         }
         if self.n_runs == 0 || u32::from(self.n_runs) > MAX_RUNS {
-            return Err(Error::BadRunCount { found: self.n_runs, maximum: MAX_RUNS });
+            return Err(Error::BadRunCount {
+                found: self.n_runs,
+                maximum: MAX_RUNS,
+            });
         }
-        in_range("temperature", self.temperature_milli, 0, MAX_TEMPERATURE_MILLI)?;
+        in_range(
+            "temperature",
+            self.temperature_milli,
+            0,
+            MAX_TEMPERATURE_MILLI,
+        )?;
         if self.temperature_milli == 0 && self.n_runs > 1 {
             return Err(Error::RunsAtZeroTemperature { found: self.n_runs });
         }
@@ -127,7 +135,12 @@ fn in_range(field: &'static str, found: u32, minimum: u32, maximum: u32) -> Resu
     if (minimum..=maximum).contains(&found) {
         Ok(())
     } else {
-        Err(Error::BadSampling { field, found, minimum, maximum })
+        Err(Error::BadSampling {
+            field,
+            found,
+            minimum,
+            maximum,
+        })
     }
 }
 
@@ -157,36 +170,98 @@ pub(crate) mod tests {
             top_p_ppm: 0x1314_1516,
             min_p_ppm: 0x1718_191a,
         };
-        let expected = "0x0100020304050607 08090a0b0c0d0e0f10111213141516171819 1a0000000000".replace(' ', "");
+        let expected =
+            "0x0100020304050607 08090a0b0c0d0e0f10111213141516171819 1a0000000000".replace(' ', "");
         assert_eq!(params.pack().to_string(), expected);
     }
 
     #[test]
     fn rules() {
-        let good = Params { n_runs: 16, temperature_milli: 10_000, ..Params::default() };
+        let good = Params {
+            n_runs: 16,
+            temperature_milli: 10_000,
+            ..Params::default()
+        };
         assert_eq!(Params::default().check(), Ok(()));
         assert_eq!(good.check(), Ok(()));
         let bad = [
-            (Params { kind: 0, ..good }, Error::UnsupportedKind { found: 0 }),
-            (Params { kind: 2, ..good }, Error::UnsupportedKind { found: 2 }),
-            (Params { n_runs: 0, ..good }, Error::BadRunCount { found: 0, maximum: 16 }),
-            (Params { n_runs: 17, ..good }, Error::BadRunCount { found: 17, maximum: 16 }),
-            (Params { temperature_milli: 0, n_runs: 2, ..good }, Error::RunsAtZeroTemperature { found: 2 }),
             (
-                Params { temperature_milli: 10_001, ..good },
-                Error::BadSampling { field: "temperature", found: 10_001, minimum: 0, maximum: 10_000 },
+                Params { kind: 0, ..good },
+                Error::UnsupportedKind { found: 0 },
             ),
             (
-                Params { top_p_ppm: 0, ..good },
-                Error::BadSampling { field: "top_p", found: 0, minimum: 1, maximum: 1_000_000 },
+                Params { kind: 2, ..good },
+                Error::UnsupportedKind { found: 2 },
             ),
             (
-                Params { top_p_ppm: 1_000_001, ..good },
-                Error::BadSampling { field: "top_p", found: 1_000_001, minimum: 1, maximum: 1_000_000 },
+                Params { n_runs: 0, ..good },
+                Error::BadRunCount {
+                    found: 0,
+                    maximum: 16,
+                },
             ),
             (
-                Params { min_p_ppm: 1_000_001, ..good },
-                Error::BadSampling { field: "min_p", found: 1_000_001, minimum: 0, maximum: 1_000_000 },
+                Params { n_runs: 17, ..good },
+                Error::BadRunCount {
+                    found: 17,
+                    maximum: 16,
+                },
+            ),
+            (
+                Params {
+                    temperature_milli: 0,
+                    n_runs: 2,
+                    ..good
+                },
+                Error::RunsAtZeroTemperature { found: 2 },
+            ),
+            (
+                Params {
+                    temperature_milli: 10_001,
+                    ..good
+                },
+                Error::BadSampling {
+                    field: "temperature",
+                    found: 10_001,
+                    minimum: 0,
+                    maximum: 10_000,
+                },
+            ),
+            (
+                Params {
+                    top_p_ppm: 0,
+                    ..good
+                },
+                Error::BadSampling {
+                    field: "top_p",
+                    found: 0,
+                    minimum: 1,
+                    maximum: 1_000_000,
+                },
+            ),
+            (
+                Params {
+                    top_p_ppm: 1_000_001,
+                    ..good
+                },
+                Error::BadSampling {
+                    field: "top_p",
+                    found: 1_000_001,
+                    minimum: 1,
+                    maximum: 1_000_000,
+                },
+            ),
+            (
+                Params {
+                    min_p_ppm: 1_000_001,
+                    ..good
+                },
+                Error::BadSampling {
+                    field: "min_p",
+                    found: 1_000_001,
+                    minimum: 0,
+                    maximum: 1_000_000,
+                },
             ),
         ];
         for (params, error) in bad {

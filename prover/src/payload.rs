@@ -38,7 +38,10 @@ pub fn encode(segments: &[Segment<'_>]) -> Result<Vec<u8>, Error> {
 /// [`Error::MalformedPayload`]. Whether a control id may stand in a prompt is for the vocabulary to say: see
 /// [`crate::result::expand`].
 pub fn decode(payload: &[u8]) -> Result<Vec<Segment<'_>>, Error> {
-    let mut reader = Reader { bytes: payload, offset: 0 };
+    let mut reader = Reader {
+        bytes: payload,
+        offset: 0,
+    };
     match reader.byte() {
         Some(PAYLOAD_VERSION) => {}
         found => return Err(malformed(0, found, "version 1")),
@@ -50,15 +53,25 @@ pub fn decode(payload: &[u8]) -> Result<Vec<Segment<'_>>, Error> {
             Some(PAYLOAD_TEXT) => {
                 let length = reader.number("a length of 4 bytes")?;
                 let left = payload.len() - reader.offset;
-                let text = reader.take(length as usize).ok_or_else(|| Error::MalformedPayload {
-                    offset: start + 1,
-                    found: format!("length {length} with {left} bytes left"),
-                    expected: "a length that fits",
-                })?;
+                let text = reader
+                    .take(length as usize)
+                    .ok_or_else(|| Error::MalformedPayload {
+                        offset: start + 1,
+                        found: format!("length {length} with {left} bytes left"),
+                        expected: "a length that fits",
+                    })?;
                 segments.push(Segment::Text(text));
             }
-            Some(PAYLOAD_CONTROL) => segments.push(Segment::Control(reader.number("a token id of 4 bytes")?)),
-            found => return Err(malformed(start, found, "segment type 0 (text) or 1 (control token)")),
+            Some(PAYLOAD_CONTROL) => {
+                segments.push(Segment::Control(reader.number("a token id of 4 bytes")?))
+            }
+            found => {
+                return Err(malformed(
+                    start,
+                    found,
+                    "segment type 0 (text) or 1 (control token)",
+                ));
+            }
         }
     }
     Ok(segments)
@@ -66,7 +79,11 @@ pub fn decode(payload: &[u8]) -> Result<Vec<Segment<'_>>, Error> {
 
 fn malformed(offset: usize, found: Option<u8>, expected: &'static str) -> Error {
     let found = found.map_or_else(|| "the end".to_owned(), |byte| format!("byte {byte:#04x}"));
-    Error::MalformedPayload { offset, found, expected }
+    Error::MalformedPayload {
+        offset,
+        found,
+        expected,
+    }
 }
 
 struct Reader<'a> {
@@ -90,7 +107,11 @@ impl<'a> Reader<'a> {
             Some(&[a, b, c, d]) => Ok(u32::from_be_bytes([a, b, c, d])),
             _ => {
                 let left = self.bytes.len() - self.offset;
-                Err(Error::MalformedPayload { offset: self.offset, found: format!("{left} bytes left"), expected })
+                Err(Error::MalformedPayload {
+                    offset: self.offset,
+                    found: format!("{left} bytes left"),
+                    expected,
+                })
             }
         }
     }
@@ -110,8 +131,16 @@ mod tests {
 
     #[test]
     fn segments_are_as_specified() {
-        let payload = encode(&[Segment::Control(258), Segment::Text(b"hi"), Segment::Text(b"")]).unwrap();
-        assert_eq!(payload, [1, 1, 0, 0, 1, 2, 0, 0, 0, 0, 2, b'h', b'i', 0, 0, 0, 0, 0]);
+        let payload = encode(&[
+            Segment::Control(258),
+            Segment::Text(b"hi"),
+            Segment::Text(b""),
+        ])
+        .unwrap();
+        assert_eq!(
+            payload,
+            [1, 1, 0, 0, 1, 2, 0, 0, 0, 0, 2, b'h', b'i', 0, 0, 0, 0, 0]
+        );
     }
 
     #[test]
@@ -129,7 +158,10 @@ mod tests {
             &[1, 0, 0, 0, 0, 0, 7],
         ];
         for payload in payloads {
-            assert!(matches!(decode(payload), Err(Error::MalformedPayload { .. })), "{payload:?}");
+            assert!(
+                matches!(decode(payload), Err(Error::MalformedPayload { .. })),
+                "{payload:?}"
+            );
         }
     }
 

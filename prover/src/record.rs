@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::constants::{
-    MACHINE_VERSION, TAG_ACCUMULATOR, TAG_CLAIM, TAG_DRAW, TAG_INPUT, TAG_JOB, TAG_MODEL, TAG_RUN, TAG_SEED, TAG_TOKENIZER,
+    MACHINE_VERSION, TAG_ACCUMULATOR, TAG_CLAIM, TAG_DRAW, TAG_INPUT, TAG_JOB, TAG_MODEL, TAG_RUN,
+    TAG_SEED, TAG_TOKENIZER,
 };
 use crate::params::Params;
 use crate::{Address, Digest};
@@ -59,7 +60,9 @@ impl From<Address> for Word {
 pub fn record(tag: &str, fields: &[Word]) -> Digest {
     // Tags are the constants of `machine.toml`, at most 32 bytes; a longer one would be cut.
     let mut word = [0; 32];
-    word.iter_mut().zip(tag.bytes()).for_each(|(to, from)| *to = from);
+    word.iter_mut()
+        .zip(tag.bytes())
+        .for_each(|(to, from)| *to = from);
     let mut hasher = Sha256::new();
     hasher.update(word);
     for field in fields {
@@ -71,7 +74,15 @@ pub fn record(tag: &str, fields: &[Word]) -> Digest {
 /// What a model is named by everywhere.
 #[must_use]
 pub fn model_id(program_root: Digest, weights_root: Digest, tokenizer_root: Digest) -> Digest {
-    record(TAG_MODEL, &[MACHINE_VERSION.into(), program_root.into(), weights_root.into(), tokenizer_root.into()])
+    record(
+        TAG_MODEL,
+        &[
+            MACHINE_VERSION.into(),
+            program_root.into(),
+            weights_root.into(),
+            tokenizer_root.into(),
+        ],
+    )
 }
 
 /// A tokenizer and the roots of its two tables.
@@ -97,7 +108,15 @@ impl TokenizerRecord {
     /// The tokenizer root.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let TokenizerRecord { kind, flags, bos, vocabulary, table_root, merges_root, merge_count } = *self;
+        let TokenizerRecord {
+            kind,
+            flags,
+            bos,
+            vocabulary,
+            table_root,
+            merges_root,
+            merge_count,
+        } = *self;
         let fields = [
             kind.into(),
             flags.into(),
@@ -156,8 +175,23 @@ impl InputRecord {
 
 /// The seed of an input, from the header of the block that sealed it.
 #[must_use]
-pub fn seed(chain_id: u64, inbox: Address, input_id: u64, mix_hash: Digest, block_hash: Digest) -> Digest {
-    record(TAG_SEED, &[chain_id.into(), inbox.into(), input_id.into(), mix_hash.into(), block_hash.into()])
+pub fn seed(
+    chain_id: u64,
+    inbox: Address,
+    input_id: u64,
+    mix_hash: Digest,
+    block_hash: Digest,
+) -> Digest {
+    record(
+        TAG_SEED,
+        &[
+            chain_id.into(),
+            inbox.into(),
+            input_id.into(),
+            mix_hash.into(),
+            block_hash.into(),
+        ],
+    )
 }
 
 /// The inbox's running hash after one more sealed input; [`Digest::ZERO`] comes before the first.
@@ -231,7 +265,12 @@ impl JobRecord {
     /// The record's digest.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let fields = [self.input_id.into(), self.n_runs.into(), self.runs_root.into(), self.score_root.into()];
+        let fields = [
+            self.input_id.into(),
+            self.n_runs.into(),
+            self.runs_root.into(),
+            self.score_root.into(),
+        ];
         record(TAG_JOB, &fields)
     }
 }
@@ -291,7 +330,10 @@ mod tests {
     #[test]
     fn words_extend_to_the_left() {
         assert_eq!(Word::from(-1i64).0, [0xff; 32]);
-        assert_eq!(Word::from(i64::MIN).0[..25], [[0xff; 24].as_slice(), &[0x80]].concat());
+        assert_eq!(
+            Word::from(i64::MIN).0[..25],
+            [[0xff; 24].as_slice(), &[0x80]].concat()
+        );
         assert_eq!(Word::from(true).0[30..], [0, 1]);
         assert_eq!(Word::from(0x0102u16).0[29..], [0, 1, 2]);
         let word = Word::from(Address([9; 20]));

@@ -44,7 +44,10 @@ pub fn expand(tokenizer: &Tokenizer, params: &Params, payload: &[u8], seed: Dige
                 text: Vec::new(),
                 offsets: Vec::new(),
             };
-            Expansion::Malformed { reason, runs: vec![run; usize::from(params.n_runs)] }
+            Expansion::Malformed {
+                reason,
+                runs: vec![run; usize::from(params.n_runs)],
+            }
         }
     }
 }
@@ -98,9 +101,16 @@ pub fn run_record(run: &RunResult) -> Result<RunRecord, Error> {
         found: run.tokens.len(),
         maximum: u32::MAX as usize,
     })?;
-    let (found, expected) = (run.offsets.len() as u64 + u64::from(run.n_prompt), u64::from(n_tokens));
+    let (found, expected) = (
+        run.offsets.len() as u64 + u64::from(run.n_prompt),
+        u64::from(n_tokens),
+    );
     if found != expected {
-        return Err(Error::Mismatch { what: "prompt tokens and offsets of a run", found, expected });
+        return Err(Error::Mismatch {
+            what: "prompt tokens and offsets of a run",
+            found,
+            expected,
+        });
     }
     Ok(RunRecord {
         n_prompt: run.n_prompt,
@@ -130,7 +140,10 @@ impl JobCommitment {
     /// # Errors
     /// As [`run_record`].
     pub fn of(input_id: u64, runs: &[RunResult]) -> Result<JobCommitment, Error> {
-        JobCommitment::of_records(input_id, runs.iter().map(run_record).collect::<Result<_, _>>()?)
+        JobCommitment::of_records(
+            input_id,
+            runs.iter().map(run_record).collect::<Result<_, _>>()?,
+        )
     }
 
     /// Commits records that were made before.
@@ -143,7 +156,12 @@ impl JobCommitment {
             found: runs.len(),
             maximum: u32::MAX as usize,
         })?;
-        let record = JobRecord { input_id, n_runs, runs_root: runs_tree(&runs).root(), score_root: Digest::ZERO };
+        let record = JobRecord {
+            input_id,
+            n_runs,
+            runs_root: runs_tree(&runs).root(),
+            score_root: Digest::ZERO,
+        };
         Ok(JobCommitment { record, runs })
     }
 
@@ -154,7 +172,11 @@ impl JobCommitment {
     pub fn run_path(&self, run: u32) -> Result<Vec<Digest>, Error> {
         let (found, expected) = (u64::from(run), self.runs.len() as u64);
         if found >= expected {
-            return Err(Error::IndexOutOfRange { what: "runs", found, expected });
+            return Err(Error::IndexOutOfRange {
+                what: "runs",
+                found,
+                expected,
+            });
         }
         runs_tree(&self.runs).path(found)
     }
@@ -168,12 +190,29 @@ fn runs_tree(runs: &[RunRecord]) -> Tree {
 ///
 /// # Errors
 /// [`Error::IndexOutOfRange`], [`Error::PathLength`] or [`Error::WrongRoot`].
-pub fn verify_run(record: &RunRecord, run: u32, n_runs: u32, path: &[Digest], runs_root: Digest) -> Result<(), Error> {
+pub fn verify_run(
+    record: &RunRecord,
+    run: u32,
+    n_runs: u32,
+    path: &[Digest],
+    runs_root: Digest,
+) -> Result<(), Error> {
     let (found, expected) = (u64::from(run), u64::from(n_runs));
     if found >= expected {
-        return Err(Error::IndexOutOfRange { what: "runs", found, expected });
+        return Err(Error::IndexOutOfRange {
+            what: "runs",
+            found,
+            expected,
+        });
     }
-    merkle::verify("runs", record.digest(), found, merkle::depth(expected), path, runs_root)
+    merkle::verify(
+        "runs",
+        record.digest(),
+        found,
+        merkle::depth(expected),
+        path,
+        runs_root,
+    )
 }
 
 #[cfg(test)]
@@ -195,7 +234,15 @@ pub(crate) mod tests {
     fn a_record_holds_the_run() {
         let run = run(9, 300);
         let record = run_record(&run).unwrap();
-        assert_eq!((record.n_prompt, record.n_tokens, record.finish, record.text_length), (2, 4, 0, 300));
+        assert_eq!(
+            (
+                record.n_prompt,
+                record.n_tokens,
+                record.finish,
+                record.text_length
+            ),
+            (2, 4, 0, 300)
+        );
         assert_eq!((record.score, record.greedy), (0, false));
         assert_eq!(record.tokens_root, text::numbers_root(&run.tokens));
         assert_eq!(record.offsets_root, text::numbers_root(&run.offsets));
@@ -216,14 +263,23 @@ pub(crate) mod tests {
         for count in 1..=16u32 {
             let runs: Vec<_> = (0..count).map(|i| run(i as u8, 40)).collect();
             let job = JobCommitment::of(7, &runs).unwrap();
-            assert_eq!((job.record.n_runs, job.record.score_root), (count, Digest::ZERO));
+            assert_eq!(
+                (job.record.n_runs, job.record.score_root),
+                (count, Digest::ZERO)
+            );
             for (i, record) in (0..).zip(&job.runs) {
                 let path = job.run_path(i).unwrap();
-                assert_eq!(verify_run(record, i, count, &path, job.record.runs_root), Ok(()));
+                assert_eq!(
+                    verify_run(record, i, count, &path, job.record.runs_root),
+                    Ok(())
+                );
                 for other in (0..count + 1).filter(|other| *other != i) {
                     assert!(verify_run(record, other, count, &path, job.record.runs_root).is_err());
                 }
-                let changed = RunRecord { finish: 1, ..*record };
+                let changed = RunRecord {
+                    finish: 1,
+                    ..*record
+                };
                 assert!(verify_run(&changed, i, count, &path, job.record.runs_root).is_err());
             }
             assert!(job.run_path(count).is_err());

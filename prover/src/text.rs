@@ -25,7 +25,12 @@ pub fn numbers_root(numbers: &[u32]) -> Digest {
         }
         Digest::of(&bytes)
     };
-    merkle::root(&numbers.chunks(TOKEN_LEAF_ELEMENTS).map(leaf).collect::<Vec<_>>())
+    merkle::root(
+        &numbers
+            .chunks(TOKEN_LEAF_ELEMENTS)
+            .map(leaf)
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// The tree of a text, for paths.
@@ -60,7 +65,11 @@ pub const fn chunk_count(length: u64) -> u64 {
 pub fn chunk_range(length: u64, chunk: u32) -> Result<Range<u64>, Error> {
     let (index, count) = (u64::from(chunk), chunk_count(length));
     if index >= count {
-        return Err(Error::IndexOutOfRange { what: "chunk", found: index, expected: count });
+        return Err(Error::IndexOutOfRange {
+            what: "chunk",
+            found: index,
+            expected: count,
+        });
     }
     let start = index * CHUNK_BYTES as u64;
     Ok(start..length.min(start.saturating_add(CHUNK_BYTES as u64)))
@@ -78,7 +87,10 @@ pub fn chunk_tree(text: &[u8]) -> Tree {
     if chunk_count(text.len() as u64) == 1 {
         return Tree::new(vec![root(text)]);
     }
-    Tree::on(CHUNK_DEPTH, text.chunks(CHUNK_BYTES).map(chunk_of_many).collect())
+    Tree::on(
+        CHUNK_DEPTH,
+        text.chunks(CHUNK_BYTES).map(chunk_of_many).collect(),
+    )
 }
 
 /// The root of one chunk of several: the last is padded to the depth of a full one.
@@ -97,14 +109,35 @@ fn chunk_of_many(bytes: &[u8]) -> Digest {
 ///
 /// # Errors
 /// [`Error::IndexOutOfRange`], [`Error::Mismatch`] (of lengths), [`Error::PathLength`] or [`Error::WrongRoot`].
-pub fn verify_chunk(length: u64, chunk: u32, bytes: &[u8], path: &[Digest], root: Digest) -> Result<(), Error> {
+pub fn verify_chunk(
+    length: u64,
+    chunk: u32,
+    bytes: &[u8],
+    path: &[Digest],
+    root: Digest,
+) -> Result<(), Error> {
     let range = chunk_range(length, chunk)?;
     let (found, expected) = (bytes.len() as u64, range.end - range.start);
     if found != expected {
-        return Err(Error::Mismatch { what: "bytes of the chunk", found, expected });
+        return Err(Error::Mismatch {
+            what: "bytes of the chunk",
+            found,
+            expected,
+        });
     }
-    let digest = if chunk_count(length) == 1 { self::root(bytes) } else { chunk_of_many(bytes) };
-    merkle::verify("text", digest, u64::from(chunk), chunk_path_depth(length), path, root)
+    let digest = if chunk_count(length) == 1 {
+        self::root(bytes)
+    } else {
+        chunk_of_many(bytes)
+    };
+    merkle::verify(
+        "text",
+        digest,
+        u64::from(chunk),
+        chunk_path_depth(length),
+        path,
+        root,
+    )
 }
 
 #[cfg(test)]
@@ -134,14 +167,28 @@ mod tests {
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         bytes.resize(512, 0);
         assert_eq!(numbers_root(&numbers), root(&bytes));
-        assert_eq!(numbers_root(&numbers[..3]), root(&[&bytes[..12], &[0; 244]].concat()));
+        assert_eq!(
+            numbers_root(&numbers[..3]),
+            root(&[&bytes[..12], &[0; 244]].concat())
+        );
     }
 
     #[test]
     fn chunk_arithmetic() {
         const C: u64 = CHUNK_BYTES as u64;
-        for (length, count, depth) in [(0, 1, 0), (1, 1, 0), (C, 1, 0), (C + 1, 2, 1), (2 * C, 2, 1), (2 * C + 1, 3, 2)] {
-            assert_eq!((chunk_count(length), chunk_path_depth(length)), (count, depth), "{length}");
+        for (length, count, depth) in [
+            (0, 1, 0),
+            (1, 1, 0),
+            (C, 1, 0),
+            (C + 1, 2, 1),
+            (2 * C, 2, 1),
+            (2 * C + 1, 3, 2),
+        ] {
+            assert_eq!(
+                (chunk_count(length), chunk_path_depth(length)),
+                (count, depth),
+                "{length}"
+            );
         }
         assert_eq!(chunk_range(C + 5, 1), Ok(C..C + 5));
         assert_eq!(chunk_range(0, 0), Ok(0..0));
@@ -152,7 +199,15 @@ mod tests {
 
     #[test]
     fn chunks_prove_the_whole_text() {
-        for length in [0, 1, 300, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 513, 4 * CHUNK_BYTES] {
+        for length in [
+            0,
+            1,
+            300,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            2 * CHUNK_BYTES + 513,
+            4 * CHUNK_BYTES,
+        ] {
             let text = pattern(length);
             let (chunks, root) = (chunk_tree(&text), root(&text));
             assert_eq!(chunks.root(), root, "{length}");
@@ -160,7 +215,10 @@ mod tests {
                 let range = chunk_range(length as u64, chunk).unwrap();
                 let bytes = &text[range.start as usize..range.end as usize];
                 let path = chunks.path(u64::from(chunk)).unwrap();
-                assert_eq!(verify_chunk(length as u64, chunk, bytes, &path, root), Ok(()));
+                assert_eq!(
+                    verify_chunk(length as u64, chunk, bytes, &path, root),
+                    Ok(())
+                );
                 // The path is the top of the path of the chunk's first leaf.
                 let full = tree(&text).path(u64::from(chunk) << CHUNK_DEPTH).unwrap();
                 assert_eq!(path, full[full.len() - path.len()..]);

@@ -69,14 +69,22 @@ pub fn vouchers(
 ) -> Result<Vec<Voucher>, Error> {
     let job_path = claim.job_path(lane_index)?;
     let run_path = job.run_path(run)?;
-    let record = job.runs.get(run as usize).copied().ok_or(Error::IndexOutOfRange {
-        what: "runs",
-        found: u64::from(run),
-        expected: job.runs.len() as u64,
-    })?;
+    let record = job
+        .runs
+        .get(run as usize)
+        .copied()
+        .ok_or(Error::IndexOutOfRange {
+            what: "runs",
+            found: u64::from(run),
+            expected: job.runs.len() as u64,
+        })?;
     let chunks = text::chunk_tree(text);
     if chunks.root() != record.text_root || text.len() as u64 != record.text_length {
-        return Err(Error::WrongRoot { what: "text", found: chunks.root(), expected: record.text_root });
+        return Err(Error::WrongRoot {
+            what: "text",
+            found: chunks.root(),
+            expected: record.text_root,
+        });
     }
     let count = u32::try_from(chunks.len()).map_err(|_| Error::TooLong {
         what: "text of a run",
@@ -96,7 +104,12 @@ pub fn vouchers(
             chunk_path: chunks.path(u64::from(chunk))?,
         };
         // The range lies in `text`, so it fits.
-        Ok(Voucher { proof, run: record, chunk, bytes: range.start as usize..range.end as usize })
+        Ok(Voucher {
+            proof,
+            run: record,
+            chunk,
+            bytes: range.start as usize..range.end as usize,
+        })
     };
     (0..count).map(voucher).collect()
 }
@@ -105,16 +118,40 @@ pub fn vouchers(
 ///
 /// # Errors
 /// [`Error::IndexOutOfRange`], [`Error::PathLength`], [`Error::Mismatch`] or [`Error::WrongRoot`], naming the tree.
-pub fn verify(lane: &Lane, proof: &Proof, run: &RunRecord, chunk: u32, text: &[u8]) -> Result<(), Error> {
+pub fn verify(
+    lane: &Lane,
+    proof: &Proof,
+    run: &RunRecord,
+    chunk: u32,
+    text: &[u8],
+) -> Result<(), Error> {
     let job = JobRecord {
         input_id: proof.input_id,
         n_runs: lane.n_runs,
         runs_root: proof.runs_root,
         score_root: proof.score_root,
     };
-    claim::verify_job(&job, lane.index, lane.count, &proof.job_path, lane.claim_root)?;
-    result::verify_run(run, proof.run, lane.n_runs, &proof.run_path, proof.runs_root)?;
-    text::verify_chunk(run.text_length, chunk, text, &proof.chunk_path, run.text_root)
+    claim::verify_job(
+        &job,
+        lane.index,
+        lane.count,
+        &proof.job_path,
+        lane.claim_root,
+    )?;
+    result::verify_run(
+        run,
+        proof.run,
+        lane.n_runs,
+        &proof.run_path,
+        proof.runs_root,
+    )?;
+    text::verify_chunk(
+        run.text_length,
+        chunk,
+        text,
+        &proof.chunk_path,
+        run.text_root,
+    )
 }
 
 #[cfg(test)]
@@ -134,13 +171,27 @@ mod tests {
     fn example(lane_count: u32, index: u32, n_runs: u8, run_index: u32, length: usize) -> Example {
         let runs: Vec<_> = (0..n_runs).map(|i| run(i, length)).collect();
         let job = JobCommitment::of(40, &runs).unwrap();
-        let other = |i: u32| JobRecord { input_id: u64::from(i), ..job.record };
-        let jobs: Vec<_> = (0..lane_count).map(|i| if i == index { job.record } else { other(i) }).collect();
+        let other = |i: u32| JobRecord {
+            input_id: u64::from(i),
+            ..job.record
+        };
+        let jobs: Vec<_> = (0..lane_count)
+            .map(|i| if i == index { job.record } else { other(i) })
+            .collect();
         let claim = ClaimTree::new(&jobs);
         let text = runs[run_index as usize].text.clone();
         let vouchers = vouchers(Digest([1; 32]), &claim, index, &job, run_index, &text).unwrap();
-        let lane = Lane { claim_root: claim.root(), count: lane_count, index, n_runs: u32::from(n_runs) };
-        Example { lane, vouchers, text }
+        let lane = Lane {
+            claim_root: claim.root(),
+            count: lane_count,
+            index,
+            n_runs: u32::from(n_runs),
+        };
+        Example {
+            lane,
+            vouchers,
+            text,
+        }
     }
 
     #[test]

@@ -188,7 +188,8 @@ pub fn solidity(table: &str) -> Result<String, TableError> {
                 Value::Size(v) => ("uint256", v.to_string()),
                 Value::Word(v) => ("uint256", v.to_string()),
                 Value::Bits(v) if v <= 0xffff => ("uint16", format!("0x{v:04x}")),
-                Value::Bits(v) |                Value::Tag(v) => ("bytes32", format!("{v:?}")),
+                Value::Bits(v) => ("uint32", format!("0x{v:08x}")),
+                Value::Tag(v) => ("bytes32", format!("{v:?}")),
             };
             let _ = writeln!(
                 out,

@@ -7,7 +7,7 @@ library Machine {
     // Version
 
     /// @dev Version of the machine; part of every model id.
-    uint32 internal constant MACHINE_VERSION = 1;
+    uint256 internal constant MACHINE_VERSION = 1;
 
     // operations
 
@@ -39,15 +39,15 @@ library Machine {
     // weight formats
 
     /// @dev Weight format `f32`.
-    uint8 internal constant FORMAT_F32 = 0;
+    uint8 internal constant WEIGHT_FORMAT_F32 = 0;
     /// @dev Weight format `f16`.
-    uint8 internal constant FORMAT_F16 = 1;
+    uint8 internal constant WEIGHT_FORMAT_F16 = 1;
     /// @dev Weight format `q8_0`.
-    uint8 internal constant FORMAT_Q8_0 = 2;
+    uint8 internal constant WEIGHT_FORMAT_Q8_0 = 2;
     /// @dev Weight format `q4_0`.
-    uint8 internal constant FORMAT_Q4_0 = 3;
+    uint8 internal constant WEIGHT_FORMAT_Q4_0 = 3;
     /// @dev Weight format `q8f`.
-    uint8 internal constant FORMAT_Q8F = 4;
+    uint8 internal constant WEIGHT_FORMAT_Q8F = 4;
 
     // finish
 
@@ -81,15 +81,15 @@ library Machine {
     // tokenizer
 
     /// @dev SentencePiece BPE.
-    uint32 internal constant TOKENIZER_KIND_SPM = 1;
+    uint256 internal constant TOKENIZER_KIND_SPM = 1;
     /// @dev A prompt starts with BOS.
-    uint32 internal constant TOKENIZER_FLAG_ADD_BOS = 1;
+    uint256 internal constant TOKENIZER_FLAG_ADD_BOS = 1;
     /// @dev A space goes before text at the start and after a control token.
-    uint32 internal constant TOKENIZER_FLAG_SPACE_PREFIX = 2;
+    uint256 internal constant TOKENIZER_FLAG_SPACE_PREFIX = 2;
     /// @dev The tables do not suffice to prove tokenisation.
-    uint32 internal constant TOKENIZER_FLAG_TRUSTED = 4;
+    uint256 internal constant TOKENIZER_FLAG_TRUSTED = 4;
     /// @dev The piece after BOS loses its leading space.
-    uint32 internal constant TOKENIZER_FLAG_STRIP_AFTER_BOS = 8;
+    uint256 internal constant TOKENIZER_FLAG_STRIP_AFTER_BOS = 8;
 
     // token types
 
@@ -134,11 +134,11 @@ library Machine {
     // limits
 
     /// @dev Largest number of runs of an input.
-    uint32 internal constant MAX_RUNS = 16;
+    uint256 internal constant MAX_RUNS = 16;
     /// @dev Largest temperature, in 1/1000.
-    uint32 internal constant MAX_TEMPERATURE_MILLI = 10000;
+    uint256 internal constant MAX_TEMPERATURE_MILLI = 10000;
     /// @dev One, in millionths.
-    uint32 internal constant PPM = 1000000;
+    uint256 internal constant PPM = 1000000;
 
     // bits
 
@@ -202,4 +202,6 @@ library Machine {
     bytes32 internal constant TAG_RUN = "sworn/run/1";
     /// @dev Tag of the record `job`.
     bytes32 internal constant TAG_JOB = "sworn/job/1";
+    /// @dev Tag of the record `claim`.
+    bytes32 internal constant TAG_CLAIM = "sworn/claim/1";
 }

@@ -1,17 +1,5 @@
 //! Constants of the machine. Generated from `prover/machine.toml` by `cargo run -p sworn-tests --bin constants`; do not edit.
 
-/// Pads an ASCII tag with zero bytes.
-const fn tag(text: &str) -> [u8; 32] {
-    let bytes = text.as_bytes();
-    let mut word = [0; 32];
-    let mut i = 0;
-    while i < bytes.len() {
-        word[i] = bytes[i];
-        i += 1;
-    }
-    word
-}
-
 // Version
 
 /// Version of the machine; part of every model id.
@@ -47,15 +35,15 @@ pub const OP_SILU_MUL: u8 = 12;
 // weight formats
 
 /// Weight format `f32`.
-pub const FORMAT_F32: u8 = 0;
+pub const WEIGHT_FORMAT_F32: u8 = 0;
 /// Weight format `f16`.
-pub const FORMAT_F16: u8 = 1;
+pub const WEIGHT_FORMAT_F16: u8 = 1;
 /// Weight format `q8_0`.
-pub const FORMAT_Q8_0: u8 = 2;
+pub const WEIGHT_FORMAT_Q8_0: u8 = 2;
 /// Weight format `q4_0`.
-pub const FORMAT_Q4_0: u8 = 3;
+pub const WEIGHT_FORMAT_Q4_0: u8 = 3;
 /// Weight format `q8f`.
-pub const FORMAT_Q8F: u8 = 4;
+pub const WEIGHT_FORMAT_Q8F: u8 = 4;
 
 // finish
 
@@ -174,39 +162,41 @@ pub const INFINITY: u32 = 0x7f80_0000;
 // coefficients
 
 /// 1 / ln 2.
-pub const EXP_LOG2E: f32 = f32::from_bits(0x3fb8_aa3b);
+pub const EXP_LOG2E: u32 = 0x3fb8_aa3b;
 /// -(ln 2 rounded up to 9 bits), so that its product with n is exact.
-pub const EXP_NEG_LN2_HI: f32 = f32::from_bits(0xbf31_8000);
+pub const EXP_NEG_LN2_HI: u32 = 0xbf31_8000;
 /// What exp_neg_ln2_hi took too much.
-pub const EXP_LN2_LO_NEG: f32 = f32::from_bits(0x395e_8083);
+pub const EXP_LN2_LO_NEG: u32 = 0x395e_8083;
 /// 1/6! of the series.
-pub const EXP_C6: f32 = f32::from_bits(0x3ab6_0b61);
+pub const EXP_C6: u32 = 0x3ab6_0b61;
 /// 1/5!.
-pub const EXP_C5: f32 = f32::from_bits(0x3c08_8889);
+pub const EXP_C5: u32 = 0x3c08_8889;
 /// 1/4!.
-pub const EXP_C4: f32 = f32::from_bits(0x3d2a_aaab);
+pub const EXP_C4: u32 = 0x3d2a_aaab;
 /// 1/3!.
-pub const EXP_C3: f32 = f32::from_bits(0x3e2a_aaab);
+pub const EXP_C3: u32 = 0x3e2a_aaab;
 /// 1/2!.
-pub const EXP_C2: f32 = f32::from_bits(0x3f00_0000);
+pub const EXP_C2: u32 = 0x3f00_0000;
 /// -87: exp below it is +0.
-pub const EXP_MIN: f32 = f32::from_bits(0xc2ae_0000);
+pub const EXP_MIN: u32 = 0xc2ae_0000;
 
 // tags
 
 /// Tag of the record `tokenizer`.
-pub const TAG_TOKENIZER: [u8; 32] = tag("sworn/tokenizer/1");
+pub const TAG_TOKENIZER: &str = "sworn/tokenizer/1";
 /// Tag of the record `model`.
-pub const TAG_MODEL: [u8; 32] = tag("sworn/model/1");
+pub const TAG_MODEL: &str = "sworn/model/1";
 /// Tag of the record `input`.
-pub const TAG_INPUT: [u8; 32] = tag("sworn/input/1");
+pub const TAG_INPUT: &str = "sworn/input/1";
 /// Tag of the record `seed`.
-pub const TAG_SEED: [u8; 32] = tag("sworn/seed/1");
+pub const TAG_SEED: &str = "sworn/seed/1";
 /// Tag of the record `accumulator`.
-pub const TAG_ACCUMULATOR: [u8; 32] = tag("sworn/inbox/1");
+pub const TAG_ACCUMULATOR: &str = "sworn/inbox/1";
 /// Tag of the record `draw`.
-pub const TAG_DRAW: [u8; 32] = tag("sworn/draw/1");
+pub const TAG_DRAW: &str = "sworn/draw/1";
 /// Tag of the record `run`.
-pub const TAG_RUN: [u8; 32] = tag("sworn/run/1");
+pub const TAG_RUN: &str = "sworn/run/1";
 /// Tag of the record `job`.
-pub const TAG_JOB: [u8; 32] = tag("sworn/job/1");
+pub const TAG_JOB: &str = "sworn/job/1";
+/// Tag of the record `claim`.
+pub const TAG_CLAIM: &str = "sworn/claim/1";
