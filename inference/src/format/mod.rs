@@ -1,5 +1,7 @@
 //! Readers of model files.
 
+pub mod packed;
+
 use std::path::Path;
 
 use crate::Error;
