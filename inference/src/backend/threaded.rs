@@ -11,7 +11,7 @@ use crate::numeric::constants::BLOCK_ELEMENTS;
 use crate::numeric::{canonical, f32_to_f16, inverse_root, rope_pair, tile_sum};
 use crate::program::{AttentionShape, WeightFormat};
 
-/// Multiply-adds below which a job is not worth waking a thread.
+/// The usual [`Threaded::small`].
 const SMALL: usize = 1 << 15;
 /// Parts that each thread gets of a large job, so that a slow thread holds up the others little.
 const PARTS_PER_THREAD: usize = 4;
@@ -23,6 +23,8 @@ const ROWS: usize = 4;
 pub struct Threaded {
     pool: Pool,
     isa: Isa,
+    /// Multiply-adds below which a job is not worth waking a thread.
+    small: usize,
 }
 
 impl Threaded {
@@ -32,19 +34,19 @@ impl Threaded {
     /// When the system gives no thread.
     pub fn new(threads: usize) -> std::io::Result<Threaded> {
         let isa = Isa::all().pop().unwrap_or_else(|| unreachable!("the portable set is always there"));
-        Ok(Threaded { pool: Pool::new(threads)?, isa })
+        Ok(Threaded { pool: Pool::new(threads)?, isa, small: SMALL })
     }
 
-    /// The same with every instruction set that this processor has.
+    /// The same with every instruction set that this processor has, and with threads for every job.
     #[cfg(test)]
     pub(super) fn all(threads: usize) -> std::io::Result<Vec<Threaded>> {
-        Isa::all().into_iter().map(|isa| Ok(Threaded { pool: Pool::new(threads)?, isa })).collect()
+        Isa::all().into_iter().map(|isa| Ok(Threaded { pool: Pool::new(threads)?, isa, small: 0 })).collect()
     }
 
     /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is the multiply-adds of all.
     fn split(&self, n: usize, unit: usize, cost: usize, f: impl Fn(Range<usize>) + Sync) {
         let units = n.div_ceil(unit);
-        if cost < SMALL || self.pool.threads() == 1 {
+        if cost < self.small || self.pool.threads() == 1 {
             return f(0..n);
         }
         let parts = units.min(self.pool.threads() * PARTS_PER_THREAD);
