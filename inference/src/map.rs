@@ -4,46 +4,40 @@ use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 
-use memmap2::Mmap;
-
 use crate::Error;
 
-/// A read-only file in memory.
+/// A file mapped read-only into memory.
 ///
-/// Assumption: nobody changes or shortens the file while it is mapped. A file that shrinks under a running process ends
-/// that process with SIGBUS (the system's answer, not undefined results of ours); imported models are therefore written
-/// once, to a fresh file, and renamed into place.
+/// Assumption: nobody changes or shortens the file while it is mapped. Imported models are written once under another name and
+/// renamed, and model files are read during an import only. A file that shrinks all the same ends the process with SIGBUS.
 #[derive(Debug)]
-pub struct MappedFile {
-    map: Mmap,
+pub struct Map {
+    map: memmap2::Mmap,
 }
 
-impl MappedFile {
-    /// Maps a whole regular file.
-    pub fn open(path: &Path) -> Result<MappedFile, Error> {
+impl Map {
+    /// Maps a whole file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file can't be opened or mapped, or is no regular file.
+    pub fn open(path: &Path) -> Result<Map, Error> {
         let io = |source| Error::Io {
             path: path.to_path_buf(),
             source,
         };
         // Looked at before it is opened: opening a pipe would wait for its writer.
         if !std::fs::metadata(path).map_err(io)?.is_file() {
-            return Err(Error::bad_file(
-                "file",
-                "a folder or a special file",
-                "a regular file",
-                "name the file itself",
-            )
-            .at(path));
+            return Err(io(std::io::Error::other("not a regular file")));
         }
         let file = File::open(path).map_err(io)?;
-        // SAFETY: the mapping is read-only and private to this value; that the file is not changed by others while it is
-        // mapped is the documented assumption of this type.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-        Ok(MappedFile { map })
+        // SAFETY: the mapping is read-only and private to this process; the bytes are plain data for which every value is valid.
+        // Nobody changes the file while it is mapped (the type's documented assumption).
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        Ok(Map { map })
     }
 }
 
-impl Deref for MappedFile {
+impl Deref for Map {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {

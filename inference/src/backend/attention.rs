@@ -29,23 +29,37 @@ pub(super) fn head(
     scores.truncate(count);
 
     // Scores are canonical, so the key puts NaN above everything.
-    let max_key = scores.iter().map(|score| key(*score)).fold(i32::MIN, i32::max);
-    let place = scores.iter().position(|score| key(*score) == max_key).unwrap_or(0);
+    let max_key = scores
+        .iter()
+        .map(|score| key(*score))
+        .fold(i32::MIN, i32::max);
+    let place = scores
+        .iter()
+        .position(|score| key(*score) == max_key)
+        .unwrap_or(0);
     let max = scores[place];
     for score in scores.iter_mut() {
         *score = exp(*score - max);
     }
     let sum = tile_sum(scores.iter().copied());
 
-    for (first, mix) in (0..shape.head_dim).step_by(LANES).zip(mix.chunks_mut(LANES)) {
+    for (first, mix) in (0..shape.head_dim)
+        .step_by(LANES)
+        .zip(mix.chunks_mut(LANES))
+    {
         let mut total = [0.0f32; LANES];
         for (tile, weights) in scores.chunks(TILE_ELEMENTS).enumerate() {
             let mut acc = [0.0f32; LANES];
             let pages = &pages[tile * (TILE_ELEMENTS / PAGE_POSITIONS)..];
             for (weights, page) in weights.chunks(PAGE_POSITIONS).zip(pages) {
                 let padded = shape.head_dim.next_multiple_of(LANES);
-                for (w, values) in weights.iter().zip(page.head_values(group).chunks_exact(padded)) {
-                    let values = values[first..].first_chunk::<LANES>().unwrap_or(&[0; LANES]);
+                for (w, values) in weights
+                    .iter()
+                    .zip(page.head_values(group).chunks_exact(padded))
+                {
+                    let values = values[first..]
+                        .first_chunk::<LANES>()
+                        .unwrap_or(&[0; LANES]);
                     for lane in 0..LANES {
                         acc[lane] += w * half(values[lane]);
                     }
@@ -66,7 +80,10 @@ pub(super) fn head(
 #[inline(always)]
 fn block_scores(q: &[f32], keys: &[u16]) -> [f32; LANES] {
     let mut total = [0.0f32; LANES];
-    for (q, keys) in q.chunks(TILE_ELEMENTS).zip(keys.chunks(TILE_ELEMENTS * LANES)) {
+    for (q, keys) in q
+        .chunks(TILE_ELEMENTS)
+        .zip(keys.chunks(TILE_ELEMENTS * LANES))
+    {
         let mut tile = [0.0f32; LANES];
         let (keys, _) = keys.as_chunks::<LANES>();
         for (q, keys) in q.iter().zip(keys) {

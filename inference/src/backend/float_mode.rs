@@ -18,14 +18,18 @@ mod arch {
     pub(super) fn read() -> u64 {
         let mut mode = 0u32;
         // SAFETY: stores the 32-bit MXCSR to the given place; SSE is part of x86-64.
-        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mode, options(nostack, preserves_flags)) };
+        unsafe {
+            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mode, options(nostack, preserves_flags))
+        };
         u64::from(mode)
     }
 
     pub(super) fn write(mode: u64) {
         let mode = mode as u32;
         // SAFETY: loads MXCSR from the given place; the value is the default mode or one that was read from MXCSR, so no reserved bit is set.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mode, options(nostack, preserves_flags)) };
+        unsafe {
+            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mode, options(nostack, preserves_flags))
+        };
     }
 }
 
@@ -36,7 +40,9 @@ mod arch {
     pub(super) fn read() -> u64 {
         let mode: u64;
         // SAFETY: reads the thread's FPCR.
-        unsafe { std::arch::asm!("mrs {}, fpcr", out(reg) mode, options(nomem, nostack, preserves_flags)) };
+        unsafe {
+            std::arch::asm!("mrs {}, fpcr", out(reg) mode, options(nomem, nostack, preserves_flags))
+        };
         mode
     }
 
@@ -63,7 +69,10 @@ impl FloatMode {
     pub fn set() -> FloatMode {
         let former = arch::read();
         arch::write(arch::MODE);
-        FloatMode { former, _not_send: std::marker::PhantomData }
+        FloatMode {
+            former,
+            _not_send: std::marker::PhantomData,
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 
 use crate::format::packed::{scale_area, tile_bytes};
 use crate::numeric::constants::{
-    BLOCK_ELEMENTS, CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG, EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI,
-    TILE_ELEMENTS,
+    BLOCK_ELEMENTS, CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG,
+    EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI, TILE_ELEMENTS,
 };
 use crate::numeric::{block_value, canonical};
 use crate::program::WeightFormat;
@@ -195,7 +195,11 @@ impl QuantFormat for Q4_0 {
 
 /// Outputs of one group of quantised weights for `N` rows of activations of `cols` elements.
 #[inline(always)]
-pub(super) fn quantised_group<F: QuantFormat, const N: usize>(cols: usize, group: &[u8], x: &[QuantRow<'_>; N]) -> [[f32; LANES]; N] {
+pub(super) fn quantised_group<F: QuantFormat, const N: usize>(
+    cols: usize,
+    group: &[u8],
+    x: &[QuantRow<'_>; N],
+) -> [[f32; LANES]; N] {
     let mut total = [[0.0f32; LANES]; N];
     let mut rest = group;
     for first in (0..cols).step_by(TILE_ELEMENTS) {
@@ -208,7 +212,9 @@ pub(super) fn quantised_group<F: QuantFormat, const N: usize>(cols: usize, group
             let at = first / BLOCK_ELEMENTS + i;
             let d_w = F::scales(scales, i);
             for t in 0..N {
-                let q = x[t].quants[at * BLOCK_ELEMENTS..].first_chunk().unwrap_or(&[0; BLOCK_ELEMENTS]);
+                let q = x[t].quants[at * BLOCK_ELEMENTS..]
+                    .first_chunk()
+                    .unwrap_or(&[0; BLOCK_ELEMENTS]);
                 let mut acc = [-F::OFFSET * x[t].sums[at]; LANES];
                 F::dot(block, q, &mut acc);
                 let d_x = x[t].scales[at];
@@ -224,8 +230,16 @@ pub(super) fn quantised_group<F: QuantFormat, const N: usize>(cols: usize, group
 
 /// Outputs of one group of F32 or F16 weights for `N` rows of activations of `cols` elements.
 #[inline(always)]
-pub(super) fn number_group<const HALF: bool, const N: usize>(cols: usize, group: &[u8], x: &[&[f32]; N]) -> [[f32; LANES]; N] {
-    let format = if HALF { WeightFormat::F16 } else { WeightFormat::F32 };
+pub(super) fn number_group<const HALF: bool, const N: usize>(
+    cols: usize,
+    group: &[u8],
+    x: &[&[f32]; N],
+) -> [[f32; LANES]; N] {
+    let format = if HALF {
+        WeightFormat::F16
+    } else {
+        WeightFormat::F32
+    };
     let size = if HALF { 2 } else { 4 };
     let mut total = [[0.0f32; LANES]; N];
     let mut rest = group;
@@ -294,7 +308,11 @@ pub(super) fn exp(x: f32) -> f32 {
     // The integer n stands in the low bits of `rounded`, and its shift leaves only those.
     let y = f32::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 23));
     let y = if x < f32::from_bits(EXP_MIN) { 0.0 } else { y };
-    if x <= 0.0 { y } else { f32::from_bits(CANONICAL_NAN) }
+    if x <= 0.0 {
+        y
+    } else {
+        f32::from_bits(CANONICAL_NAN)
+    }
 }
 
 /// [`crate::numeric::silu`] without branches.
@@ -314,7 +332,11 @@ pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_
     }
     if !(0x0400_0000..0x7f80_0000).contains(&largest) {
         *quants = [0; BLOCK_ELEMENTS];
-        return if largest < 0x0400_0000 { 0.0 } else { f32::from_bits(CANONICAL_NAN) };
+        return if largest < 0x0400_0000 {
+            0.0
+        } else {
+            f32::from_bits(CANONICAL_NAN)
+        };
     }
     let d = f32::from_bits(largest) / 127.0;
     let i = 1.0 / d;
@@ -337,13 +359,36 @@ mod tests {
                 #[inline(always)]
                 || {
                     for h in 0..=u16::MAX {
-                        assert_eq!(half(h).to_bits(), numeric::f16_to_f32(h).to_bits(), "half {h:#x}");
+                        assert_eq!(
+                            half(h).to_bits(),
+                            numeric::f16_to_f32(h).to_bits(),
+                            "half {h:#x}"
+                        );
                     }
-                    let borders = [0u32, 1, EXP_MIN, EXP_MIN + 1, 0x8000_0000, 0x8000_0001, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc0_0000];
-                    for bits in (0..=u32::MAX).step_by(397).chain(borders).chain((0xc000_0000..EXP_MIN).step_by(5)) {
+                    let borders = [
+                        0u32,
+                        1,
+                        EXP_MIN,
+                        EXP_MIN + 1,
+                        0x8000_0000,
+                        0x8000_0001,
+                        0x7f80_0000,
+                        0xff80_0000,
+                        0x7fc0_0000,
+                        0xffc0_0000,
+                    ];
+                    for bits in (0..=u32::MAX)
+                        .step_by(397)
+                        .chain(borders)
+                        .chain((0xc000_0000..EXP_MIN).step_by(5))
+                    {
                         let x = f32::from_bits(bits);
                         assert_eq!(exp(x).to_bits(), numeric::exp(x).to_bits(), "exp {bits:#x}");
-                        assert_eq!(silu(x).to_bits(), numeric::silu(x).to_bits(), "silu {bits:#x}");
+                        assert_eq!(
+                            silu(x).to_bits(),
+                            numeric::silu(x).to_bits(),
+                            "silu {bits:#x}"
+                        );
                     }
                 },
             );

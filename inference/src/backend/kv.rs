@@ -24,23 +24,33 @@ impl KvPage {
     pub fn new(kv_heads: usize, head_dim: usize) -> KvPage {
         let positions = kv_heads * PAGE_POSITIONS;
         let values = vec![0; positions * head_dim.next_multiple_of(LANES)];
-        KvPage { head_dim, keys: vec![0; positions * head_dim], values }
+        KvPage {
+            head_dim,
+            keys: vec![0; positions * head_dim],
+            values,
+        }
     }
 
     /// Stores the rows of `to_f16` for the position `slot` of the page: `[kv_heads * head_dim]` each.
     pub fn store(&mut self, slot: usize, keys: &[u16], values: &[u16]) {
         let padded = self.head_dim.next_multiple_of(LANES);
-        for (head, (keys, values)) in keys.chunks_exact(self.head_dim).zip(values.chunks_exact(self.head_dim)).enumerate() {
+        for (head, (keys, values)) in keys
+            .chunks_exact(self.head_dim)
+            .zip(values.chunks_exact(self.head_dim))
+            .enumerate()
+        {
             let first = self.key_at(head, slot, 0);
             for (to, key) in self.keys[first..].iter_mut().step_by(LANES).zip(keys) {
                 *to = *key;
             }
-            self.values[(head * PAGE_POSITIONS + slot) * padded..][..self.head_dim].copy_from_slice(values);
+            self.values[(head * PAGE_POSITIONS + slot) * padded..][..self.head_dim]
+                .copy_from_slice(values);
         }
     }
 
     fn key_at(&self, head: usize, slot: usize, element: usize) -> usize {
-        ((head * (PAGE_POSITIONS / LANES) + slot / LANES) * self.head_dim + element) * LANES + slot % LANES
+        ((head * (PAGE_POSITIONS / LANES) + slot / LANES) * self.head_dim + element) * LANES
+            + slot % LANES
     }
 
     /// An element of a key.
@@ -50,7 +60,8 @@ impl KvPage {
 
     /// An element of a value.
     pub fn value(&self, head: usize, slot: usize, element: usize) -> u16 {
-        self.values[(head * PAGE_POSITIONS + slot) * self.head_dim.next_multiple_of(LANES) + element]
+        self.values
+            [(head * PAGE_POSITIONS + slot) * self.head_dim.next_multiple_of(LANES) + element]
     }
 
     /// The keys of a head, `[64 / 16][head_dim][16]`.

@@ -83,13 +83,26 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn matmul(&self, weights: PackedTensor<'_>, x: MatmulInput<'_>, out: &mut [f32]);
 
     /// Operation 6: `x` is `[rows, d0]` with heads of `head_dim` elements; `table` the rotations, F32 [context, d2].
-    fn rope(&self, x: &[f32], head_dim: usize, table: PackedTensor<'_>, positions: &[u32], out: &mut [f32]);
+    fn rope(
+        &self,
+        x: &[f32],
+        head_dim: usize,
+        table: PackedTensor<'_>,
+        positions: &[u32],
+        out: &mut [f32],
+    );
 
     /// Operation 7.
     fn to_f16(&self, x: &[f32], out: &mut [u16]);
 
     /// Operations 8, 9 and 10: `q` is `[rows, heads * head_dim]`, `rows` says what each row sees.
-    fn attention(&self, shape: &AttentionShape, q: &[f32], rows: &[AttentionRow<'_>], out: AttentionOut<'_>);
+    fn attention(
+        &self,
+        shape: &AttentionShape,
+        q: &[f32],
+        rows: &[AttentionRow<'_>],
+        out: AttentionOut<'_>,
+    );
 
     /// Operation 11.
     fn add(&self, x: &[f32], y: &[f32], out: &mut [f32]);

@@ -46,7 +46,10 @@ impl Shared {
     fn work(&self) {
         let mut state = self.state.load(Acquire);
         while state as u32 > 0 {
-            match self.state.compare_exchange_weak(state, state - 1, AcqRel, Acquire) {
+            match self
+                .state
+                .compare_exchange_weak(state, state - 1, AcqRel, Acquire)
+            {
                 Err(now) => state = now,
                 Ok(_) => {
                     // SAFETY: see `job`: this thread holds a claimed, unfinished part, so the caller waits in `run`, the cell is not
@@ -99,7 +102,11 @@ impl Pool {
             sleeping: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
         });
-        let mut pool = Pool { shared, workers: Vec::new(), turn: Mutex::new(()) };
+        let mut pool = Pool {
+            shared,
+            workers: Vec::new(),
+            turn: Mutex::new(()),
+        };
         for i in 1..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
             let thread = std::thread::Builder::new().name(format!("sworn-{i}"));
@@ -131,13 +138,19 @@ impl Pool {
         let number = (shared.state.load(Relaxed) >> 32).wrapping_add(1);
         shared.state.store(number << 32 | parts as u64, SeqCst);
         if shared.sleeping.load(SeqCst) > 0 {
-            self.workers.iter().for_each(|worker| worker.thread().unpark());
+            self.workers
+                .iter()
+                .for_each(|worker| worker.thread().unpark());
         }
         shared.work();
         let mut spins = 0u32;
         while shared.finished.load(Acquire) < parts {
             spins += 1;
-            if spins > SPINS { std::thread::yield_now() } else { std::hint::spin_loop() }
+            if spins > SPINS {
+                std::thread::yield_now()
+            } else {
+                std::hint::spin_loop()
+            }
         }
         if shared.panicked.swap(false, Relaxed) {
             resume_unwind(Box::new("a part of a parallel job panicked"));
@@ -167,7 +180,8 @@ mod tests {
             assert_eq!(pool.threads(), threads);
             for parts in [0, 1, 2, 7, 100] {
                 for _ in 0..50 {
-                    let counts: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+                    let counts: Vec<AtomicUsize> =
+                        (0..parts).map(|_| AtomicUsize::new(0)).collect();
                     pool.run(parts, &|part| {
                         counts[part].fetch_add(1, Relaxed);
                     });

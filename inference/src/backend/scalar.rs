@@ -4,7 +4,8 @@ use super::{AttentionOut, AttentionRow, Backend, MatmulInput, PAGE_POSITIONS};
 use crate::format::packed::PackedTensor;
 use crate::numeric::constants::BLOCK_ELEMENTS;
 use crate::numeric::{
-    block_dot, block_value, canonical, exp, f16_to_f32, f32_to_f16, inverse_root, quantise_block, rope_pair, silu, softmax_key, tile_sum,
+    block_dot, block_value, canonical, exp, f16_to_f32, f32_to_f16, inverse_root, quantise_block,
+    rope_pair, silu, softmax_key, tile_sum,
 };
 use crate::program::AttentionShape;
 
@@ -56,7 +57,9 @@ impl Backend for Scalar {
         for (t, out) in out.chunks_exact_mut(outputs).enumerate() {
             for (j, out) in out.iter_mut().enumerate() {
                 *out = canonical(match x {
-                    MatmulInput::F32(x) => tile_sum((0..inner).map(|i| weights.number(j, i) * x[t * inner + i])),
+                    MatmulInput::F32(x) => {
+                        tile_sum((0..inner).map(|i| weights.number(j, i) * x[t * inner + i]))
+                    }
                     MatmulInput::Quantised(x) => {
                         // A tile sum of 256 elements is a sum of 8 block values, so eight blocks make a tile.
                         let blocks = inner / BLOCK_ELEMENTS;
@@ -64,9 +67,15 @@ impl Backend for Scalar {
                         for tile in (0..blocks).step_by(8) {
                             let mut sum = 0.0f32;
                             for b in tile..blocks.min(tile + 8) {
-                                let q: &[i8; 32] = x.quants[(t * blocks + b) * 32..].first_chunk().unwrap_or(&[0; 32]);
+                                let q: &[i8; 32] = x.quants[(t * blocks + b) * 32..]
+                                    .first_chunk()
+                                    .unwrap_or(&[0; 32]);
                                 let s = block_dot(&weights.quants(j, b * 32), q);
-                                sum += block_value(weights.scale(j, b * 32), x.scales[t * blocks + b], s);
+                                sum += block_value(
+                                    weights.scale(j, b * 32),
+                                    x.scales[t * blocks + b],
+                                    s,
+                                );
                             }
                             total += sum;
                         }
@@ -77,13 +86,26 @@ impl Backend for Scalar {
         }
     }
 
-    fn rope(&self, x: &[f32], head_dim: usize, table: PackedTensor<'_>, positions: &[u32], out: &mut [f32]) {
-        let (width, rotated) = (x.len() / positions.len().max(1), table.shape().cols as usize);
+    fn rope(
+        &self,
+        x: &[f32],
+        head_dim: usize,
+        table: PackedTensor<'_>,
+        positions: &[u32],
+        out: &mut [f32],
+    ) {
+        let (width, rotated) = (
+            x.len() / positions.len().max(1),
+            table.shape().cols as usize,
+        );
         for (t, position) in positions.iter().enumerate() {
             for head in (t * width..(t + 1) * width).step_by(head_dim) {
                 for i in (0..head_dim).step_by(2) {
                     if i < rotated {
-                        let (c, s) = (table.number(*position as usize, i), table.number(*position as usize, i + 1));
+                        let (c, s) = (
+                            table.number(*position as usize, i),
+                            table.number(*position as usize, i + 1),
+                        );
                         let (y0, y1) = rope_pair(x[head + i], x[head + i + 1], c, s);
                         (out[head + i], out[head + i + 1]) = (canonical(y0), canonical(y1));
                     } else {
@@ -101,7 +123,13 @@ impl Backend for Scalar {
         }
     }
 
-    fn attention(&self, shape: &AttentionShape, q: &[f32], rows: &[AttentionRow<'_>], out: AttentionOut<'_>) {
+    fn attention(
+        &self,
+        shape: &AttentionShape,
+        q: &[f32],
+        rows: &[AttentionRow<'_>],
+        out: AttentionOut<'_>,
+    ) {
         let (heads, head_dim) = (shape.heads, shape.head_dim);
         for (t, row) in rows.iter().enumerate() {
             let page = |j: usize| &row.pages[j / PAGE_POSITIONS];

@@ -10,14 +10,28 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
     /// A number that activations have; with `special`, now and then one that they should not have.
     fn number(&mut self, special: bool) -> f32 {
         const SPECIAL: [u32; 12] = [
-            0, 0x8000_0000, 1, 0x8000_0001, 0x007f_ffff, 0x0080_0000, 0x7f7f_ffff, 0xff7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x3f80_0000,
+            0,
+            0x8000_0000,
+            1,
+            0x8000_0001,
+            0x007f_ffff,
+            0x0080_0000,
+            0x7f7f_ffff,
+            0xff7f_ffff,
+            0x7f80_0000,
+            0xff80_0000,
+            0x7fc0_0000,
+            0x3f80_0000,
         ];
         match self.next() % 97 {
             0..12 if special => f32::from_bits(SPECIAL[self.next() as usize % SPECIAL.len()]),
@@ -33,14 +47,20 @@ impl Random {
     /// Bytes of a packed tensor; scales are small finite f16 or f32 numbers unless `special`.
     fn packed(&mut self, layout: &Layout, special: bool) -> Vec<u8> {
         if layout.shape.format == WeightFormat::F32 {
-            return self.numbers(layout.bytes() / 4, special).into_iter().flat_map(f32::to_le_bytes).collect();
+            return self
+                .numbers(layout.bytes() / 4, special)
+                .into_iter()
+                .flat_map(f32::to_le_bytes)
+                .collect();
         }
         let wide = layout.shape.format == WeightFormat::Q8F;
         let mask = |i: usize| match (special, wide, i % 4) {
             (true, ..) | (_, true, 0 | 1) | (_, false, 0 | 2) => 0xff,
             _ => 0xbb,
         };
-        (0..layout.bytes()).map(|i| (self.next() as u8) & mask(i)).collect()
+        (0..layout.bytes())
+            .map(|i| (self.next() as u8) & mask(i))
+            .collect()
     }
 }
 
@@ -49,7 +69,9 @@ fn bits(x: &[f32]) -> Vec<u32> {
 }
 
 /// Runs `f` with the scalar backend and every other one, and compares.
-fn same<T: PartialEq + std::fmt::Debug>(f: impl Fn(&dyn Backend) -> T) -> Result<(), TestCaseError> {
+fn same<T: PartialEq + std::fmt::Debug>(
+    f: impl Fn(&dyn Backend) -> T,
+) -> Result<(), TestCaseError> {
     let expected = f(&Scalar);
     for threads in [1, 2, 5] {
         for backend in Threaded::all(threads).expect("threads start") {
@@ -167,15 +189,35 @@ proptest! {
 fn attention_by_hand() {
     let mut page = KvPage::new(1, 1);
     for (slot, (key, value)) in [(1.0, 3.0), (2.0, 5.0), (2.0, 9.0)].into_iter().enumerate() {
-        page.store(slot, &[crate::numeric::f32_to_f16(key)], &[crate::numeric::f32_to_f16(value)]);
+        page.store(
+            slot,
+            &[crate::numeric::f32_to_f16(key)],
+            &[crate::numeric::f32_to_f16(value)],
+        );
     }
     let pages = [Arc::new(page)];
-    let shape = AttentionShape { heads: 1, kv_heads: 1, head_dim: 1, scale: 0.5 };
-    let rows = [0, 2].map(|position| AttentionRow { pages: &pages, position });
+    let shape = AttentionShape {
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 1,
+        scale: 0.5,
+    };
+    let rows = [0, 2].map(|position| AttentionRow {
+        pages: &pages,
+        position,
+    });
     let (mut maxima, mut places, mut sums, mut mix) = ([0.0; 2], [0; 2], [0.0; 2], [0.0; 2]);
-    let out = AttentionOut { maxima: &mut maxima, places: &mut places, sums: &mut sums, mix: &mut mix };
+    let out = AttentionOut {
+        maxima: &mut maxima,
+        places: &mut places,
+        sums: &mut sums,
+        mix: &mut mix,
+    };
     Scalar.attention(&shape, &[4.0, 4.0], &rows, out);
-    assert_eq!((maxima, places, sums[0], mix[0]), ([2.0, 4.0], [0, 1], 1.0, 3.0));
+    assert_eq!(
+        (maxima, places, sums[0], mix[0]),
+        ([2.0, 4.0], [0, 1], 1.0, 3.0)
+    );
     let e = (-2.0f64).exp();
     assert!((f64::from(sums[1]) - (2.0 + e)).abs() < 1e-6);
     assert!((f64::from(mix[1]) - (14.0 + 3.0 * e) / (2.0 + e)).abs() < 1e-6);

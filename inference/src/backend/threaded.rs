@@ -33,14 +33,29 @@ impl Threaded {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(threads: usize) -> std::io::Result<Threaded> {
-        let isa = Isa::all().pop().unwrap_or_else(|| unreachable!("the portable set is always there"));
-        Ok(Threaded { pool: Pool::new(threads)?, isa, small: SMALL })
+        let isa = Isa::all()
+            .pop()
+            .unwrap_or_else(|| unreachable!("the portable set is always there"));
+        Ok(Threaded {
+            pool: Pool::new(threads)?,
+            isa,
+            small: SMALL,
+        })
     }
 
     /// The same with every instruction set that this processor has, and with threads for every job.
     #[cfg(test)]
     pub(super) fn all(threads: usize) -> std::io::Result<Vec<Threaded>> {
-        Isa::all().into_iter().map(|isa| Ok(Threaded { pool: Pool::new(threads)?, isa, small: 0 })).collect()
+        Isa::all()
+            .into_iter()
+            .map(|isa| {
+                Ok(Threaded {
+                    pool: Pool::new(threads)?,
+                    isa,
+                    small: 0,
+                })
+            })
+            .collect()
     }
 
     /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is the multiply-adds of all.
@@ -50,11 +65,18 @@ impl Threaded {
             return f(0..n);
         }
         let parts = units.min(self.pool.threads() * PARTS_PER_THREAD);
-        self.pool.run(parts, &|part| f(units * part / parts * unit..n.min(units * (part + 1) / parts * unit)));
+        self.pool.run(parts, &|part| {
+            f(units * part / parts * unit..n.min(units * (part + 1) / parts * unit))
+        });
     }
 
     /// Every element of `out` from the elements at the same place.
-    fn each<T: Send, const N: usize>(&self, x: [&[f32]; N], out: &mut [T], f: impl Fn([f32; N]) -> T + Sync) {
+    fn each<T: Send, const N: usize>(
+        &self,
+        x: [&[f32]; N],
+        out: &mut [T],
+        f: impl Fn([f32; N]) -> T + Sync,
+    ) {
         let (n, out) = (out.len(), Shared::new(out));
         self.split(n, 64, n * 4, |range| {
             // SAFETY: parts are disjoint.
@@ -84,7 +106,10 @@ impl Threaded {
         let cost = outputs * weights.shape().cols as usize * x.len();
         let out = Shared::new(out);
         let store = |t: usize, group: usize, values: &[f32; LANES]| {
-            let (start, n) = (t * outputs + group * LANES, LANES.min(outputs - group * LANES));
+            let (start, n) = (
+                t * outputs + group * LANES,
+                LANES.min(outputs - group * LANES),
+            );
             // SAFETY: each part has its own groups, so its own outputs.
             unsafe { out.part(start..start + n) }.copy_from_slice(&values[..n]);
         };
@@ -104,14 +129,26 @@ impl Threaded {
         });
     }
 
-    fn quantised_matmul<F: QuantFormat>(&self, weights: PackedTensor<'_>, x: Quantised<'_>, out: &mut [f32]) {
+    fn quantised_matmul<F: QuantFormat>(
+        &self,
+        weights: PackedTensor<'_>,
+        x: Quantised<'_>,
+        out: &mut [f32],
+    ) {
         let cols = weights.shape().cols as usize;
         let (blocks, _) = x.quants.as_chunks::<BLOCK_ELEMENTS>();
-        let sums: Vec<i32> = blocks.iter().map(|block| block.iter().map(|q| i32::from(*q)).sum()).collect();
+        let sums: Vec<i32> = blocks
+            .iter()
+            .map(|block| block.iter().map(|q| i32::from(*q)).sum())
+            .collect();
         let rows: Vec<_> = (0..x.quants.len() / cols)
             .map(|t| {
                 let blocks = t * (cols / BLOCK_ELEMENTS)..(t + 1) * (cols / BLOCK_ELEMENTS);
-                QuantRow { scales: &x.scales[blocks.clone()], quants: &x.quants[t * cols..(t + 1) * cols], sums: &sums[blocks] }
+                QuantRow {
+                    scales: &x.scales[blocks.clone()],
+                    quants: &x.quants[t * cols..(t + 1) * cols],
+                    sums: &sums[blocks],
+                }
             })
             .collect();
         self.groups(
@@ -133,7 +170,12 @@ impl Threaded {
         );
     }
 
-    fn number_matmul<const HALF: bool>(&self, weights: PackedTensor<'_>, x: &[f32], out: &mut [f32]) {
+    fn number_matmul<const HALF: bool>(
+        &self,
+        weights: PackedTensor<'_>,
+        x: &[f32],
+        out: &mut [f32],
+    ) {
         let cols = weights.shape().cols as usize;
         let rows: Vec<_> = x.chunks_exact(cols).collect();
         self.groups(
@@ -158,7 +200,11 @@ impl Threaded {
 
 impl Backend for Threaded {
     fn name(&self) -> String {
-        format!("threaded ({}, {} threads)", self.isa.name(), self.pool.threads())
+        format!(
+            "threaded ({}, {} threads)",
+            self.isa.name(),
+            self.pool.threads()
+        )
     }
 
     fn embed(&self, weights: PackedTensor<'_>, tokens: &[u32], out: &mut [f32]) {
@@ -210,18 +256,39 @@ impl Backend for Threaded {
 
     fn matmul(&self, weights: PackedTensor<'_>, x: MatmulInput<'_>, out: &mut [f32]) {
         match (weights.shape().format, x) {
-            (WeightFormat::F32, MatmulInput::F32(x)) => self.number_matmul::<false>(weights, x, out),
+            (WeightFormat::F32, MatmulInput::F32(x)) => {
+                self.number_matmul::<false>(weights, x, out)
+            }
             (WeightFormat::F16, MatmulInput::F32(x)) => self.number_matmul::<true>(weights, x, out),
-            (WeightFormat::Q8_0, MatmulInput::Quantised(x)) => self.quantised_matmul::<Q8_0>(weights, x, out),
-            (WeightFormat::Q4_0, MatmulInput::Quantised(x)) => self.quantised_matmul::<Q4_0>(weights, x, out),
-            (WeightFormat::Q8F, MatmulInput::Quantised(x)) => self.quantised_matmul::<Q8F>(weights, x, out),
-            (format, _) => unreachable!("a checked program gives {format:?} weights the input that they take"),
+            (WeightFormat::Q8_0, MatmulInput::Quantised(x)) => {
+                self.quantised_matmul::<Q8_0>(weights, x, out)
+            }
+            (WeightFormat::Q4_0, MatmulInput::Quantised(x)) => {
+                self.quantised_matmul::<Q4_0>(weights, x, out)
+            }
+            (WeightFormat::Q8F, MatmulInput::Quantised(x)) => {
+                self.quantised_matmul::<Q8F>(weights, x, out)
+            }
+            (format, _) => {
+                unreachable!("a checked program gives {format:?} weights the input that they take")
+            }
         }
     }
 
-    fn rope(&self, x: &[f32], head_dim: usize, table: PackedTensor<'_>, positions: &[u32], out: &mut [f32]) {
+    fn rope(
+        &self,
+        x: &[f32],
+        head_dim: usize,
+        table: PackedTensor<'_>,
+        positions: &[u32],
+        out: &mut [f32],
+    ) {
         let width = x.len() / positions.len().max(1);
-        for ((x, out), position) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(positions) {
+        for ((x, out), position) in x
+            .chunks_exact(width)
+            .zip(out.chunks_exact_mut(width))
+            .zip(positions)
+        {
             let angles: Vec<f32> = table.table_row(*position as usize).collect();
             for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
                 let pairs = x.chunks_exact(2).zip(angles.chunks_exact(2));
@@ -238,25 +305,41 @@ impl Backend for Threaded {
         self.each([x], out, |[x]| f32_to_f16(x));
     }
 
-    fn attention(&self, shape: &AttentionShape, q: &[f32], rows: &[AttentionRow<'_>], out: AttentionOut<'_>) {
+    fn attention(
+        &self,
+        shape: &AttentionShape,
+        q: &[f32],
+        rows: &[AttentionRow<'_>],
+        out: AttentionOut<'_>,
+    ) {
         let (heads, head_dim) = (shape.heads, shape.head_dim);
         let positions: usize = rows.iter().map(|row| row.position as usize + 1).sum();
         let (maxima, places) = (Shared::new(out.maxima), Shared::new(out.places));
         let (sums, mix) = (Shared::new(out.sums), Shared::new(out.mix));
-        self.split(rows.len() * heads, 1, positions * heads * head_dim * 4, |range| {
-            let mut scores = Vec::new();
-            for at in range {
-                let (row, elements) = (&rows[at / heads], at * head_dim..(at + 1) * head_dim);
-                // SAFETY: each part has its own pairs of row and head.
-                let (mix, max, place, sum) = unsafe {
-                    (mix.part(elements.clone()), maxima.part(at..at + 1), places.part(at..at + 1), sums.part(at..at + 1))
-                };
-                (max[0], place[0], sum[0]) = self.isa.run(
-                    #[inline(always)]
-                    || attention::head(shape, &q[elements], row, at % heads, &mut scores, mix),
-                );
-            }
-        });
+        self.split(
+            rows.len() * heads,
+            1,
+            positions * heads * head_dim * 4,
+            |range| {
+                let mut scores = Vec::new();
+                for at in range {
+                    let (row, elements) = (&rows[at / heads], at * head_dim..(at + 1) * head_dim);
+                    // SAFETY: each part has its own pairs of row and head.
+                    let (mix, max, place, sum) = unsafe {
+                        (
+                            mix.part(elements.clone()),
+                            maxima.part(at..at + 1),
+                            places.part(at..at + 1),
+                            sums.part(at..at + 1),
+                        )
+                    };
+                    (max[0], place[0], sum[0]) = self.isa.run(
+                        #[inline(always)]
+                        || attention::head(shape, &q[elements], row, at % heads, &mut scores, mix),
+                    );
+                }
+            },
+        );
     }
 
     fn add(&self, x: &[f32], y: &[f32], out: &mut [f32]) {
@@ -281,7 +364,11 @@ unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
     fn new(slice: &'a mut [T]) -> Shared<'a, T> {
-        Shared { start: slice.as_mut_ptr(), length: slice.len(), _slice: PhantomData }
+        Shared {
+            start: slice.as_mut_ptr(),
+            length: slice.len(),
+            _slice: PhantomData,
+        }
     }
 
     /// The part `range`.
@@ -290,7 +377,10 @@ impl<'a, T> Shared<'a, T> {
     /// No two parts that live at the same time overlap.
     #[allow(clippy::mut_from_ref)]
     unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
-        assert!(range.start <= range.end && range.end <= self.length, "a part of the slice");
+        assert!(
+            range.start <= range.end && range.end <= self.length,
+            "a part of the slice"
+        );
         // SAFETY: within the slice, which is borrowed mutably for 'a, and disjoint from other parts by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }

@@ -17,7 +17,10 @@ pub(super) struct Sequence {
 impl Sequence {
     /// An empty sequence with that many caches.
     pub(super) fn new(caches: usize) -> Sequence {
-        Sequence { length: 0, pages: vec![Vec::new(); caches] }
+        Sequence {
+            length: 0,
+            pages: vec![Vec::new(); caches],
+        }
     }
 
     /// The pages of cache `cache`.
@@ -26,7 +29,14 @@ impl Sequence {
     }
 
     /// Stores a position's keys and values, `[kv_heads * head_dim]` each; positions come in rising order.
-    pub(super) fn store(&mut self, cache: usize, position: usize, kv_heads: usize, keys: &[u16], values: &[u16]) {
+    pub(super) fn store(
+        &mut self,
+        cache: usize,
+        position: usize,
+        kv_heads: usize,
+        keys: &[u16],
+        values: &[u16],
+    ) {
         let pages = &mut self.pages[cache];
         let page = position / PAGE_POSITIONS;
         if page == pages.len() {

@@ -94,7 +94,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Threads`] when the system gives no thread.
     pub fn new(model: Arc<Model>, options: EngineOptions) -> Result<Engine, Error> {
-        Ok(Engine { backend: options.open()?, model })
+        Ok(Engine {
+            backend: options.open()?,
+            model,
+        })
     }
 
     /// The model.
@@ -113,7 +116,11 @@ impl Engine {
     /// # Errors
     /// [`Error::BadParameter`] for a parameter outside its range, [`Error::Cancelled`] when `on_token` breaks. A prompt that is longer than
     /// the context is no error but the result [`Finish::TooLong`].
-    pub fn generate(&self, job: &Job, on_token: &mut dyn FnMut(TokenEvent<'_>) -> ControlFlow<()>) -> Result<Vec<RunResult>, Error> {
+    pub fn generate(
+        &self,
+        job: &Job,
+        on_token: &mut dyn FnMut(TokenEvent<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<RunResult>, Error> {
         let program = self.model.program();
         check(job, program.vocab_size())?;
         let n_prompt = job.prompt.len();
@@ -123,7 +130,11 @@ impl Engine {
             .map(|_| RunResult {
                 n_prompt: n_prompt as u32,
                 tokens: job.prompt.clone(),
-                finish: if too_long { Finish::TooLong } else { Finish::Length },
+                finish: if too_long {
+                    Finish::TooLong
+                } else {
+                    Finish::Length
+                },
                 text: Vec::new(),
                 offsets: Vec::new(),
             })
@@ -137,7 +148,15 @@ impl Engine {
         // The first tokens of all runs come from the same logits.
         let first = session.prefill(prompt, &job.prompt)?.to_vec();
         let mut logits: Vec<&[f32]> = vec![&first; runs.len()];
-        let sequences: Vec<usize> = (0..runs.len()).map(|run| if run == 0 { prompt } else { session.fork(prompt) }).collect();
+        let sequences: Vec<usize> = (0..runs.len())
+            .map(|run| {
+                if run == 0 {
+                    prompt
+                } else {
+                    session.fork(prompt)
+                }
+            })
+            .collect();
         let mut active: Vec<usize> = (0..runs.len()).collect();
         let mut scratch = Vec::new();
         for new in 1..=limit {
@@ -146,20 +165,40 @@ impl Engine {
             for (&index, logits) in active.iter().zip(&logits) {
                 let run = &mut runs[index];
                 let position = run.tokens.len() as u32;
-                let token = select(logits, &job.sampling, || draw(&job.seed, index as u32, position), &mut scratch);
+                let token = select(
+                    logits,
+                    &job.sampling,
+                    || draw(&job.seed, index as u32, position),
+                    &mut scratch,
+                );
                 let stop = program.stop_tokens().binary_search(&token).is_ok();
-                let piece = if stop { Default::default() } else { self.model.tokenizer().piece(run.tokens.last().copied(), token) };
+                let piece = if stop {
+                    Default::default()
+                } else {
+                    self.model
+                        .tokenizer()
+                        .piece(run.tokens.last().copied(), token)
+                };
                 run.offsets.push(run.text.len() as u32);
                 run.text.extend_from_slice(&piece);
                 run.tokens.push(token);
-                if on_token(TokenEvent { run: index as u32, token, piece: &piece }).is_break() {
+                if on_token(TokenEvent {
+                    run: index as u32,
+                    token,
+                    piece: &piece,
+                })
+                .is_break()
+                {
                     return Err(Error::Cancelled);
                 }
                 if stop {
                     run.finish = Finish::Stop;
                 } else {
                     going.push(index);
-                    rows.push(Row { sequence: sequences[index], token });
+                    rows.push(Row {
+                        sequence: sequences[index],
+                        token,
+                    });
                 }
             }
             active = going;
@@ -167,7 +206,10 @@ impl Engine {
                 break;
             }
             let wanted: Vec<usize> = (0..rows.len()).collect();
-            logits = session.forward(&rows, &wanted, None)?.chunks_exact(program.vocab_size() as usize).collect();
+            logits = session
+                .forward(&rows, &wanted, None)?
+                .chunks_exact(program.vocab_size() as usize)
+                .collect();
         }
         Ok(runs)
     }
@@ -179,9 +221,16 @@ impl Engine {
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, Error> {
         let mut session = Session::new(self.network(), &*self.backend);
         let sequence = session.start();
-        let mut logits = Vec::with_capacity(tokens.len() * self.model.program().vocab_size() as usize);
+        let mut logits =
+            Vec::with_capacity(tokens.len() * self.model.program().vocab_size() as usize);
         for chunk in tokens.chunks(CHUNK_ROWS) {
-            let rows: Vec<Row> = chunk.iter().map(|token| Row { sequence, token: *token }).collect();
+            let rows: Vec<Row> = chunk
+                .iter()
+                .map(|token| Row {
+                    sequence,
+                    token: *token,
+                })
+                .collect();
             let wanted: Vec<usize> = (0..rows.len()).collect();
             logits.extend_from_slice(session.forward(&rows, &wanted, None)?);
         }
@@ -189,7 +238,10 @@ impl Engine {
     }
 
     fn network(&self) -> Network<'_> {
-        Network { program: self.model.program(), weights: self.model.weights() }
+        Network {
+            program: self.model.program(),
+            weights: self.model.weights(),
+        }
     }
 }
 
@@ -207,14 +259,34 @@ fn check(job: &Job, vocab_size: u32) -> Result<(), Error> {
         if (low..=high).contains(&found) {
             return Ok(());
         }
-        Err(Error::BadParameter { what: what.to_owned(), found: found.to_string(), expected: format!("{low} to {high}") })
+        Err(Error::BadParameter {
+            what: what.to_owned(),
+            found: found.to_string(),
+            expected: format!("{low} to {high}"),
+        })
     };
     let sampling = &job.sampling;
-    let most_runs = if sampling.temperature_milli == 0 { 1 } else { c::MAX_RUNS };
-    range("temperature (in 1/1000)", sampling.temperature_milli, 0, c::MAX_TEMPERATURE_MILLI)?;
+    let most_runs = if sampling.temperature_milli == 0 {
+        1
+    } else {
+        c::MAX_RUNS
+    };
+    range(
+        "temperature (in 1/1000)",
+        sampling.temperature_milli,
+        0,
+        c::MAX_TEMPERATURE_MILLI,
+    )?;
     range("runs (1 at temperature 0)", job.n_runs, 1, most_runs)?;
     range("top-p (in millionths)", sampling.top_p_ppm, 1, c::PPM)?;
     range("min-p (in millionths)", sampling.min_p_ppm, 0, c::PPM)?;
-    range("tokens of the prompt", u32::try_from(job.prompt.len()).unwrap_or(u32::MAX), 1, u32::MAX)?;
-    job.prompt.iter().try_for_each(|token| range("token of the prompt", *token, 0, vocab_size - 1))
+    range(
+        "tokens of the prompt",
+        u32::try_from(job.prompt.len()).unwrap_or(u32::MAX),
+        1,
+        u32::MAX,
+    )?;
+    job.prompt
+        .iter()
+        .try_for_each(|token| range("token of the prompt", *token, 0, vocab_size - 1))
 }

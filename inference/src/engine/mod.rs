@@ -49,7 +49,9 @@ impl EngineOptions {
         };
         Ok(match self.backend {
             BackendKind::Scalar => Arc::new(Scalar),
-            BackendKind::Auto | BackendKind::Threaded => Arc::new(Threaded::new(threads).map_err(|source| Error::Threads { source })?),
+            BackendKind::Auto | BackendKind::Threaded => {
+                Arc::new(Threaded::new(threads).map_err(|source| Error::Threads { source })?)
+            }
         })
     }
 }

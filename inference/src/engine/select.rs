@@ -8,21 +8,40 @@ use crate::numeric::{mass, selection_key};
 ///
 /// # Panics
 /// When there are no logits.
-pub fn select(logits: &[f32], sampling: &Sampling, draw: impl FnOnce() -> u64, scratch: &mut Vec<u32>) -> u32 {
-    let best_key = logits.iter().map(|logit| selection_key(*logit)).fold(i32::MIN, i32::max);
-    let best = logits.iter().position(|logit| selection_key(*logit) == best_key).unwrap_or(0);
+pub fn select(
+    logits: &[f32],
+    sampling: &Sampling,
+    draw: impl FnOnce() -> u64,
+    scratch: &mut Vec<u32>,
+) -> u32 {
+    let best_key = logits
+        .iter()
+        .map(|logit| selection_key(*logit))
+        .fold(i32::MIN, i32::max);
+    let best = logits
+        .iter()
+        .position(|logit| selection_key(*logit) == best_key)
+        .unwrap_or(0);
     if sampling.temperature_milli == 0 || !logits[best].is_finite() {
         return best as u32;
     }
     scratch.clear();
-    scratch.extend(logits.iter().map(|logit| mass(*logit, logits[best], sampling.temperature_milli)));
+    scratch.extend(
+        logits
+            .iter()
+            .map(|logit| mass(*logit, logits[best], sampling.temperature_milli)),
+    );
     let (masses, rest) = {
         let n = scratch.len();
         scratch.extend_from_within(..);
         scratch.split_at_mut(n)
     };
     let threshold = threshold(rest, sampling);
-    let total: u64 = masses.iter().filter(|p| **p >= threshold).map(|p| u64::from(*p)).sum();
+    let total: u64 = masses
+        .iter()
+        .filter(|p| **p >= threshold)
+        .map(|p| u64::from(*p))
+        .sum();
     let r = ((u128::from(draw()) * u128::from(total)) >> 64) as u64;
     let mut running = 0;
     for (token, p) in masses.iter().enumerate() {
@@ -50,7 +69,9 @@ fn threshold(masses: &mut [u32], sampling: &Sampling) -> u32 {
     }
     if sampling.top_p_ppm < PPM {
         let sum: u128 = survivors.iter().map(|p| u128::from(*p)).sum();
-        let need = (sum * u128::from(sampling.top_p_ppm)).div_ceil(u128::from(PPM)).max(1);
+        let need = (sum * u128::from(sampling.top_p_ppm))
+            .div_ceil(u128::from(PPM))
+            .max(1);
         threshold = threshold.max(top_mass(survivors, need as u64));
     }
     let min_p = (u64::from(sampling.min_p_ppm) << 30).div_ceil(u64::from(PPM)) as u32;
@@ -101,19 +122,29 @@ mod tests {
         if sampling.temperature_milli == 0 || !m.is_finite() {
             return order[0] as u32;
         }
-        let p: Vec<u128> = logits.iter().map(|l| u128::from(mass(*l, m, sampling.temperature_milli))).collect();
+        let p: Vec<u128> = logits
+            .iter()
+            .map(|l| u128::from(mass(*l, m, sampling.temperature_milli)))
+            .collect();
         let mut candidates: Vec<u128> = p.iter().copied().filter(|p| *p >= 1).chain([1]).collect();
         candidates.sort_unstable();
         candidates.reverse();
         let sum = |u: u128| p.iter().filter(|p| **p >= u).sum::<u128>();
         let mut t = 1u128;
         if sampling.top_k > 0 {
-            let enough = |u: &&u128| p.iter().filter(|p| *p >= *u).count() >= sampling.top_k as usize;
+            let enough =
+                |u: &&u128| p.iter().filter(|p| *p >= *u).count() >= sampling.top_k as usize;
             t = candidates.iter().find(enough).copied().unwrap_or(1);
         }
         if sampling.top_p_ppm < 1_000_000 {
-            let need = (sum(t) * u128::from(sampling.top_p_ppm)).div_ceil(1_000_000).max(1);
-            t = candidates.iter().find(|u| **u >= t && sum(**u) >= need).copied().unwrap_or(t);
+            let need = (sum(t) * u128::from(sampling.top_p_ppm))
+                .div_ceil(1_000_000)
+                .max(1);
+            t = candidates
+                .iter()
+                .find(|u| **u >= t && sum(**u) >= need)
+                .copied()
+                .unwrap_or(t);
         }
         if sampling.min_p_ppm > 0 {
             t = t.max(((1u128 << 30) * u128::from(sampling.min_p_ppm)).div_ceil(1_000_000));
@@ -133,22 +164,41 @@ mod tests {
 
     fn check(logits: &[f32], sampling: &Sampling, h64: u64) -> u32 {
         let token = select(logits, sampling, || h64, &mut Vec::new());
-        assert_eq!(token, naive(logits, sampling, h64), "{sampling:?} {h64:#x} {logits:?}");
+        assert_eq!(
+            token,
+            naive(logits, sampling, h64),
+            "{sampling:?} {h64:#x} {logits:?}"
+        );
         token
     }
 
-    const PLAIN: Sampling = Sampling { temperature_milli: 1000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+    const PLAIN: Sampling = Sampling {
+        temperature_milli: 1000,
+        top_k: 0,
+        top_p_ppm: 1_000_000,
+        min_p_ppm: 0,
+    };
 
     #[test]
     fn greedy_takes_the_lowest_of_the_best() {
-        let greedy = Sampling { temperature_milli: 0, ..PLAIN };
+        let greedy = Sampling {
+            temperature_milli: 0,
+            ..PLAIN
+        };
         assert_eq!(check(&[1.0, 3.0, 3.0, 2.0], &greedy, 7), 1);
         assert_eq!(check(&[-0.0, 0.0], &greedy, 7), 1, "-0 is below +0");
         assert_eq!(check(&[f32::NAN, -1.0], &greedy, 7), 1);
         for sampling in [greedy, PLAIN] {
             assert_eq!(check(&[f32::NAN, f32::NAN], &sampling, 7), 0);
             assert_eq!(check(&[0.0, f32::INFINITY, f32::INFINITY], &sampling, 7), 1);
-            assert_eq!(check(&[f32::NAN, f32::NEG_INFINITY, f32::NEG_INFINITY], &sampling, 7), 1);
+            assert_eq!(
+                check(
+                    &[f32::NAN, f32::NEG_INFINITY, f32::NEG_INFINITY],
+                    &sampling,
+                    7
+                ),
+                1
+            );
         }
     }
 
@@ -159,13 +209,37 @@ mod tests {
         assert_eq!(check(&logits, &PLAIN, u64::MAX), 3);
         let one = Sampling { top_k: 1, ..PLAIN };
         assert_eq!(check(&logits, &one, 0), 1);
-        assert_eq!(check(&logits, &one, u64::MAX), 2, "ties at the threshold stay in");
+        assert_eq!(
+            check(&logits, &one, u64::MAX),
+            2,
+            "ties at the threshold stay in"
+        );
         // More than there are survivors, than there are tokens, than fit.
         for top_k in [4, 5, 6, 7, u32::MAX] {
             check(&logits, &Sampling { top_k, ..PLAIN }, u64::MAX);
         }
-        assert_eq!(check(&logits, &Sampling { top_p_ppm: 1, ..PLAIN }, u64::MAX), 2);
-        assert_eq!(check(&logits, &Sampling { min_p_ppm: 1_000_000, ..PLAIN }, u64::MAX), 2);
+        assert_eq!(
+            check(
+                &logits,
+                &Sampling {
+                    top_p_ppm: 1,
+                    ..PLAIN
+                },
+                u64::MAX
+            ),
+            2
+        );
+        assert_eq!(
+            check(
+                &logits,
+                &Sampling {
+                    min_p_ppm: 1_000_000,
+                    ..PLAIN
+                },
+                u64::MAX
+            ),
+            2
+        );
         assert_eq!(check(&[1.0], &PLAIN, u64::MAX), 0);
     }
 

@@ -76,7 +76,10 @@ impl<'a> Session<'a> {
         let mut attentions = 0;
         let mut attention_numbers = Vec::new();
         for number in 0..program.entry_count() {
-            if program.entry(number).is_some_and(|entry| entry.op == Op::AttnMax) {
+            if program
+                .entry(number)
+                .is_some_and(|entry| entry.op == Op::AttnMax)
+            {
                 attentions += 1;
             }
             attention_numbers.push(attentions - usize::from(attentions > 0));
@@ -87,7 +90,9 @@ impl<'a> Session<'a> {
             sequences: Vec::new(),
             attention_numbers,
             attentions,
-            values: (0..program.entry_count()).map(|number| Value::empty(program.value_shape(number))).collect(),
+            values: (0..program.entry_count())
+                .map(|number| Value::empty(program.value_shape(number)))
+                .collect(),
             carry: Value::default(),
             gathered: Vec::new(),
         }
@@ -95,7 +100,9 @@ impl<'a> Session<'a> {
 
     /// Starts an empty sequence.
     pub fn start(&mut self) -> usize {
-        self.sequences.push(Sequence::new(self.attentions * self.network.program.layers() as usize));
+        self.sequences.push(Sequence::new(
+            self.attentions * self.network.program.layers() as usize,
+        ));
         self.sequences.len() - 1
     }
 
@@ -124,7 +131,13 @@ impl<'a> Session<'a> {
         let chunks = tokens.chunks(CHUNK_ROWS);
         let last = chunks.len().saturating_sub(1);
         for (i, chunk) in chunks.enumerate() {
-            let rows: Vec<Row> = chunk.iter().map(|token| Row { sequence, token: *token }).collect();
+            let rows: Vec<Row> = chunk
+                .iter()
+                .map(|token| Row {
+                    sequence,
+                    token: *token,
+                })
+                .collect();
             let wanted = [rows.len() - 1];
             self.forward(&rows, if i == last { &wanted } else { &[] }, None)?;
         }
@@ -136,17 +149,30 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// A token that is not in the vocabulary, a sequence that would become longer than the context. Nothing was run then.
-    pub fn forward(&mut self, rows: &[Row], wanted: &[usize], mut sink: Option<&mut dyn Sink>) -> Result<&[f32], Error> {
+    pub fn forward(
+        &mut self,
+        rows: &[Row],
+        wanted: &[usize],
+        mut sink: Option<&mut dyn Sink>,
+    ) -> Result<&[f32], Error> {
         let _mode = FloatMode::set();
         let positions = self.positions(rows)?;
         let tokens: Vec<u32> = rows.iter().map(|row| row.token).collect();
         let program = self.network.program;
-        let mut at = At { layer: 0, rows, tokens: &tokens, positions: &positions };
+        let mut at = At {
+            layer: 0,
+            rows,
+            tokens: &tokens,
+            positions: &positions,
+        };
         self.part(Part::Head, at, &mut sink);
         for layer in 0..program.layers() {
             at.layer = layer;
             self.part(Part::Body, at, &mut sink);
-            std::mem::swap(&mut self.carry, &mut self.values[program.first_entry(Part::Tail) - 1]);
+            std::mem::swap(
+                &mut self.carry,
+                &mut self.values[program.first_entry(Part::Tail) - 1],
+            );
         }
         for row in rows {
             self.sequences[row.sequence].length += 1;
@@ -156,7 +182,16 @@ impl<'a> Session<'a> {
             let rows: Vec<Row> = wanted.iter().map(|i| rows[*i]).collect();
             let tokens: Vec<u32> = wanted.iter().map(|i| tokens[*i]).collect();
             let positions: Vec<u32> = wanted.iter().map(|i| positions[*i]).collect();
-            self.part(Part::Tail, At { layer: 0, rows: &rows, tokens: &tokens, positions: &positions }, &mut sink);
+            self.part(
+                Part::Tail,
+                At {
+                    layer: 0,
+                    rows: &rows,
+                    tokens: &tokens,
+                    positions: &positions,
+                },
+                &mut sink,
+            );
         }
         Ok(self.logits())
     }
@@ -168,19 +203,42 @@ impl<'a> Session<'a> {
 
     /// The rows' positions, after the checks of [`Session::forward`].
     fn positions(&self, rows: &[Row]) -> Result<Vec<u32>, Error> {
-        let (context, vocab) = (self.network.program.context(), self.network.program.vocab_size());
-        let mut lengths: Vec<usize> = self.sequences.iter().map(|sequence| sequence.length).collect();
+        let (context, vocab) = (
+            self.network.program.context(),
+            self.network.program.vocab_size(),
+        );
+        let mut lengths: Vec<usize> = self
+            .sequences
+            .iter()
+            .map(|sequence| sequence.length)
+            .collect();
         let mut positions = Vec::with_capacity(rows.len());
         for row in rows {
-            let bad = |what: &str, found: String, expected: String| Error::BadParameter { what: what.to_owned(), found, expected };
+            let bad = |what: &str, found: String, expected: String| Error::BadParameter {
+                what: what.to_owned(),
+                found,
+                expected,
+            };
             if row.token >= vocab {
-                return Err(bad("token", row.token.to_string(), format!("below the vocabulary size {vocab}")));
+                return Err(bad(
+                    "token",
+                    row.token.to_string(),
+                    format!("below the vocabulary size {vocab}"),
+                ));
             }
             let Some(length) = lengths.get_mut(row.sequence) else {
-                return Err(bad("sequence", row.sequence.to_string(), "one that was started".to_owned()));
+                return Err(bad(
+                    "sequence",
+                    row.sequence.to_string(),
+                    "one that was started".to_owned(),
+                ));
             };
             if *length >= context as usize {
-                return Err(bad("tokens of a sequence", format!("{}", *length + 1), format!("at most {context}, the context")));
+                return Err(bad(
+                    "tokens of a sequence",
+                    format!("{}", *length + 1),
+                    format!("at most {context}, the context"),
+                ));
             }
             positions.push(*length as u32);
             *length += 1;
@@ -192,14 +250,23 @@ impl<'a> Session<'a> {
     fn gather(&mut self, wanted: &[usize], count: usize) {
         let program = self.network.program;
         let first = program.first_entry(Part::Tail) as u16;
-        let inputs = program.entries(Part::Tail).iter().flat_map(|entry| entry.inputs);
-        let mut outer: Vec<u16> = inputs.filter(|input| *input < first || *input == CARRY).collect();
+        let inputs = program
+            .entries(Part::Tail)
+            .iter()
+            .flat_map(|entry| entry.inputs);
+        let mut outer: Vec<u16> = inputs
+            .filter(|input| *input < first || *input == CARRY)
+            .collect();
         outer.sort_unstable();
         outer.dedup();
         let mut gathered = std::mem::take(&mut self.gathered);
         gathered.resize(outer.len(), (0, Value::default()));
         for (input, (number, value)) in outer.into_iter().zip(&mut gathered) {
-            let source = if input == CARRY { &self.carry } else { &self.values[usize::from(input)] };
+            let source = if input == CARRY {
+                &self.carry
+            } else {
+                &self.values[usize::from(input)]
+            };
             *number = input;
             if let Value::F32(out) = value {
                 source.gather(wanted, count, out);
@@ -226,7 +293,14 @@ impl<'a> Session<'a> {
                 }
             }
             if let Some(sink) = sink {
-                sink.output(Place { layer: at.layer, entry: number }, at.positions, &self.values[number]);
+                sink.output(
+                    Place {
+                        layer: at.layer,
+                        entry: number,
+                    },
+                    at.positions,
+                    &self.values[number],
+                );
             }
         }
     }
@@ -234,7 +308,9 @@ impl<'a> Session<'a> {
     /// The value that an entry of `part` names.
     fn input(&self, part: Part, layer: u32, input: u16) -> &Value {
         let program = self.network.program;
-        if part == Part::Tail && (input == CARRY || usize::from(input) < program.first_entry(Part::Tail)) {
+        if part == Part::Tail
+            && (input == CARRY || usize::from(input) < program.first_entry(Part::Tail))
+        {
             let found = self.gathered.iter().find(|(number, _)| *number == input);
             return found.map_or(&self.carry, |(_, value)| value);
         }
@@ -248,21 +324,39 @@ impl<'a> Session<'a> {
     fn operation(&self, part: Part, entry: &Entry, at: At<'_>, out: &mut Value) {
         let (backend, network) = (self.backend, self.network);
         let x = |i: usize| self.input(part, at.layer, entry.inputs[i]);
-        let weights = || network.weights.tensor(network.program.global_weight(entry.weights[0], at.layer));
+        let weights = || {
+            network
+                .weights
+                .tensor(network.program.global_weight(entry.weights[0], at.layer))
+        };
         let dim = entry.dims[0] as usize;
         match (entry.op, out) {
             (Op::Embed, Value::F32(out)) => backend.embed(weights(), at.tokens, out),
-            (Op::NormStat, Value::F32(out)) => backend.norm_stat(x(0).f32(), dim, f32::from_bits(entry.constants[0]), out),
-            (Op::NormApply, Value::F32(out)) => backend.norm_apply(x(0).f32(), x(1).f32(), weights(), out),
-            (Op::Quantise, Value::Quantised { scales, quants }) => backend.quantise(x(0).f32(), scales, quants),
+            (Op::NormStat, Value::F32(out)) => {
+                backend.norm_stat(x(0).f32(), dim, f32::from_bits(entry.constants[0]), out)
+            }
+            (Op::NormApply, Value::F32(out)) => {
+                backend.norm_apply(x(0).f32(), x(1).f32(), weights(), out)
+            }
+            (Op::Quantise, Value::Quantised { scales, quants }) => {
+                backend.quantise(x(0).f32(), scales, quants)
+            }
             (Op::Matmul, Value::F32(out)) => {
                 let input = match x(0) {
-                    Value::Quantised { scales, quants } => MatmulInput::Quantised(Quantised { scales, quants }),
+                    Value::Quantised { scales, quants } => {
+                        MatmulInput::Quantised(Quantised { scales, quants })
+                    }
                     other => MatmulInput::F32(other.f32()),
                 };
                 backend.matmul(weights(), input, out);
             }
-            (Op::Rope, Value::F32(out)) => backend.rope(x(0).f32(), entry.dims[1] as usize, weights(), at.positions, out),
+            (Op::Rope, Value::F32(out)) => backend.rope(
+                x(0).f32(),
+                entry.dims[1] as usize,
+                weights(),
+                at.positions,
+                out,
+            ),
             (Op::ToF16, Value::F16(out)) => backend.to_f16(x(0).f32(), out),
             (Op::Add, Value::F32(out)) => backend.add(x(0).f32(), x(1).f32(), out),
             (Op::SiluMul, Value::F32(out)) => backend.silu_mul(x(0).f32(), x(1).f32(), out),
@@ -273,31 +367,65 @@ impl<'a> Session<'a> {
     /// Stores the rows' keys and values, and runs entries `number` (attn_max), the next (attn_sum) and the one after (attn_mix).
     fn attention(&mut self, number: usize, at: At<'_>) {
         let program = self.network.program;
-        let Some(entry) = program.entry(number + 2) else { return };
+        let Some(entry) = program.entry(number + 2) else {
+            return;
+        };
         let [heads, kv_heads, head_dim] = entry.dims.map(|dim| dim as usize);
-        let shape = AttentionShape { heads, kv_heads, head_dim, scale: f32::from_bits(entry.constants[0]) };
+        let shape = AttentionShape {
+            heads,
+            kv_heads,
+            head_dim,
+            scale: f32::from_bits(entry.constants[0]),
+        };
         let cache = at.layer as usize * self.attentions + self.attention_numbers[number];
         let width = kv_heads * head_dim;
-        let (keys, values) = (self.values[usize::from(entry.inputs[1])].f16(), self.values[usize::from(entry.inputs[2])].f16());
+        let (keys, values) = (
+            self.values[usize::from(entry.inputs[1])].f16(),
+            self.values[usize::from(entry.inputs[2])].f16(),
+        );
         for (i, row) in at.rows.iter().enumerate() {
             let range = i * width..(i + 1) * width;
             let position = at.positions[i] as usize;
-            self.sequences[row.sequence].store(cache, position, kv_heads, &keys[range.clone()], &values[range]);
+            self.sequences[row.sequence].store(
+                cache,
+                position,
+                kv_heads,
+                &keys[range.clone()],
+                &values[range],
+            );
         }
         let mut outputs = [number, number + 1, number + 2].map(|number| {
             let mut value = std::mem::take(&mut self.values[number]);
             value.resize(program.value_shape(number), at.rows.len());
             value
         });
-        if let [Value::Maxima { maxima, places }, Value::F32(sums), Value::F32(mix)] = &mut outputs {
+        if let [
+            Value::Maxima { maxima, places },
+            Value::F32(sums),
+            Value::F32(mix),
+        ] = &mut outputs
+        {
             let rows: Vec<_> = at
                 .rows
                 .iter()
                 .zip(at.positions)
-                .map(|(row, position)| AttentionRow { pages: self.sequences[row.sequence].pages(cache), position: *position })
+                .map(|(row, position)| AttentionRow {
+                    pages: self.sequences[row.sequence].pages(cache),
+                    position: *position,
+                })
                 .collect();
             let q = self.input(Part::Body, at.layer, entry.inputs[0]).f32();
-            self.backend.attention(&shape, q, &rows, AttentionOut { maxima, places, sums, mix });
+            self.backend.attention(
+                &shape,
+                q,
+                &rows,
+                AttentionOut {
+                    maxima,
+                    places,
+                    sums,
+                    mix,
+                },
+            );
         }
         for (value, number) in outputs.into_iter().zip(number..) {
             self.values[number] = value;

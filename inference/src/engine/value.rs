@@ -38,14 +38,23 @@ impl Value {
         match shape {
             ValueShape::F32(_) => Value::F32(Vec::new()),
             ValueShape::F16(_) => Value::F16(Vec::new()),
-            ValueShape::Quantised(_) => Value::Quantised { scales: Vec::new(), quants: Vec::new() },
-            ValueShape::Maxima(_) => Value::Maxima { maxima: Vec::new(), places: Vec::new() },
+            ValueShape::Quantised(_) => Value::Quantised {
+                scales: Vec::new(),
+                quants: Vec::new(),
+            },
+            ValueShape::Maxima(_) => Value::Maxima {
+                maxima: Vec::new(),
+                places: Vec::new(),
+            },
         }
     }
 
     /// Makes room for that many rows; what they hold is not defined until it is written.
     pub(super) fn resize(&mut self, shape: ValueShape, rows: usize) {
-        let (ValueShape::F32(n) | ValueShape::F16(n) | ValueShape::Quantised(n) | ValueShape::Maxima(n)) = shape;
+        let (ValueShape::F32(n)
+        | ValueShape::F16(n)
+        | ValueShape::Quantised(n)
+        | ValueShape::Maxima(n)) = shape;
         let n = n as usize * rows;
         match self {
             Value::F32(values) => values.resize(n, 0.0),

@@ -77,7 +77,9 @@ impl Layout {
 
     /// Bytes of a group; a multiple of 64.
     pub fn group_bytes(&self) -> usize {
-        (0..self.tiles()).map(|tile| tile_bytes(self.shape.format, self.tile_cols(tile))).sum()
+        (0..self.tiles())
+            .map(|tile| tile_bytes(self.shape.format, self.tile_cols(tile)))
+            .sum()
     }
 
     /// Bytes of the tensor; a multiple of 64.
@@ -115,19 +117,22 @@ impl Layout {
         let size = scale_bytes(format);
         let (leaf_scales, leaf_values) = leaf.split_at(TILE_BLOCKS * size);
         for block in 0..n / BLOCK * usize::from(size > 0) {
-            scales[(block * GROUP_ROWS + lane) * size..][..size].copy_from_slice(&leaf_scales[block * size..][..size]);
+            scales[(block * GROUP_ROWS + lane) * size..][..size]
+                .copy_from_slice(&leaf_scales[block * size..][..size]);
         }
         match format {
             WeightFormat::F32 | WeightFormat::F16 => {
                 let size = if format == WeightFormat::F32 { 4 } else { 2 };
                 for col in 0..n {
-                    values[(col * GROUP_ROWS + lane) * size..][..size].copy_from_slice(&leaf_values[col * size..][..size]);
+                    values[(col * GROUP_ROWS + lane) * size..][..size]
+                        .copy_from_slice(&leaf_values[col * size..][..size]);
                 }
             }
             WeightFormat::Q8_0 | WeightFormat::Q8F => {
                 for (quad, bytes) in leaf_values[..n].chunks_exact(4).enumerate() {
                     for (j, byte) in bytes.iter().enumerate() {
-                        values[(quad * GROUP_ROWS + lane) * 4 + j] = clamp_weight(*byte as i8) as u8 ^ 0x80;
+                        values[(quad * GROUP_ROWS + lane) * 4 + j] =
+                            clamp_weight(*byte as i8) as u8 ^ 0x80;
                     }
                 }
             }
@@ -177,7 +182,8 @@ impl<'a> PackedTensor<'a> {
     fn record(&self, row: usize, col: usize) -> (&'a [u8], &'a [u8], usize, usize) {
         let (tile, format) = (col / TILE, self.shape().format);
         let n = self.layout.tile_cols(tile);
-        let record = &self.group(row / GROUP_ROWS)[self.layout.tile_offset(tile)..][..tile_bytes(format, n)];
+        let record =
+            &self.group(row / GROUP_ROWS)[self.layout.tile_offset(tile)..][..tile_bytes(format, n)];
         let (scales, values) = record.split_at(scale_area(format, n));
         (scales, values, row % GROUP_ROWS, col % TILE)
     }
@@ -225,7 +231,10 @@ impl<'a> PackedTensor<'a> {
             return;
         }
         for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-            let (scale, quants) = (self.scale(row, block * BLOCK), self.quants(row, block * BLOCK));
+            let (scale, quants) = (
+                self.scale(row, block * BLOCK),
+                self.quants(row, block * BLOCK),
+            );
             for (out, q) in out.iter_mut().zip(quants) {
                 *out = scale * f32::from(q);
             }
@@ -238,7 +247,10 @@ impl<'a> PackedTensor<'a> {
     /// When the tensor has no such row or tile.
     pub fn write_leaf(&self, row: u32, tile: u32, out: &mut Vec<u8>) {
         let (row, tile) = (row as usize, tile as usize);
-        assert!(row < self.shape().rows as usize && tile < self.layout.tiles(), "no tile {tile} in row {row}");
+        assert!(
+            row < self.shape().rows as usize && tile < self.layout.tiles(),
+            "no tile {tile} in row {row}"
+        );
         let (format, n) = (self.shape().format, self.layout.tile_cols(tile));
         let end = out.len() + format.leaf_bytes();
         if !self.layout.matrix {
@@ -272,7 +284,9 @@ impl<'a> PackedTensor<'a> {
     pub fn table_row(&self, row: usize) -> impl Iterator<Item = f32> + 'a {
         let cols = self.shape().cols as usize;
         let bytes = &self.bytes[row * cols * 4..][..cols * 4];
-        bytes.chunks_exact(4).map(|chunk| f32::from_bits(u32::from_le_bytes(bytes_at(chunk, 0))))
+        bytes
+            .chunks_exact(4)
+            .map(|chunk| f32::from_bits(u32::from_le_bytes(bytes_at(chunk, 0))))
     }
 }
 
@@ -291,7 +305,10 @@ mod tests {
 
     /// Packs leaves made of `seed` and checks that they come back, and that the readers see the leaves' values.
     fn round_trip(format: WeightFormat, rows: u32, cols: u32, seed: u32) {
-        let layout = Layout { shape: WeightShape { format, rows, cols }, matrix: true };
+        let layout = Layout {
+            shape: WeightShape { format, rows, cols },
+            matrix: true,
+        };
         let mut state = seed | 1;
         let mut byte = || {
             state ^= state << 13;
@@ -326,9 +343,14 @@ mod tests {
             assert_eq!(&back, leaf, "{format:?} row {row} tile {tile}");
             let mut values = vec![0.0; cols as usize];
             tensor.read_row(*row, &mut values);
-            for (i, value) in values[tile * 256..][..layout.tile_cols(*tile)].iter().enumerate() {
+            for (i, value) in values[tile * 256..][..layout.tile_cols(*tile)]
+                .iter()
+                .enumerate()
+            {
                 let f16 = |at: usize| f16_to_f32(u16::from_le_bytes([leaf[at], leaf[at + 1]]));
-                let f32 = |at: usize| f32::from_le_bytes([leaf[at], leaf[at + 1], leaf[at + 2], leaf[at + 3]]);
+                let f32 = |at: usize| {
+                    f32::from_le_bytes([leaf[at], leaf[at + 1], leaf[at + 2], leaf[at + 3]])
+                };
                 let expected = match format {
                     WeightFormat::F32 => f32(i * 4),
                     WeightFormat::F16 => f16(i * 2),
@@ -336,10 +358,15 @@ mod tests {
                     WeightFormat::Q8F => f32(i / 32 * 4) * f32::from(leaf[32 + i] as i8),
                     WeightFormat::Q4_0 => {
                         let byte = leaf[16 + i / 32 * 16 + i % 16];
-                        f16(i / 32 * 2) * (f32::from(if i % 32 < 16 { byte & 15 } else { byte >> 4 }) - 8.0)
+                        f16(i / 32 * 2)
+                            * (f32::from(if i % 32 < 16 { byte & 15 } else { byte >> 4 }) - 8.0)
                     }
                 };
-                assert_eq!(value.to_bits(), expected.to_bits(), "{format:?} row {row} column {i}");
+                assert_eq!(
+                    value.to_bits(),
+                    expected.to_bits(),
+                    "{format:?} row {row} column {i}"
+                );
             }
         }
     }
@@ -356,10 +383,21 @@ mod tests {
 
     #[test]
     fn the_lowest_byte_reads_as_minus_127() {
-        let layout = Layout { shape: WeightShape { format: WeightFormat::Q8_0, rows: 1, cols: 32 }, matrix: true };
+        let layout = Layout {
+            shape: WeightShape {
+                format: WeightFormat::Q8_0,
+                rows: 1,
+                cols: 32,
+            },
+            matrix: true,
+        };
         let mut group = layout.empty_group();
         layout.pack_leaf(&mut group, 0, 0, &[0x80; 272]);
         assert_eq!(PackedTensor::new(layout, &group).quants(0, 0), [-127; 32]);
-        assert_eq!(PackedTensor::new(layout, &group).scale(15, 0), 0.0, "rows past the end are zero");
+        assert_eq!(
+            PackedTensor::new(layout, &group).scale(15, 0),
+            0.0,
+            "rows past the end are zero"
+        );
     }
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::layout::{GROUP_ROWS, Layout, PackedTensor};
 use crate::Error;
 use crate::format::SourceTensor;
-use crate::map::MappedFile;
+use crate::map::Map;
 use crate::numeric::{f16_to_f32, rope_table};
 use crate::program::{Program, WeightFormat, WeightShape};
 
@@ -38,7 +38,11 @@ pub trait LeafSource {
 
 impl LeafSource for SourceTensor<'_> {
     fn shape(&self) -> WeightShape {
-        WeightShape { format: self.format, rows: self.rows, cols: self.cols }
+        WeightShape {
+            format: self.format,
+            rows: self.rows,
+            cols: self.cols,
+        }
     }
 
     fn write_leaf(&self, row: u32, tile: u32, out: &mut Vec<u8>) {
@@ -59,7 +63,11 @@ pub struct RopeTable {
 
 impl LeafSource for RopeTable {
     fn shape(&self) -> WeightShape {
-        WeightShape { format: WeightFormat::F32, rows: self.context, cols: self.dims }
+        WeightShape {
+            format: WeightFormat::F32,
+            rows: self.context,
+            cols: self.dims,
+        }
     }
 
     fn write_leaf(&self, row: u32, tile: u32, out: &mut Vec<u8>) {
@@ -75,7 +83,7 @@ impl LeafSource for RopeTable {
 /// Packed weights, mapped into memory.
 #[derive(Debug)]
 pub struct Weights {
-    map: MappedFile,
+    map: Map,
     places: Vec<(Layout, Range<usize>)>,
 }
 
@@ -83,7 +91,10 @@ pub struct Weights {
 fn places(program: &Program) -> (Vec<(Layout, Range<usize>)>, usize) {
     let mut at = HEADER;
     let places = (0..program.weight_count()).map(|global| {
-        let layout = Layout { shape: program.weight_shape(global), matrix: program.is_matrix(global) };
+        let layout = Layout {
+            shape: program.weight_shape(global),
+            matrix: program.is_matrix(global),
+        };
         let start = at;
         at += layout.bytes();
         (layout, start..at)
@@ -109,26 +120,52 @@ impl Weights {
     /// # Errors
     /// A file that can't be read, is no file of packed weights, or belongs to another program.
     pub fn open(path: &Path, program: &Program) -> Result<Weights, Error> {
-        let map = MappedFile::open(path)?;
+        let map = Map::open(path)?;
         let (places, length) = places(program);
-        let bad = |what: &str, found: String, expected: String| Err(Error::bad_file(what, found, expected, REMEDY).at(path));
+        let bad = |what: &str, found: String, expected: String| {
+            Err(Error::bad_file(what, found, expected, REMEDY).at(path))
+        };
         let Some(found) = map.first_chunk::<HEADER>() else {
-            return bad("length", format!("{} bytes", map.len()), format!("{length} bytes"));
+            return bad(
+                "length",
+                format!("{} bytes", map.len()),
+                format!("{length} bytes"),
+            );
         };
         if &found[..8] != MAGIC {
-            return bad("magic", format!("{:?}", found[..8].escape_ascii().to_string()), "\"SWORNPK1\"".to_owned());
+            return bad(
+                "magic",
+                format!("{:?}", found[..8].escape_ascii().to_string()),
+                "\"SWORNPK1\"".to_owned(),
+            );
         }
         if Sha256::digest(&found[..64])[..] != found[64..96] {
-            return bad("header", "a wrong checksum".to_owned(), "the SHA-256 of its first 64 bytes".to_owned());
+            return bad(
+                "header",
+                "a wrong checksum".to_owned(),
+                "the SHA-256 of its first 64 bytes".to_owned(),
+            );
         }
         if found[8..12] != LAYOUT_VERSION.to_le_bytes() {
-            return bad("layout version", format!("{:?}", &found[8..12]), LAYOUT_VERSION.to_string());
+            return bad(
+                "layout version",
+                format!("{:?}", &found[8..12]),
+                LAYOUT_VERSION.to_string(),
+            );
         }
         if *found != header(program, length) {
-            return bad("header", "the header of another program".to_owned(), "the program beside it".to_owned());
+            return bad(
+                "header",
+                "the header of another program".to_owned(),
+                "the program beside it".to_owned(),
+            );
         }
         if map.len() != length {
-            return bad("length", format!("{} bytes", map.len()), format!("{length} bytes"));
+            return bad(
+                "length",
+                format!("{} bytes", map.len()),
+                format!("{length} bytes"),
+            );
         }
         Ok(Weights { map, places })
     }
@@ -153,9 +190,15 @@ impl Weights {
         open: &mut dyn FnMut(usize) -> Result<(String, Box<dyn LeafSource + 's>), Error>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), Error> {
-        let io = |source| Error::Io { path: path.to_path_buf(), source };
+        let io = |source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        };
         let (places, length) = places(program);
-        let total: u64 = places.iter().map(|(layout, _)| u64::from(layout.shape.rows)).sum();
+        let total: u64 = places
+            .iter()
+            .map(|(layout, _)| u64::from(layout.shape.rows))
+            .sum();
         let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(io)?);
         out.write_all(&header(program, length)).map_err(io)?;
         let mut done = 0;
@@ -163,17 +206,26 @@ impl Weights {
             let (name, source) = open(global)?;
             if source.shape() != layout.shape {
                 let (found, expected) = (shown(source.shape()), shown(layout.shape));
-                return Err(Error::bad_file(format!("tensor {name}"), found, expected, "the file is not a good model").at(path));
+                return Err(Error::bad_file(
+                    format!("tensor {name}"),
+                    found,
+                    expected,
+                    "the file is not a good model",
+                ));
             }
             let mut leaf = Vec::new();
             let rows = layout.shape.rows as usize;
             for first in (0..rows).step_by(GROUP_ROWS) {
-                let mut group = if layout.matrix { layout.empty_group() } else { Vec::new() };
+                let mut group = if layout.matrix {
+                    layout.empty_group()
+                } else {
+                    Vec::new()
+                };
                 for row in first..rows.min(first + GROUP_ROWS) {
                     for tile in 0..layout.tiles() {
                         leaf.clear();
                         source.write_leaf(row as u32, tile as u32, &mut leaf);
-                        check_finite(&name, layout, row, tile, &leaf).map_err(|error| error.at(path))?;
+                        check_finite(&name, layout, row, tile, &leaf)?;
                         if layout.matrix {
                             layout.pack_leaf(&mut group, row - first, tile, &leaf);
                         } else {
@@ -187,7 +239,8 @@ impl Weights {
             }
             if !layout.matrix {
                 let written = rows * layout.shape.cols as usize * 4;
-                out.write_all(&[0; 64][..layout.bytes() - written]).map_err(io)?;
+                out.write_all(&[0; 64][..layout.bytes() - written])
+                    .map_err(io)?;
             }
         }
         let file = out.into_inner().map_err(|error| io(error.into_error()))?;
@@ -200,7 +253,13 @@ fn shown(shape: WeightShape) -> String {
 }
 
 /// Every scale and every F32 or F16 weight of a leaf is finite.
-fn check_finite(name: &str, layout: &Layout, row: usize, tile: usize, leaf: &[u8]) -> Result<(), Error> {
+fn check_finite(
+    name: &str,
+    layout: &Layout,
+    row: usize,
+    tile: usize,
+    leaf: &[u8],
+) -> Result<(), Error> {
     let (format, n) = (layout.shape.format, layout.tile_cols(tile));
     let (count, size, step, what) = match format {
         WeightFormat::F32 => (n, 4, 1, "weight"),
@@ -215,8 +274,16 @@ fn check_finite(name: &str, layout: &Layout, row: usize, tile: usize, leaf: &[u8
             _ => 0.0,
         };
         if !value.is_finite() {
-            let at = format!("tensor {name}, {what} at row {row}, column {}", tile * 256 + i * step);
-            return Err(Error::bad_file(at, value, "a finite number", "the file is damaged or its training diverged"));
+            let at = format!(
+                "tensor {name}, {what} at row {row}, column {}",
+                tile * 256 + i * step
+            );
+            return Err(Error::bad_file(
+                at,
+                value,
+                "a finite number",
+                "the file is damaged or its training diverged",
+            ));
         }
     }
     Ok(())
