@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sworn_inference::engine::{BackendKind, Engine, EngineOptions, Job, Sampling};
-use sworn_inference::format::{Model, ModelSource};
+use sworn_inference::format::ModelSource;
+use sworn_inference::format::packed::Model;
 
 /// Two logits nearer than this may swap between programs that round differently.
 const TOP2_GAP: f32 = 0.1;
