@@ -168,6 +168,16 @@ pub(crate) struct Parsed {
     tensors: TensorTable,
 }
 
+/// What a file says about itself, fit for a terminal and a page: no control characters, at most 200 characters.
+fn printable(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(200)
+        .collect();
+    clean.trim().to_owned()
+}
+
 /// The card of a file that says nothing about itself.
 fn card(name: String, tensors: &TensorTable) -> ModelCard {
     let mut formats: HashMap<WeightFormat, u64> = HashMap::new();
@@ -186,7 +196,7 @@ fn card(name: String, tensors: &TensorTable) -> ModelCard {
         .map(|(format, _)| format!("{format:?}"))
         .collect();
     ModelCard {
-        name,
+        name: printable(&name),
         version: String::new(),
         license: None,
         architecture: "llama".to_owned(),

@@ -24,6 +24,8 @@ pub(super) fn kind(bytes: &[u8]) -> Result<Kind, Error> {
     match bytes {
         [] => foreign("an empty file", "get the file again"),
         [b'G', b'G', b'U', b'F', ..] => Ok(Kind::Gguf),
+        // Before the guesses: a checkpoint without a magic number may start with almost any byte.
+        _ if llama2c::looks_like(bytes) => Ok(Kind::Llama2c),
         [b'F', b'U', b'G', b'G', ..] => foreign(
             "GGUF in big-endian byte order",
             "convert the model for little-endian machines",
@@ -41,7 +43,6 @@ pub(super) fn kind(bytes: &[u8]) -> Result<Kind, Error> {
             "fetch the file itself with git lfs pull",
         ),
         _ if bytes.starts_with(b"<") => foreign("a web page", "download the file itself"),
-        _ if llama2c::looks_like(bytes) => Ok(Kind::Llama2c),
         _ => foreign(
             &format!(
                 "a file that starts with {}",
