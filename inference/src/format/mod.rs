@@ -5,6 +5,7 @@ mod gguf_llama;
 mod gguf_table;
 mod leaf;
 mod llama2c;
+pub mod packed;
 pub(crate) mod read;
 mod role;
 mod sniff;
