@@ -125,10 +125,10 @@ pub(super) struct Tables {
     /// The NORMAL tokens of the other characters, sorted.
     characters: Vec<(Character, u32)>,
     merges: Vec<Merge>,
-    /// `merges[starts[left]..starts[left + 1]]` are the merges of `left`.
-    starts: Vec<u32>,
-    /// Pairs of character tokens that stand side by side in some piece, sorted.
-    joins: Vec<(u32, u32)>,
+    /// Finds the index of a merge.
+    merge_index: PairIndex,
+    /// Pairs of character tokens that stand side by side in some piece.
+    joins: PairIndex,
     /// Index of each token's canonical last merge, or [`NONE`].
     last_merges: Vec<u32>,
     pub(super) trust_note: Option<String>,
@@ -157,13 +157,10 @@ impl Tables {
         }
         let (ascii, characters) = character_tokens(&pieces);
         let merges = merges(vocabulary, &pieces)?;
-        let mut starts = vec![0_u32; vocabulary.types.len() + 1];
-        for merge in &merges {
-            starts[merge.left as usize + 1] += 1;
-        }
-        for left in 1..starts.len() {
-            starts[left] += starts[left - 1];
-        }
+        let merge_index = PairIndex::new(
+            vocabulary.types.len(),
+            merges.iter().map(|merge| (merge.left, merge.right)),
+        );
         let mut spellings: Vec<u32> = pieces.into_values().collect();
         spellings.sort_unstable();
         let mut tables = Tables {
@@ -173,8 +170,8 @@ impl Tables {
             ascii,
             characters,
             merges,
-            starts,
-            joins: Vec::new(),
+            merge_index,
+            joins: PairIndex::default(),
             last_merges: Vec::new(),
             trust_note: None,
         };
@@ -205,7 +202,7 @@ impl Tables {
         }
         joins.sort_unstable();
         joins.dedup();
-        self.joins = joins;
+        self.joins = PairIndex::new(self.text_ends.len(), joins.into_iter());
         self.last_merges = last_merges;
         let mut decreasing = Offenders::default();
         for &token in spellings {
@@ -247,7 +244,7 @@ impl Tables {
 
     /// Whether two character tokens stand side by side in some piece.
     pub(super) fn joins(&self, left: u32, right: u32) -> bool {
-        self.joins.binary_search(&(left, right)).is_ok()
+        self.joins.find(left, right).is_some()
     }
 
     /// All merges, sorted by (left, right).
@@ -257,12 +254,7 @@ impl Tables {
 
     /// The index of the merge of two tokens.
     pub(super) fn find_merge(&self, left: u32, right: u32) -> Option<u32> {
-        let first = self.starts[left as usize];
-        let of_left = &self.merges[first as usize..self.starts[left as usize + 1] as usize];
-        let index = of_left
-            .binary_search_by_key(&right, |merge| merge.right)
-            .ok()?;
-        Some(first + index as u32)
+        self.merge_index.find(left, right)
     }
 
     /// Left, right and rank of a token's canonical last merge.
@@ -274,6 +266,38 @@ impl Tables {
                 (merge.left, merge.right, merge.rank)
             }
         }
+    }
+}
+
+/// Finds pairs of tokens in a sorted list of pairs. A search, not a hash: no vocabulary can make it slow.
+#[derive(Debug, Clone, Default)]
+struct PairIndex {
+    /// `rights[starts[left]..starts[left + 1]]` are the right tokens of the pairs of `left`.
+    starts: Vec<u32>,
+    rights: Vec<u32>,
+}
+
+impl PairIndex {
+    /// Indexes sorted pairs of tokens below `tokens`.
+    fn new(tokens: usize, pairs: impl Iterator<Item = (u32, u32)>) -> PairIndex {
+        let mut starts = vec![0; tokens + 1];
+        let mut rights = Vec::new();
+        for (left, right) in pairs {
+            starts[left as usize + 1] += 1;
+            rights.push(right);
+        }
+        for left in 1..starts.len() {
+            starts[left] += starts[left - 1];
+        }
+        PairIndex { starts, rights }
+    }
+
+    /// The number of a pair in the list.
+    fn find(&self, left: u32, right: u32) -> Option<u32> {
+        let (first, end) = (self.starts[left as usize], self.starts[left as usize + 1]);
+        let rights = &self.rights[first as usize..end as usize];
+        let index = rights.binary_search(&right).ok()?;
+        Some(first + index as u32)
     }
 }
 
@@ -388,7 +412,9 @@ fn merges(vocabulary: &Vocabulary, pieces: &Pieces<'_>) -> Result<Vec<Merge>, Er
     for (text, &result) in pieces {
         for middle in 1..text.len() {
             let (left, right) = text.split_at(middle);
-            if let (Some(&left), Some(&right)) = (pieces.get(left), pieces.get(right)) {
+            if let Some(&left) = pieces.get(left)
+                && let Some(&right) = pieces.get(right)
+            {
                 merges.push(Merge {
                     left,
                     right,
