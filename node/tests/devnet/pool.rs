@@ -1,10 +1,8 @@
 //! Transactions on their way into a block: kinds, order, replacement, refusal.
 
-#[path = "devnet_common/mod.rs"]
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{devnet, fails, height, http, ok, probe, spawn};
 use alloy::consensus::{SignableTransaction, TxEip7702, TxEnvelope, TxLegacy};
 use alloy::eips::eip7702::Authorization;
 use alloy::eips::{BlockId, Encodable2718};
@@ -13,7 +11,6 @@ use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy::providers::{DynProvider, Provider};
 use alloy::rpc::types::{AccessList, AccessListItem, TransactionRequest};
 use alloy::signers::SignerSync;
-use common::{devnet, fails, height, http, ok, probe, spawn};
 use serde_json::{Value, json};
 use sworn_node::devnet::{DevnetConfig, DevnetHandle};
 
