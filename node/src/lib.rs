@@ -1,1 +1,4 @@
-//! placeholder
+//! The library behind the `sworn` node.
+#![forbid(unsafe_code)]
+
+pub mod devnet;
