@@ -1,1 +1,6 @@
-//! placeholder
+//! The node of Sworn: chain client, roles, store and HTTP API.
+
+#![forbid(unsafe_code)]
+
+pub mod chain;
+pub mod store;
