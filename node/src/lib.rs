@@ -2,5 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod chain;
+pub mod machine;
+pub mod roles;
 pub mod store;
+
+mod node;
+pub use node::{Node, NodeError, NodeHandle, NodeSettings};
