@@ -6,8 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use sworn_inference::backend::BackendKind;
-use sworn_inference::engine::{Engine, EngineOptions, Finish, Job, Sampling};
+use sworn_inference::engine::{BackendKind, Engine, EngineOptions, Finish, Job, Sampling};
 use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
 use sworn_inference::tokenizer::Segment;
