@@ -1,1 +1,5 @@
-//! placeholder
+//! The Sworn node: everything with input and output around the pure crates.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod export;
