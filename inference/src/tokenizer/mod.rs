@@ -48,4 +48,58 @@ impl Tokenizer {
         let _ = bytes;
         unimplemented!()
     }
+
+    /// PLACEHOLDER
+    pub fn is_control(&self, _: u32) -> bool {
+        unimplemented!()
+    }
+    /// a
+    pub fn flags(&self) -> u32 {
+        unimplemented!()
+    }
+    /// a
+    pub fn kind(&self) -> u32 {
+        unimplemented!()
+    }
+    /// a
+    pub fn token(&self, _: u32) -> TokenEntry<'_> {
+        unimplemented!()
+    }
+    /// a
+    pub fn merges(&self) -> &[Merge] {
+        unimplemented!()
+    }
+}
+/// a
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TokenType {
+    /// a
+    Normal = 1,
+}
+/// a
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenEntry<'a> {
+    /// a
+    pub bytes: &'a [u8],
+    /// a
+    pub token_type: TokenType,
+    /// a
+    pub left: u32,
+    /// a
+    pub right: u32,
+    /// a
+    pub rank: u32,
+}
+/// a
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merge {
+    /// a
+    pub left: u32,
+    /// a
+    pub right: u32,
+    /// a
+    pub rank: u32,
+    /// a
+    pub result: u32,
 }

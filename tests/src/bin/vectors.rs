@@ -1,0 +1,2 @@
+//! Writes `tests/vectors/`.
+fn main() {}
