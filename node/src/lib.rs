@@ -3,3 +3,5 @@
 
 pub mod config;
 pub mod export;
+pub mod library;
+pub mod shipped;

@@ -3,11 +3,16 @@
 mod config;
 mod decimal;
 mod failure;
+mod generate;
 mod logs;
+mod model;
+mod models;
 mod output;
 mod progress;
 mod prompt;
 mod sampling;
+mod seed;
+mod tokenize;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -142,6 +147,13 @@ impl EngineArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a model on this machine, without any chain.
+    Generate(generate::GenerateArgs),
+    /// Turn text into tokens, or back.
+    Tokenize(tokenize::TokenizeArgs),
+    /// Import, list, show and verify models.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Show the configuration and where each value comes from.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -151,12 +163,16 @@ impl Command {
     /// Settings among the command's own flags.
     fn flags(&self) -> Vec<(&'static str, String)> {
         match self {
-            Command::Config(_) => Vec::new(),
+            Command::Generate(args) => args.engine.flags(),
+            Command::Tokenize(_) | Command::Model(_) | Command::Config(_) => Vec::new(),
         }
     }
 
     fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
+            Command::Generate(args) => generate::run(args, context),
+            Command::Tokenize(args) => tokenize::run(args, context),
+            Command::Model(command) => model::run(command, context),
             Command::Config(command) => config::run(command, context),
         }
     }

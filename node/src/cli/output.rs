@@ -65,6 +65,9 @@ impl Out {
         for row in rows {
             table.add_row(row.map(|cell| printable(&cell)));
         }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         self.line(table.trim_fmt());
     }
 
@@ -99,6 +102,62 @@ pub(crate) fn printable(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// Bytes as `0x` hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::from("0x"), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Makes streamed model text safe for a terminal, byte by byte: control characters (but line ends and tabs) become `?`. Output that is no
+/// terminal, and `--raw`, get every byte as it is.
+#[derive(Debug)]
+pub(crate) struct TerminalFilter {
+    active: bool,
+    /// A 0xC2 that waits for its second byte: with 0x80..0x9F it is a control character.
+    held: bool,
+}
+
+impl TerminalFilter {
+    pub(crate) fn new(raw: bool) -> TerminalFilter {
+        TerminalFilter { active: !raw && std::io::stdout().is_terminal(), held: false }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if !self.active {
+            return bytes.to_vec();
+        }
+        let mut out = Vec::with_capacity(bytes.len());
+        for &byte in bytes {
+            match (self.held, byte) {
+                (true, 0x80..=0x9f) => {
+                    self.held = false;
+                    out.push(b'?');
+                    continue;
+                }
+                (true, _) => {
+                    self.held = false;
+                    out.push(0xc2);
+                }
+                (false, _) => {}
+            }
+            match byte {
+                0xc2 => self.held = true,
+                b'\n' | b'\t' => out.push(byte),
+                0..=0x1f | 0x7f => out.push(b'?'),
+                _ => out.push(byte),
+            }
+        }
+        out
+    }
+
+    pub(crate) fn end(&mut self) -> Vec<u8> {
+        if std::mem::take(&mut self.held) { vec![0xc2] } else { Vec::new() }
+    }
 }
 
 /// Text on one line, cut to `width` characters.
@@ -137,6 +196,18 @@ pub(crate) fn write_out(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn streamed_text_is_filtered_across_pieces() {
+        let mut filter = TerminalFilter { active: true, held: false };
+        let mut out = filter.push(b"a\x1b[\n\xc2");
+        out.extend(filter.push(b"\x9b2J\xc2"));
+        out.extend(filter.push("é".as_bytes()));
+        out.extend(filter.push(b"\xc2\xa9\xc2"));
+        out.extend(filter.end());
+        assert_eq!(out, [b"a?[\n?2J\xc2".as_slice(), "é©".as_bytes(), b"\xc2"].concat());
+        assert_eq!(TerminalFilter { active: false, held: false }.push(b"\x1b"), b"\x1b");
+    }
 
     #[test]
     fn terminals_are_safe_from_model_text() {

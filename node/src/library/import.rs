@@ -70,7 +70,7 @@ impl Library {
             parameters: source.card.parameters,
             context: source.config.context,
             vocab_size: source.config.vocab_size,
-            machine_version: sworn_prover::MACHINE_VERSION,
+            machine_version: sworn_prover::constants::MACHINE_VERSION,
             program_root: commitments.program_root.to_string(),
             weights_root: commitments.weights_root.to_string(),
             tokenizer_root: commitments.tokenizer_root.to_string(),
