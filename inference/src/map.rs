@@ -8,8 +8,8 @@ use crate::Error;
 
 /// A file mapped read-only into memory.
 ///
-/// The file must not be truncated or changed while it is mapped: imported models are written once under another name and renamed,
-/// and model files are read during an import only.
+/// Assumption: nobody changes or shortens the file while it is mapped. Imported models are written once under another name and
+/// renamed, and model files are read during an import only. A file that shrinks all the same ends the process with SIGBUS.
 #[derive(Debug)]
 pub struct Map {
     map: memmap2::Mmap,
@@ -19,18 +19,19 @@ impl Map {
     /// Maps a whole file.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file can't be opened or mapped.
+    /// [`Error::Io`] when the file can't be opened or mapped, or is no regular file.
     pub fn open(path: &Path) -> Result<Map, Error> {
         let io = |source| Error::Io {
             path: path.to_path_buf(),
             source,
         };
-        let file = File::open(path).map_err(io)?;
-        if !file.metadata().map_err(io)?.is_file() {
+        // Looked at before it is opened: opening a pipe would wait for its writer.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
             return Err(io(std::io::Error::other("not a regular file")));
         }
+        let file = File::open(path).map_err(io)?;
         // SAFETY: the mapping is read-only and private to this process; the bytes are plain data for which every value is valid.
-        // Nobody changes an imported folder in place (see the type's documentation).
+        // Nobody changes the file while it is mapped (the type's documented assumption).
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
         Ok(Map { map })
     }

@@ -21,6 +21,7 @@ pub mod record;
 pub mod result;
 pub mod text;
 pub mod voucher;
+pub mod weights;
 
 pub use digest::{Address, Digest};
 pub use error::Error;

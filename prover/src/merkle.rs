@@ -146,7 +146,13 @@ impl Tree {
         Tree { base, levels }
     }
 
-    /// Leaves that are not padding.
+    /// The leaves that are not padding.
+    #[must_use]
+    pub fn leaves(&self) -> &[Digest] {
+        &self.levels[0]
+    }
+
+    /// How many leaves are not padding.
     #[must_use]
     pub fn len(&self) -> usize {
         self.levels[0].len()

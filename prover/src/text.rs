@@ -147,7 +147,9 @@ mod tests {
     use super::*;
 
     fn pattern(length: usize) -> Vec<u8> {
-        (0..length).map(|i| (i * 7 + i / 256) as u8).collect()
+        (0..length as u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect()
     }
 
     #[test]

@@ -246,7 +246,8 @@ mod tests {
                 ] {
                     prop_assert!(verify(&lane, proof, &bad, *chunk, bytes).is_err());
                 }
-                prop_assert!(verify(&Lane { n_runs: lane.n_runs + 1, ..lane }, proof, run, *chunk, bytes).is_err());
+                let more_runs = Lane { n_runs: lane.n_runs + 1, ..lane };
+                prop_assert!(verify(&more_runs, proof, run, *chunk, bytes).is_err());
                 prop_assert!(verify(&lane, proof, run, chunk + 1, bytes).is_err());
             }
         }

@@ -14,6 +14,8 @@ interface IFees {
     function settle(uint256 inputId, address server) external;
     /// @notice Makes an unanswered input's escrow withdrawable by its payer; called by `Claims`, once per input.
     function refund(uint256 inputId) external;
+    /// @notice An input's escrow: who paid it, how much, and whether it is neither settled nor refunded yet.
+    function escrowOf(uint256 inputId) external view returns (address payer, uint256 amountWei, bool open);
     /// @notice What an account may withdraw.
     function balanceOf(address account) external view returns (uint256 wei_);
     /// @notice Pays the caller's balance out.

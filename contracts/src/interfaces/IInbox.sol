@@ -67,6 +67,7 @@ interface IInbox {
     error BadConfiguration(string field, uint256 found, uint256 maximum);
     error BlockBeforeStart(uint256 blockNumber, uint256 startBlock);
     error UnknownLaneIndex(uint64 epoch, bytes32 modelId, uint32 index);
+    /// @notice No input waits, or the limit is 0.
     error NothingToSeal();
     error TooEarly(uint256 inputId, uint256 readyBlock, uint256 currentBlock);
     error BadHeader(bytes32 found, bytes32 expected);

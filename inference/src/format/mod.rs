@@ -1,10 +1,22 @@
-//! Readers of model files.
+//! Readers of model files: GGUF and llama2.c.
 
+mod gguf;
+mod gguf_llama;
+mod leaf;
+mod llama2c;
+pub(crate) mod read;
+
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::Error;
+use crate::map::Map;
 use crate::program::{LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
+
+pub(crate) use gguf::{Gguf, string};
+use read::shown;
 
 /// What people read about a model, as far as its file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +64,56 @@ pub enum TensorRole {
     Output,
 }
 
+impl TensorRole {
+    /// Every role.
+    pub const ALL: [TensorRole; 12] = [
+        TensorRole::Embed,
+        TensorRole::AttnNorm,
+        TensorRole::Q,
+        TensorRole::K,
+        TensorRole::V,
+        TensorRole::O,
+        TensorRole::FfnNorm,
+        TensorRole::Gate,
+        TensorRole::Down,
+        TensorRole::Up,
+        TensorRole::OutputNorm,
+        TensorRole::Output,
+    ];
+
+    /// Whether every layer has its own.
+    pub fn in_layer(self) -> bool {
+        !matches!(
+            self,
+            TensorRole::Embed | TensorRole::OutputNorm | TensorRole::Output
+        )
+    }
+
+    /// Whether it is an RMSNorm weight: one row, always F32.
+    pub fn is_norm(self) -> bool {
+        matches!(
+            self,
+            TensorRole::AttnNorm | TensorRole::FfnNorm | TensorRole::OutputNorm
+        )
+    }
+
+    /// Rows and columns in a model of these sizes.
+    pub fn shape(self, config: &LlamaConfig) -> (u64, u64) {
+        let heads = |count: u32| u64::from(count) * u64::from(config.head_dim);
+        let (vocab, dim) = (u64::from(config.vocab_size), u64::from(config.dim));
+        let hidden = u64::from(config.hidden_dim);
+        match self {
+            TensorRole::Embed | TensorRole::Output => (vocab, dim),
+            TensorRole::AttnNorm | TensorRole::FfnNorm | TensorRole::OutputNorm => (1, dim),
+            TensorRole::Q => (heads(config.n_heads), dim),
+            TensorRole::K | TensorRole::V => (heads(config.n_kv_heads), dim),
+            TensorRole::O => (dim, heads(config.n_heads)),
+            TensorRole::Gate | TensorRole::Up => (hidden, dim),
+            TensorRole::Down => (dim, hidden),
+        }
+    }
+}
+
 /// A parsed model file: configuration, where each tensor lies, and the tokenizer. The file stays memory-mapped.
 #[derive(Debug)]
 pub struct ModelSource {
@@ -63,6 +125,22 @@ pub struct ModelSource {
     pub tokenizer: Tokenizer,
     /// Tokens that end a run, rising.
     pub stop_tokens: Vec<u32>,
+    file: Map,
+    tensors: TensorTable,
+}
+
+/// Where the tensors of a file lie.
+pub(crate) type TensorTable = HashMap<(TensorRole, u32), Place>;
+
+/// A tensor's format, shape and bytes in its file.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) format: WeightFormat,
+    pub(crate) rows: u32,
+    pub(crate) cols: u32,
+    /// Elements that share a scale in the file.
+    pub(crate) group: u32,
+    pub(crate) data: Range<usize>,
 }
 
 /// One tensor of a model file.
@@ -74,28 +152,230 @@ pub struct SourceTensor<'a> {
     pub rows: u32,
     /// Columns.
     pub cols: u32,
-    /// The file's bytes of the tensor.
+    /// Elements that share a scale in the file: 32, or 64 in some Q8F files; 1 for F32 and F16.
+    pub group: u32,
+    /// The file's bytes of the tensor: row-major elements or blocks; for Q8F all quants, then all scales.
     pub bytes: &'a [u8],
 }
 
 impl ModelSource {
     /// Opens a GGUF or llama2.c file; `tokenizer` names a `tokenizer.bin` for files without one inside.
     pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<ModelSource, Error> {
-        let _ = (path, tokenizer);
-        unimplemented!()
+        let file = Map::open(path)?;
+        let stem = path
+            .file_stem()
+            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let parsed = match kind(&file).map_err(|error| error.at(path))? {
+            Kind::Gguf => {
+                if let Some(extra) = tokenizer {
+                    return Err(Error::bad_file(
+                        "tokenizer",
+                        format!("a second one in {}", extra.display()),
+                        "only the one that a GGUF file holds",
+                        "leave the tokenizer file out",
+                    )
+                    .at(path));
+                }
+                let gguf = Gguf::parse(&file).map_err(|error| error.at(path))?;
+                gguf_llama::read(&gguf, stem).map_err(|error| error.at(path))?
+            }
+            Kind::Llama2c => {
+                let (config, tensors) = llama2c::read(&file).map_err(|error| error.at(path))?;
+                let Some(tokenizer) = tokenizer else {
+                    return Err(Error::bad_file(
+                        "tokenizer",
+                        "none: llama2.c checkpoints hold none",
+                        "a tokenizer.bin beside the checkpoint",
+                        "name the tokenizer.bin that the model was trained with",
+                    )
+                    .at(path));
+                };
+                let tokenizer = Tokenizer::from_llama2c_file(tokenizer, config.vocab_size)?;
+                Parsed {
+                    card: card(stem, &tensors),
+                    config,
+                    tensors,
+                    tokenizer,
+                    stop_tokens: vec![1, 2],
+                }
+            }
+        };
+        Ok(ModelSource {
+            config: parsed.config,
+            card: parsed.card,
+            tokenizer: parsed.tokenizer,
+            stop_tokens: parsed.stop_tokens,
+            tensors: parsed.tensors,
+            file,
+        })
     }
 
     /// A tensor by role; `layer` is ignored for tensors outside the layers.
     pub fn tensor(&self, role: TensorRole, layer: u32) -> Result<SourceTensor<'_>, Error> {
-        let _ = (role, layer);
-        unimplemented!()
+        let layer = if role.in_layer() { layer } else { 0 };
+        let place = self
+            .tensors
+            .get(&(role, layer))
+            .ok_or_else(|| Error::BadParameter {
+                what: "tensor".to_owned(),
+                found: format!("{role:?} of layer {layer}"),
+                expected: format!(
+                    "a tensor of this model ({} layers, tied head: {})",
+                    self.config.n_layers, self.config.tied_head
+                ),
+            })?;
+        Ok(SourceTensor {
+            format: place.format,
+            rows: place.rows,
+            cols: place.cols,
+            group: place.group,
+            bytes: &self.file[place.data.clone()],
+        })
     }
 }
 
-impl SourceTensor<'_> {
-    /// Appends the tile `tile` (256 columns) of row `row` in the commitment's leaf layout (`prover/SPEC.md` section 2).
-    pub fn write_leaf(&self, row: u32, tile: u32, out: &mut Vec<u8>) {
-        let _ = (row, tile, out);
-        unimplemented!()
+/// What a reader makes of a file.
+pub(crate) struct Parsed {
+    config: LlamaConfig,
+    card: ModelCard,
+    tokenizer: Tokenizer,
+    stop_tokens: Vec<u32>,
+    tensors: TensorTable,
+}
+
+enum Kind {
+    Gguf,
+    Llama2c,
+}
+
+/// Tells the kinds of files apart, and names a few that people take for models.
+fn kind(bytes: &[u8]) -> Result<Kind, Error> {
+    let foreign = |found: &str, remedy: &str| {
+        Err(Error::bad_file(
+            "kind of file",
+            found,
+            "a GGUF file or a llama2.c checkpoint",
+            remedy,
+        ))
+    };
+    let convert = "convert it to GGUF";
+    match bytes {
+        [] => foreign("an empty file", "get the file again"),
+        [b'G', b'G', b'U', b'F', ..] => Ok(Kind::Gguf),
+        [b'F', b'U', b'G', b'G', ..] => foreign(
+            "GGUF in big-endian byte order",
+            "convert the model for little-endian machines",
+        ),
+        [b'P', b'K', 3, 4, ..] => foreign("a zip archive, such as a PyTorch checkpoint", convert),
+        [_, _, _, _, _, _, _, 0, b'{', ..] => foreign("a safetensors file", convert),
+        _ if [b"lmgg", b"tjgg", b"fmgg"]
+            .iter()
+            .any(|magic| bytes.starts_with(*magic)) =>
+        {
+            foreign("a GGML file from before GGUF", convert)
+        }
+        _ if bytes.starts_with(b"version https://git-lfs") => foreign(
+            "a Git LFS pointer",
+            "fetch the file itself with git lfs pull",
+        ),
+        _ if bytes.starts_with(b"<") => foreign("a web page", "download the file itself"),
+        _ if llama2c::looks_like(bytes) => Ok(Kind::Llama2c),
+        _ => foreign(
+            &format!(
+                "a file that starts with {}",
+                shown(&bytes[..bytes.len().min(8)])
+            ),
+            "give a model file",
+        ),
     }
+}
+
+/// The card of a file that says nothing about itself.
+fn card(name: String, tensors: &TensorTable) -> ModelCard {
+    let mut formats: HashMap<WeightFormat, u64> = HashMap::new();
+    let mut parameters = 0;
+    for ((role, _), place) in tensors {
+        let elements = u64::from(place.rows) * u64::from(place.cols);
+        parameters += elements;
+        if !role.is_norm() {
+            *formats.entry(place.format).or_default() += elements;
+        }
+    }
+    let mut formats: Vec<_> = formats.into_iter().collect();
+    formats.sort_by_key(|(format, elements)| (std::cmp::Reverse(*elements), *format as u8));
+    let names: Vec<_> = formats
+        .iter()
+        .map(|(format, _)| format!("{format:?}"))
+        .collect();
+    ModelCard {
+        name,
+        version: String::new(),
+        license: None,
+        architecture: "llama".to_owned(),
+        quantisation: names.join("+"),
+        parameters,
+    }
+}
+
+/// Checks what both readers must hold: sizes above zero, heads that divide, a rotation that fits.
+fn check_config(config: &LlamaConfig) -> Result<(), Error> {
+    let reject = |what: &str, found: String, expected: &str| {
+        Err(Error::bad_file(
+            what,
+            found,
+            expected,
+            "the file is damaged or not a llama-class model",
+        ))
+    };
+    let sizes = [
+        ("vocabulary size", config.vocab_size),
+        ("context length", config.context),
+        ("embedding length", config.dim),
+        ("feed-forward length", config.hidden_dim),
+        ("number of layers", config.n_layers),
+        ("number of heads", config.n_heads),
+        ("number of key/value heads", config.n_kv_heads),
+        ("head size", config.head_dim),
+        ("rotated part of a head", config.rope_dim),
+    ];
+    for (what, size) in sizes {
+        if size == 0 || size > i32::MAX as u32 {
+            return reject(what, size.to_string(), "1 to 2147483647");
+        }
+    }
+    if u64::from(config.n_heads) * u64::from(config.head_dim) > i32::MAX as u64 {
+        let found = format!("{} of {} elements", config.n_heads, config.head_dim);
+        return reject("heads", found, "at most 2147483647 elements together");
+    }
+    if !config.n_heads.is_multiple_of(config.n_kv_heads) {
+        let found = format!("{} for {} heads", config.n_kv_heads, config.n_heads);
+        return reject(
+            "number of key/value heads",
+            found,
+            "a divisor of the number of heads",
+        );
+    }
+    if !config.rope_dim.is_multiple_of(2) || config.rope_dim > config.head_dim {
+        let found = format!("{} of {}", config.rope_dim, config.head_dim);
+        return reject(
+            "rotated part of a head",
+            found,
+            "an even number of at most the head size",
+        );
+    }
+    if !(config.rope_theta.is_finite() && config.rope_theta > 0.0) {
+        return reject(
+            "base of the rotation frequencies",
+            config.rope_theta.to_string(),
+            "a number above 0",
+        );
+    }
+    if !(config.norm_eps.is_finite() && config.norm_eps > 0.0) {
+        return reject(
+            "epsilon of RMSNorm",
+            config.norm_eps.to_string(),
+            "a number above 0",
+        );
+    }
+    Ok(())
 }

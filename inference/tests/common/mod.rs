@@ -1,0 +1,46 @@
+//! Where the data of tests lies. Tests on data that is not there skip with a message.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn data_root() -> PathBuf {
+    std::env::var_os("SWORN_DATA")
+        .map_or_else(|| repository().join("../shared/data"), PathBuf::from)
+}
+
+fn present(test: &str, path: PathBuf) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path);
+    }
+    let message = format!("{test}: data not found at {}", path.display());
+    assert!(
+        std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"),
+        "{message}"
+    );
+    println!("SKIP: {message}");
+    None
+}
+
+/// A folder or file of the foreign test data.
+pub(crate) fn data(test: &str, name: &str) -> Option<PathBuf> {
+    present(test, data_root().join(name))
+}
+
+/// A file of the shipped model: in the repository, or beside the data.
+pub(crate) fn fable(test: &str, name: &str) -> Option<PathBuf> {
+    let shipped = repository().join("models/fable").join(name);
+    if shipped.exists() {
+        return Some(shipped);
+    }
+    present(test, data_root().join("../fable").join(name))
+}
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
