@@ -68,15 +68,25 @@ pub(crate) fn run(args: &GenerateArgs, context: &Context) -> Result<(), Failure>
     let prompt = args.source.read(args.prompt.as_ref())?;
     let loaded = models::load(context, &args.model, args.tokenizer.as_deref())?;
     let mut segments = Vec::new();
-    segments.extend(args.system.as_ref().map(|text| Segment::Text(text.as_bytes())));
+    segments.extend(
+        args.system
+            .as_ref()
+            .map(|text| Segment::Text(text.as_bytes())),
+    );
     segments.push(Segment::Text(&prompt));
     let tokens = loaded.model.tokenizer().encode(&segments);
     check_length(&loaded, &tokens)?;
-    let job = Job { prompt: tokens, seed: args.seed.unwrap_or_else(seed::fresh), ..job(&params) };
+    let job = Job {
+        prompt: tokens,
+        seed: args.seed.unwrap_or_else(seed::fresh),
+        ..job(&params)
+    };
     let engine = models::engine(&loaded.model, &context.config)?;
     let started = Instant::now();
     let mut printer = Printer::new(args, context, params.n_runs);
-    let runs = engine.generate(&job, &mut |event| printer.token(&event)).exit(Kind::Other)?;
+    let runs = engine
+        .generate(&job, &mut |event| printer.token(&event))
+        .exit(Kind::Other)?;
     let seconds = started.elapsed().as_secs_f64();
     printer.finish(&runs);
     let new_tokens: usize = runs.iter().map(|run| run.offsets.len()).sum();
@@ -90,13 +100,26 @@ pub(crate) fn run(args: &GenerateArgs, context: &Context) -> Result<(), Failure>
         "tokens_per_second": new_tokens as f64 / seconds.max(1e-9),
     });
     if args.stream {
-        context.out.event(&json!({ "event": "done", "result": document }))?;
+        context
+            .out
+            .event(&json!({ "event": "done", "result": document }))?;
     } else {
         context.out.document(&document)?;
     }
-    let drawn = if params.temperature_milli > 0 { format!(", seed {}", hex(&job.seed)) } else { String::new() };
-    let finish = runs.iter().map(|run| finish_name(run.finish)).collect::<Vec<_>>().join(", ");
-    tracing::info!("{new_tokens} tokens in {seconds:.2} s ({:.1} tokens/s), finish {finish}{drawn}", new_tokens as f64 / seconds.max(1e-9));
+    let drawn = if params.temperature_milli > 0 {
+        format!(", seed {}", hex(&job.seed))
+    } else {
+        String::new()
+    };
+    let finish = runs
+        .iter()
+        .map(|run| finish_name(run.finish))
+        .collect::<Vec<_>>()
+        .join(", ");
+    tracing::info!(
+        "{new_tokens} tokens in {seconds:.2} s ({:.1} tokens/s), finish {finish}{drawn}",
+        new_tokens as f64 / seconds.max(1e-9)
+    );
     Ok(())
 }
 
@@ -106,7 +129,12 @@ fn job(params: &RunParams) -> Job {
         n_runs: u32::from(params.n_runs),
         max_new_tokens: params.max_new_tokens,
         max_total_tokens: params.max_total_tokens,
-        sampling: Sampling { temperature_milli: params.temperature_milli, top_k: params.top_k, top_p_ppm: params.top_p_ppm, min_p_ppm: params.min_p_ppm },
+        sampling: Sampling {
+            temperature_milli: params.temperature_milli,
+            top_k: params.top_k,
+            top_p_ppm: params.top_p_ppm,
+            min_p_ppm: params.min_p_ppm,
+        },
         seed: [0; 32],
     }
 }
@@ -117,7 +145,11 @@ fn check_length(loaded: &Loaded, tokens: &[u32]) -> Result<(), Failure> {
     if tokens.len() < context {
         return Ok(());
     }
-    Err(Failure::input(format!("the prompt: found {} tokens, expected fewer than the {context} of the context of {}; shorten it", tokens.len(), loaded.name)))
+    Err(Failure::input(format!(
+        "the prompt: found {} tokens, expected fewer than the {context} of the context of {}; shorten it",
+        tokens.len(),
+        loaded.name
+    )))
 }
 
 /// Name of a finish in output.
@@ -131,7 +163,11 @@ pub(crate) fn finish_name(finish: Finish) -> &'static str {
 }
 
 fn response(index: usize, run: &RunResult) -> serde_json::Value {
-    let hex_of_ill_formed = if std::str::from_utf8(&run.text).is_ok() { String::new() } else { hex(&run.text) };
+    let hex_of_ill_formed = if std::str::from_utf8(&run.text).is_ok() {
+        String::new()
+    } else {
+        hex(&run.text)
+    };
     json!({
         "run": index,
         "text": String::from_utf8_lossy(&run.text),
@@ -155,7 +191,14 @@ impl<'a> Printer<'a> {
     fn new(args: &'a GenerateArgs, context: &'a Context, n_runs: u16) -> Printer<'a> {
         let quiet_so_far = n_runs > 1 || context.out.is_json();
         let progress = (quiet_so_far && !args.stream).then(|| Progress::steps("tokens"));
-        Printer { args, context, n_runs, filter: TerminalFilter::new(args.raw), progress, done: 0 }
+        Printer {
+            args,
+            context,
+            n_runs,
+            filter: TerminalFilter::new(args.raw),
+            progress,
+            done: 0,
+        }
     }
 
     fn token(&mut self, event: &TokenEvent<'_>) -> ControlFlow<()> {
@@ -193,7 +236,16 @@ impl<'a> Printer<'a> {
             let mut filter = TerminalFilter::new(false);
             let mut text = filter.push(&run.text);
             text.extend(filter.end());
-            write_out(format!("--- response {} of {} ({}, {} tokens)\n", index + 1, runs.len(), finish_name(run.finish), run.offsets.len()).as_bytes());
+            write_out(
+                format!(
+                    "--- response {} of {} ({}, {} tokens)\n",
+                    index + 1,
+                    runs.len(),
+                    finish_name(run.finish),
+                    run.offsets.len()
+                )
+                .as_bytes(),
+            );
             write_out(&text);
             write_out(b"\n");
         }

@@ -80,7 +80,9 @@ pub(crate) fn run(command: &ModelCommand, context: &Context) -> Result<(), Failu
         ModelCommand::Add(args) => add(args, &library, context),
         ModelCommand::List => list(&library, context),
         ModelCommand::Show(args) => show(&models::stored(&library, &args.model)?, context),
-        ModelCommand::Verify(args) => verify(&models::stored(&library, &args.model)?, &library, context),
+        ModelCommand::Verify(args) => {
+            verify(&models::stored(&library, &args.model)?, &library, context)
+        }
     }
 }
 
@@ -93,48 +95,96 @@ fn add(args: &AddArgs, library: &Library, context: &Context) -> Result<(), Failu
         weights_uri: args.weights_uri.clone(),
     };
     let mut progress = ImportProgress::default();
-    let added = library.add(&args.file, args.tokenizer.as_deref(), &fields, &mut |phase, done, total| progress.set(phase, done, total)).exit(Kind::Input)?;
+    let added = library
+        .add(
+            &args.file,
+            args.tokenizer.as_deref(),
+            &fields,
+            &mut |phase, done, total| progress.set(phase, done, total),
+        )
+        .exit(Kind::Input)?;
     drop(progress);
     let is_new = matches!(added, Added::New(_));
     let stored = added.model();
-    context.out.document(&json!({ "added": is_new, "model": stored.card, "dir": stored.dir }))?;
+    context
+        .out
+        .document(&json!({ "added": is_new, "model": stored.card, "dir": stored.dir }))?;
     let what = if is_new { "added" } else { "already there:" };
-    context.out.line(format!("{what} {} {} ({})", stored.card.name, stored.card.version, stored.card.license));
-    context.out.line(format!("model id {}", stored.card.model_id));
+    context.out.line(format!(
+        "{what} {} {} ({})",
+        stored.card.name, stored.card.version, stored.card.license
+    ));
+    context
+        .out
+        .line(format!("model id {}", stored.card.model_id));
     Ok(())
 }
 
 /// The registry takes no empty names, versions or licences.
 fn given(flag: &str, value: &Option<String>) -> Result<Option<String>, Failure> {
     match value {
-        Some(text) if text.trim().is_empty() => Err(Failure::usage(format!("{flag}: found an empty text, expected some; give one or leave the flag out"))),
+        Some(text) if text.trim().is_empty() => Err(Failure::usage(format!(
+            "{flag}: found an empty text, expected some; give one or leave the flag out"
+        ))),
         value => Ok(value.clone()),
     }
 }
 
 fn list(library: &Library, context: &Context) -> Result<(), Failure> {
     let models = library.list().exit(Kind::Input)?;
-    context.out.document(&models.iter().map(|model| &model.card).collect::<Vec<_>>())?;
+    context
+        .out
+        .document(&models.iter().map(|model| &model.card).collect::<Vec<_>>())?;
     if models.is_empty() {
-        context.out.line("no models yet; add one with `sworn model add FILE`");
+        context
+            .out
+            .line("no models yet; add one with `sworn model add FILE`");
         return Ok(());
     }
     let rows = models.iter().map(|StoredModel { card, .. }| {
         let id: String = card.model_id.chars().take(14).collect();
-        [id, card.name.clone(), card.version.clone(), card.license.clone(), card.architecture.clone(), card.quantisation.clone(), count(card.parameters), card.context.to_string()]
+        [
+            id,
+            card.name.clone(),
+            card.version.clone(),
+            card.license.clone(),
+            card.architecture.clone(),
+            card.quantisation.clone(),
+            count(card.parameters),
+            card.context.to_string(),
+        ]
     });
-    context.out.table(["id", "name", "version", "licence", "architecture", "weights", "parameters", "context"], rows);
+    context.out.table(
+        [
+            "id",
+            "name",
+            "version",
+            "licence",
+            "architecture",
+            "weights",
+            "parameters",
+            "context",
+        ],
+        rows,
+    );
     Ok(())
 }
 
 fn show(stored: &StoredModel, context: &Context) -> Result<(), Failure> {
     let card = &stored.card;
-    context.out.document(&json!({ "model": card, "dir": stored.dir }))?;
+    context
+        .out
+        .document(&json!({ "model": card, "dir": stored.dir }))?;
     context.out.fields(&[
         ("model id", card.model_id.clone()),
         ("name", card.name.clone()),
         ("version", card.version.clone()),
-        ("licence", format!("{} {}", card.license, card.license_uri).trim().to_owned()),
+        (
+            "licence",
+            format!("{} {}", card.license, card.license_uri)
+                .trim()
+                .to_owned(),
+        ),
         ("architecture", card.architecture.clone()),
         ("weights", card.quantisation.clone()),
         ("parameters", count(card.parameters)),
@@ -144,7 +194,14 @@ fn show(stored: &StoredModel, context: &Context) -> Result<(), Failure> {
         ("program root", card.program_root.clone()),
         ("weights root", card.weights_root.clone()),
         ("tokenizer root", card.tokenizer_root.clone()),
-        ("imported from", format!("{} (sha256 {})", card.source_file, card.source_sha256.trim_start_matches("0x"))),
+        (
+            "imported from",
+            format!(
+                "{} (sha256 {})",
+                card.source_file,
+                card.source_sha256.trim_start_matches("0x")
+            ),
+        ),
         ("weights URI", card.weights_uri.clone()),
         ("folder", stored.dir.display().to_string()),
     ]);
@@ -153,18 +210,29 @@ fn show(stored: &StoredModel, context: &Context) -> Result<(), Failure> {
 
 fn verify(stored: &StoredModel, library: &Library, context: &Context) -> Result<(), Failure> {
     let mut progress = Progress::steps("verifying");
-    let commitments = library.verify(stored, &mut |done, total| progress.set(done, total)).exit(Kind::Input)?;
+    let commitments = library
+        .verify(stored, &mut |done, total| progress.set(done, total))
+        .exit(Kind::Input)?;
     drop(progress);
     let id = commitments.model_id.to_string();
-    context.out.document(&json!({ "verified": true, "model_id": id }))?;
-    context.out.line(format!("every chunk agrees with model id {id}"));
+    context
+        .out
+        .document(&json!({ "verified": true, "model_id": id }))?;
+    context
+        .out
+        .line(format!("every chunk agrees with model id {id}"));
     Ok(())
 }
 
 /// Digits in groups of three.
 fn count(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
     groups.join(",")
 }
 

@@ -21,22 +21,44 @@ pub(crate) struct Loaded {
 }
 
 /// Opens a model by id, beginning of an id, name, or path. The shipped model's name works without adding it.
-pub(crate) fn load(context: &Context, reference: &str, tokenizer: Option<&Path>) -> Result<Loaded, Failure> {
+pub(crate) fn load(
+    context: &Context,
+    reference: &str,
+    tokenizer: Option<&Path>,
+) -> Result<Loaded, Failure> {
     let library = Library::new(&context.config.datadir);
     if looks_like_path(reference) {
         let path = PathBuf::from(reference);
         let mut progress = ImportProgress::default();
-        let model = library.open_file(&path, tokenizer, &mut |phase, done, total| progress.set(phase, done, total)).exit(Kind::Input)?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        return Ok(Loaded { model: Arc::new(model), id: None, name });
+        let model = library
+            .open_file(&path, tokenizer, &mut |phase, done, total| {
+                progress.set(phase, done, total)
+            })
+            .exit(Kind::Input)?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        return Ok(Loaded {
+            model: Arc::new(model),
+            id: None,
+            name,
+        });
     }
     if let Some(tokenizer) = tokenizer {
-        let message = format!("found --tokenizer {} with the imported model `{reference}`, expected it with a llama2.c file only; leave it out", tokenizer.display());
+        let message = format!(
+            "found --tokenizer {} with the imported model `{reference}`, expected it with a llama2.c file only; leave it out",
+            tokenizer.display()
+        );
         return Err(Failure::usage(message));
     }
     let stored = stored(&library, reference)?;
     let model = library.open(&stored).exit(Kind::Input)?;
-    Ok(Loaded { model: Arc::new(model), id: Some(stored.card.model_id), name: stored.card.name })
+    Ok(Loaded {
+        model: Arc::new(model),
+        id: Some(stored.card.model_id),
+        name: stored.card.name,
+    })
 }
 
 /// A model of the library, or the shipped one by its name.
@@ -44,7 +66,10 @@ pub(crate) fn stored(library: &Library, reference: &str) -> Result<StoredModel, 
     match library.find(reference) {
         Err(LibraryError::Unknown { .. }) if reference == shipped::NAME => {
             let mut progress = ImportProgress::default();
-            shipped::stored(library, &mut |phase, done, total| progress.set(phase, done, total)).exit(Kind::Input)
+            shipped::stored(library, &mut |phase, done, total| {
+                progress.set(phase, done, total)
+            })
+            .exit(Kind::Input)
         }
         found => found.exit(Kind::Input),
     }
@@ -57,7 +82,14 @@ pub(crate) fn engine(model: &Arc<Model>, config: &Config) -> Result<Engine, Fail
         BackendChoice::Threaded => BackendKind::Threaded,
         BackendChoice::Auto => BackendKind::Auto,
     };
-    Engine::new(Arc::clone(model), EngineOptions { backend, threads: threads(config) }).exit(Kind::Other)
+    Engine::new(
+        Arc::clone(model),
+        EngineOptions {
+            backend,
+            threads: threads(config),
+        },
+    )
+    .exit(Kind::Other)
 }
 
 /// Threads as configured; 0 is one per processor.
@@ -76,7 +108,11 @@ pub(crate) struct ImportProgress {
 
 impl ImportProgress {
     pub(crate) fn set(&mut self, phase: Phase, done: u64, total: u64) {
-        if self.current.as_ref().is_none_or(|(current, _)| *current != phase) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(current, _)| *current != phase)
+        {
             // The old bar has to go before the new one comes.
             self.current = None;
             let progress = match phase {

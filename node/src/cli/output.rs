@@ -124,7 +124,10 @@ pub(crate) struct TerminalFilter {
 
 impl TerminalFilter {
     pub(crate) fn new(raw: bool) -> TerminalFilter {
-        TerminalFilter { active: !raw && std::io::stdout().is_terminal(), held: false }
+        TerminalFilter {
+            active: !raw && std::io::stdout().is_terminal(),
+            held: false,
+        }
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
@@ -156,7 +159,11 @@ impl TerminalFilter {
     }
 
     pub(crate) fn end(&mut self) -> Vec<u8> {
-        if std::mem::take(&mut self.held) { vec![0xc2] } else { Vec::new() }
+        if std::mem::take(&mut self.held) {
+            vec![0xc2]
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -199,14 +206,27 @@ mod tests {
 
     #[test]
     fn streamed_text_is_filtered_across_pieces() {
-        let mut filter = TerminalFilter { active: true, held: false };
+        let mut filter = TerminalFilter {
+            active: true,
+            held: false,
+        };
         let mut out = filter.push(b"a\x1b[\n\xc2");
         out.extend(filter.push(b"\x9b2J\xc2"));
         out.extend(filter.push("é".as_bytes()));
         out.extend(filter.push(b"\xc2\xa9\xc2"));
         out.extend(filter.end());
-        assert_eq!(out, [b"a?[\n?2J\xc2".as_slice(), "é©".as_bytes(), b"\xc2"].concat());
-        assert_eq!(TerminalFilter { active: false, held: false }.push(b"\x1b"), b"\x1b");
+        assert_eq!(
+            out,
+            [b"a?[\n?2J\xc2".as_slice(), "é©".as_bytes(), b"\xc2"].concat()
+        );
+        assert_eq!(
+            TerminalFilter {
+                active: false,
+                held: false
+            }
+            .push(b"\x1b"),
+            b"\x1b"
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Seeds on the command line.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
 /// A number (big-endian in 32 bytes) or 64 hexadecimal digits with or without 0x.
 pub(crate) fn parse(text: &str) -> Result<[u8; 32], String> {
     let mut seed = [0; 32];
@@ -11,14 +14,20 @@ pub(crate) fn parse(text: &str) -> Result<[u8; 32], String> {
         }
         return Ok(seed);
     }
-    let number: u128 = text.parse().map_err(|_| format!("found `{text}`, expected a number below 2^128 or 64 hexadecimal digits"))?;
+    let number: u128 = text.parse().map_err(|_| {
+        format!("found `{text}`, expected a number below 2^128 or 64 hexadecimal digits")
+    })?;
     seed[16..].copy_from_slice(&number.to_be_bytes());
     Ok(seed)
 }
 
-/// A seed that nobody chose, from the system.
+/// A seed that nobody chose. It only has to differ from run to run, so the randomness of the standard library's hash keys will do.
 pub(crate) fn fresh() -> [u8; 32] {
-    alloy::primitives::B256::random().0
+    let mut seed = [0; 32];
+    for word in seed.chunks_exact_mut(8) {
+        word.copy_from_slice(&RandomState::new().build_hasher().finish().to_be_bytes());
+    }
+    seed
 }
 
 #[cfg(test)]

@@ -65,16 +65,24 @@ impl Card {
     pub(super) fn read(dir: &Path) -> Result<Card, LibraryError> {
         let path = dir.join(CARD_FILE);
         let text = std::fs::read_to_string(&path).map_err(LibraryError::io(&path))?;
-        serde_json::from_str(&text).map_err(|error| LibraryError::BadCard { path, reason: error.to_string() })
+        serde_json::from_str(&text).map_err(|error| LibraryError::BadCard {
+            path,
+            reason: error.to_string(),
+        })
     }
 
     /// Writes the card so that a reader sees the old or the new one, never half of it.
     pub(super) fn write(&self, dir: &Path) -> Result<(), LibraryError> {
         let path = dir.join(CARD_FILE);
         let new = dir.join(".card.json.new");
-        let text = serde_json::to_string_pretty(self).map_err(|error| LibraryError::BadCard { path: path.clone(), reason: error.to_string() })?;
+        let text = serde_json::to_string_pretty(self).map_err(|error| LibraryError::BadCard {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
         let mut file = std::fs::File::create(&new).map_err(LibraryError::io(&new))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(LibraryError::io(&new))?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(LibraryError::io(&new))?;
         std::fs::rename(&new, &path).map_err(LibraryError::io(&path))
     }
 

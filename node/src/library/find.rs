@@ -14,11 +14,18 @@ impl Library {
         let hits = matching(&models, reference);
         match hits.as_slice() {
             [one] => Ok((*one).clone()),
-            [] => Err(LibraryError::Unknown { reference: reference.to_owned(), expected: known(&models) }),
+            [] => Err(LibraryError::Unknown {
+                reference: reference.to_owned(),
+                expected: known(&models),
+            }),
             several => Err(LibraryError::Ambiguous {
                 reference: reference.to_owned(),
                 count: several.len(),
-                ids: several.iter().map(|model| short(&model.card.model_id)).collect::<Vec<_>>().join(", "),
+                ids: several
+                    .iter()
+                    .map(|model| short(&model.card.model_id))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }),
         }
     }
@@ -26,23 +33,43 @@ impl Library {
 
 /// Names win over beginnings of ids, so that a model called `cafe` can be reached.
 fn matching<'a>(models: &'a [StoredModel], reference: &str) -> Vec<&'a StoredModel> {
-    let by = |test: &dyn Fn(&StoredModel) -> bool| models.iter().filter(|model| test(model)).collect::<Vec<_>>();
-    let named = by(&|model| model.card.name == reference || format!("{}@{}", model.card.name, model.card.version) == reference);
+    let by = |test: &dyn Fn(&StoredModel) -> bool| {
+        models
+            .iter()
+            .filter(|model| test(model))
+            .collect::<Vec<_>>()
+    };
+    let named = by(&|model| {
+        model.card.name == reference
+            || format!("{}@{}", model.card.name, model.card.version) == reference
+    });
     if !named.is_empty() {
         return named;
     }
-    let digits = reference.strip_prefix("0x").unwrap_or(reference).to_ascii_lowercase();
+    let digits = reference
+        .strip_prefix("0x")
+        .unwrap_or(reference)
+        .to_ascii_lowercase();
     if digits.len() < MIN_PREFIX || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Vec::new();
     }
-    by(&|model| model.card.model_id.strip_prefix("0x").is_some_and(|id| id.starts_with(&digits)))
+    by(&|model| {
+        model
+            .card
+            .model_id
+            .strip_prefix("0x")
+            .is_some_and(|id| id.starts_with(&digits))
+    })
 }
 
 fn known(models: &[StoredModel]) -> String {
     if models.is_empty() {
         return "an imported model, and there is none yet".to_owned();
     }
-    let names = models.iter().map(|model| format!("{} ({})", model.card.name, short(&model.card.model_id))).collect::<Vec<_>>();
+    let names = models
+        .iter()
+        .map(|model| format!("{} ({})", model.card.name, short(&model.card.model_id)))
+        .collect::<Vec<_>>();
     format!("one of {}", names.join(", "))
 }
 
@@ -52,5 +79,8 @@ fn short(id: &str) -> String {
 
 /// Whether a reference is meant as a file: it exists, or it looks like a path.
 pub fn looks_like_path(reference: &str) -> bool {
-    Path::new(reference).is_file() || reference.contains('/') || reference.contains('\\') || [".gguf", ".bin"].iter().any(|end| reference.ends_with(end))
+    Path::new(reference).is_file()
+        || reference.contains('/')
+        || reference.contains('\\')
+        || [".gguf", ".bin"].iter().any(|end| reference.ends_with(end))
 }

@@ -45,23 +45,49 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(Phase, u64, u64);
 
 impl Library {
     /// Imports a model file. Importing it again does nothing but set the card fields that are given.
-    pub fn add(&self, file: &Path, tokenizer: Option<&Path>, fields: &CardFields, progress: OnProgress<'_>) -> Result<Added, LibraryError> {
+    pub fn add(
+        &self,
+        file: &Path,
+        tokenizer: Option<&Path>,
+        fields: &CardFields,
+        progress: OnProgress<'_>,
+    ) -> Result<Added, LibraryError> {
         let source = ModelSource::open(file, tokenizer)?;
-        let license = fields.license.clone().or_else(|| source.card.license.clone()).filter(|text| !text.trim().is_empty());
+        let license = fields
+            .license
+            .clone()
+            .or_else(|| source.card.license.clone())
+            .filter(|text| !text.trim().is_empty());
         let Some(license) = license else {
-            return Err(LibraryError::MissingField { what: "licence", file: file.to_owned(), expected: "an SPDX identifier such as Apache-2.0 or MIT", flag: "--license ID" });
+            return Err(LibraryError::MissingField {
+                what: "licence",
+                file: file.to_owned(),
+                expected: "an SPDX identifier such as Apache-2.0 or MIT",
+                flag: "--license ID",
+            });
         };
         let source_sha256 = hash_file(file, progress)?;
         let _lock = self.lock(&self.models)?;
         let temporary = self.temporary()?;
         let packed = temporary.path.join("model");
-        let model = Model::import(&source, &packed, &mut |done, total| progress(Phase::Packing, done, total))?;
-        let commitments = Commitments::of(&model, &mut |done, total| progress(Phase::Committing, done, total))?;
+        let model = Model::import(&source, &packed, &mut |done, total| {
+            progress(Phase::Packing, done, total)
+        })?;
+        let (commitments, _) = Commitments::of(&model, &mut |done, total| {
+            progress(Phase::Committing, done, total)
+        })?;
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
         let card = Card {
             model_id: commitments.model_id.to_string(),
-            name: fields.name.clone().unwrap_or_else(|| source.card.name.clone()),
-            version: fields.version.clone().or_else(|| some(&source.card.version)).unwrap_or_else(|| "1".to_owned()),
+            name: fields
+                .name
+                .clone()
+                .unwrap_or_else(|| source.card.name.clone()),
+            version: fields
+                .version
+                .clone()
+                .or_else(|| some(&source.card.version))
+                .unwrap_or_else(|| "1".to_owned()),
             license,
             license_uri: fields.license_uri.clone().unwrap_or_default(),
             weights_uri: fields.weights_uri.clone().unwrap_or_default(),
@@ -75,12 +101,18 @@ impl Library {
             weights_root: commitments.weights_root.to_string(),
             tokenizer_root: commitments.tokenizer_root.to_string(),
             source_sha256,
-            source_file: file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            source_file: file
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
         };
         drop(model);
         let dir = self.models.join(&card.model_id);
         if dir.is_dir() {
-            let mut known = StoredModel { card: Card::read(&dir)?, dir };
+            let mut known = StoredModel {
+                card: Card::read(&dir)?,
+                dir,
+            };
             if known.card.apply(fields) {
                 known.card.write(&known.dir)?;
             }
@@ -97,7 +129,12 @@ impl Library {
     }
 
     /// Opens a model file without adding it: packed once, then found again by its contents.
-    pub fn open_file(&self, file: &Path, tokenizer: Option<&Path>, progress: OnProgress<'_>) -> Result<Model, LibraryError> {
+    pub fn open_file(
+        &self,
+        file: &Path,
+        tokenizer: Option<&Path>,
+        progress: OnProgress<'_>,
+    ) -> Result<Model, LibraryError> {
         let mut key = hash_file(file, progress)?;
         if let Some(tokenizer) = tokenizer {
             let both = format!("{key}{}", hash_file(tokenizer, progress)?);
@@ -112,25 +149,52 @@ impl Library {
         if dir.is_dir() {
             return Ok(Model::open(&dir)?);
         }
-        Ok(Model::import(&source, &dir, &mut |done, total| progress(Phase::Packing, done, total))?)
+        Ok(Model::import(&source, &dir, &mut |done, total| {
+            progress(Phase::Packing, done, total)
+        })?)
     }
 
     /// Hashes every chunk of a stored model and compares with its card and id.
-    pub fn verify(&self, stored: &StoredModel, progress: &mut dyn FnMut(u64, u64)) -> Result<Commitments, LibraryError> {
+    pub fn verify(
+        &self,
+        stored: &StoredModel,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Commitments, LibraryError> {
         let model = self.open(stored)?;
-        let found = Commitments::of(&model, progress)?;
-        let name = stored.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (found, _) = Commitments::of(&model, progress)?;
+        let name = stored
+            .dir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let card = &stored.card;
         let checks = [
-            ("program root", found.program_root.to_string(), &card.program_root),
-            ("weights root", found.weights_root.to_string(), &card.weights_root),
-            ("tokenizer root", found.tokenizer_root.to_string(), &card.tokenizer_root),
+            (
+                "program root",
+                found.program_root.to_string(),
+                &card.program_root,
+            ),
+            (
+                "weights root",
+                found.weights_root.to_string(),
+                &card.weights_root,
+            ),
+            (
+                "tokenizer root",
+                found.tokenizer_root.to_string(),
+                &card.tokenizer_root,
+            ),
             ("model id", found.model_id.to_string(), &card.model_id),
             ("model id", found.model_id.to_string(), &name),
         ];
         for (what, found, expected) in checks {
             if found != *expected {
-                return Err(LibraryError::Corrupt { path: stored.dir.clone(), what, found, expected: expected.clone() });
+                return Err(LibraryError::Corrupt {
+                    path: stored.dir.clone(),
+                    what,
+                    found,
+                    expected: expected.clone(),
+                });
             }
         }
         Ok(found)
@@ -140,7 +204,12 @@ impl Library {
     fn lock(&self, dir: &Path) -> Result<File, LibraryError> {
         std::fs::create_dir_all(dir).map_err(LibraryError::io(dir))?;
         let path = dir.join(".lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(LibraryError::io(&path))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(LibraryError::io(&path))?;
         file.lock().map_err(LibraryError::io(&path))?;
         Ok(file)
     }
@@ -149,7 +218,10 @@ impl Library {
     fn temporary(&self) -> Result<Temporary, LibraryError> {
         for entry in std::fs::read_dir(&self.models).map_err(LibraryError::io(&self.models))? {
             let path = entry.map_err(LibraryError::io(&self.models))?.path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".import-")) {
+            if path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(".import-"))
+            {
                 std::fs::remove_dir_all(&path).map_err(LibraryError::io(&path))?;
             }
         }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use card::{Card, CardFields};
 pub use find::looks_like_path;
-pub use import::{Added, Phase};
+pub use import::{Added, OnProgress, Phase};
 
 /// Name of the card in a model's folder.
 const CARD_FILE: &str = "card.json";
@@ -40,7 +40,9 @@ pub enum LibraryError {
     #[error(transparent)]
     Commitment(#[from] sworn_prover::Error),
     /// A card is not what this program writes.
-    #[error("{path}: found {reason}, expected a card written by `sworn model add`; remove the folder and add the model again")]
+    #[error(
+        "{path}: found {reason}, expected a card written by `sworn model add`; remove the folder and add the model again"
+    )]
     BadCard {
         /// The card.
         path: PathBuf,
@@ -60,7 +62,9 @@ pub enum LibraryError {
         flag: &'static str,
     },
     /// No model has this reference.
-    #[error("found no model `{reference}`, expected {expected}; see `sworn model list`, or add one with `sworn model add FILE`")]
+    #[error(
+        "found no model `{reference}`, expected {expected}; see `sworn model list`, or add one with `sworn model add FILE`"
+    )]
     Unknown {
         /// What was asked for.
         reference: String,
@@ -78,7 +82,9 @@ pub enum LibraryError {
         ids: String,
     },
     /// A stored model is not what its id says.
-    #[error("{path}: found {what} {found}, expected {expected}; remove the folder and add the model again")]
+    #[error(
+        "{path}: found {what} {found}, expected {expected}; remove the folder and add the model again"
+    )]
     Corrupt {
         /// The model's folder.
         path: PathBuf,
@@ -93,7 +99,10 @@ pub enum LibraryError {
 
 impl LibraryError {
     fn io(path: &Path) -> impl FnOnce(std::io::Error) -> LibraryError + '_ {
-        move |source| LibraryError::Io { path: path.to_owned(), source }
+        move |source| LibraryError::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -116,7 +125,10 @@ pub struct Library {
 impl Library {
     /// The library of a data directory; nothing is created before the first import.
     pub fn new(datadir: &Path) -> Library {
-        Library { models: datadir.join("models"), cache: datadir.join("cache") }
+        Library {
+            models: datadir.join("models"),
+            cache: datadir.join("cache"),
+        }
     }
 
     /// Folder of the imported models.
@@ -135,14 +147,25 @@ impl Library {
         for entry in entries {
             let dir = entry.map_err(LibraryError::io(&self.models))?.path();
             if dir.join(CARD_FILE).is_file() && !is_temporary(&dir) {
-                models.push(StoredModel { card: Card::read(&dir)?, dir });
+                models.push(StoredModel {
+                    card: Card::read(&dir)?,
+                    dir,
+                });
             }
         }
-        models.sort_by(|a, b| (&a.card.name, &a.card.version, &a.card.model_id).cmp(&(&b.card.name, &b.card.version, &b.card.model_id)));
+        models.sort_by(|a, b| {
+            (&a.card.name, &a.card.version, &a.card.model_id).cmp(&(
+                &b.card.name,
+                &b.card.version,
+                &b.card.model_id,
+            ))
+        });
         Ok(models)
     }
 }
 
 fn is_temporary(dir: &Path) -> bool {
-    dir.file_name().and_then(|name| name.to_str()).is_none_or(|name| name.starts_with('.'))
+    dir.file_name()
+        .and_then(|name| name.to_str())
+        .is_none_or(|name| name.starts_with('.'))
 }
