@@ -2,9 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod chain;
 pub mod config;
 pub mod export;
 pub mod library;
+pub mod machine;
+pub mod roles;
 pub mod shipped;
 pub mod store;
+
+mod node;
+pub use node::{Node, NodeError, NodeHandle, NodeSettings};

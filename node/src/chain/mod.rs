@@ -2,7 +2,7 @@
 
 pub mod abi;
 mod client;
-//DEP mod deploy;
+mod deploy;
 mod deployment;
 mod error;
 mod events;
@@ -14,7 +14,7 @@ mod revert;
 mod send;
 
 pub use client::{ChainClient, ClientOptions};
-//DEP pub use deploy::{DeployParams, deploy};
+pub use deploy::{DeployParams, deploy};
 pub use deployment::{Deployment, Deployments};
 pub use error::ChainError;
 pub use events::{Event, Located};

@@ -1,7 +1,7 @@
 //! What the roles share.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::B256;
 use tokio::sync::watch;
@@ -52,6 +52,29 @@ impl Rules {
     }
 }
 
+/// Claims whose finalisation is on its way: vouchers may follow it at once.
+#[derive(Debug, Default)]
+pub struct Finalising(Mutex<HashSet<B256>>);
+
+impl Finalising {
+    fn lock(&self) -> MutexGuard<'_, HashSet<B256>> {
+        // A set is whole between any two of its operations.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, claim: B256) {
+        self.lock().insert(claim);
+    }
+
+    pub(super) fn remove(&self, claim: &B256) {
+        self.lock().remove(claim);
+    }
+
+    pub(super) fn contains(&self, claim: &B256) -> bool {
+        self.lock().contains(claim)
+    }
+}
+
 /// What the roles share. Clones share everything.
 #[derive(Clone)]
 pub struct Context {
@@ -69,6 +92,8 @@ pub struct Context {
     pub streams: Arc<Streams>,
     /// Settings.
     pub settings: Arc<RoleSettings>,
+    /// Claims whose finalisation is on its way.
+    pub finalising: Arc<Finalising>,
     /// Raised whenever the store learned something.
     pub changes: Arc<watch::Sender<u64>>,
 }

@@ -14,7 +14,7 @@ mod stage;
 mod streams;
 mod supervisor;
 
-pub use context::{Context, RoleSettings};
+pub use context::{Context, Finalising, RoleSettings, Rules};
 pub use courier::Courier;
 pub use executor::Executor;
 pub use finaliser::Finaliser;

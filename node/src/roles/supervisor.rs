@@ -51,13 +51,13 @@ pub trait Role: Send {
 }
 
 /// Steps a role on every change until `stop`.
-pub async fn supervise<R: Role>(mut role: R, context: Context, mut changes: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
+pub async fn supervise<R: Role, T: Send + Sync>(mut role: R, context: Context, mut changes: watch::Receiver<T>, mut stop: watch::Receiver<bool>) {
     let mut failures = 0u32;
     loop {
         if *stop.borrow() {
             return;
         }
-        changes.borrow_and_update();
+        changes.mark_unchanged();
         let outcome = tokio::select! {
             outcome = std::panic::AssertUnwindSafe(role.step(&context)).catch_unwind() => outcome,
             _ = stop.changed() => return,
