@@ -5,6 +5,7 @@
 pub mod api;
 pub mod chain;
 pub mod config;
+pub mod devnet;
 pub mod export;
 pub mod library;
 pub mod machine;
