@@ -61,14 +61,14 @@ pub const SETTINGS: &[Setting] = &[
         "api_url",
         Some("--api-url"),
         "SWORN_API_URL",
-        Some("http://127.0.0.1:8600"),
+        Some("http://127.0.0.1:8555"),
         "HTTP API of a node",
     ),
     setting(
         "api_listen",
         Some("--api-listen"),
         "SWORN_API_LISTEN",
-        Some("127.0.0.1:8600"),
+        Some("127.0.0.1:8555"),
         "where `sworn node` serves its API",
     ),
     setting(
