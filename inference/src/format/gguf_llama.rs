@@ -168,25 +168,6 @@ fn missing(key: &str) -> Error {
     Error::bad_file(key, "nothing", "a value", CONVERT)
 }
 
-/// The name of a tensor in GGUF files of the architecture.
-fn tensor_name(role: TensorRole, layer: u32) -> String {
-    let part = match role {
-        TensorRole::Embed => return "token_embd.weight".to_owned(),
-        TensorRole::OutputNorm => return "output_norm.weight".to_owned(),
-        TensorRole::Output => return "output.weight".to_owned(),
-        TensorRole::AttnNorm => "attn_norm",
-        TensorRole::Q => "attn_q",
-        TensorRole::K => "attn_k",
-        TensorRole::V => "attn_v",
-        TensorRole::O => "attn_output",
-        TensorRole::FfnNorm => "ffn_norm",
-        TensorRole::Gate => "ffn_gate",
-        TensorRole::Down => "ffn_down",
-        TensorRole::Up => "ffn_up",
-    };
-    format!("blk.{layer}.{part}.weight")
-}
-
 /// Finds every tensor of the model with its shape, and refuses tensors that the architecture would not use.
 fn place_tensors(gguf: &Gguf<'_>, config: &LlamaConfig) -> Result<TensorTable, Error> {
     let mut tensors = TensorTable::new();
@@ -197,7 +178,7 @@ fn place_tensors(gguf: &Gguf<'_>, config: &LlamaConfig) -> Result<TensorTable, E
         }
         // A block count that no file could hold ends at the first tensor that is not there.
         for layer in 0..if role.in_layer() { config.n_layers } else { 1 } {
-            let name = tensor_name(role, layer);
+            let name = role.gguf_name(layer);
             let info = gguf.tensors.get(&name).ok_or_else(|| missing(&name))?;
             let (rows, cols) = role.shape(config);
             if (info.rows, info.cols) != (rows, cols) {
@@ -217,10 +198,7 @@ fn place_tensors(gguf: &Gguf<'_>, config: &LlamaConfig) -> Result<TensorTable, E
                     CONVERT,
                 ));
             }
-            let group = match info.format {
-                WeightFormat::F32 | WeightFormat::F16 => 1,
-                _ => 32,
-            };
+            let group = if info.format.is_quantised() { 32 } else { 1 };
             let place = Place {
                 format: info.format,
                 rows: rows as u32,

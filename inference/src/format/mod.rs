@@ -4,6 +4,7 @@ mod gguf;
 mod gguf_llama;
 mod leaf;
 mod llama2c;
+pub mod packed;
 pub(crate) mod read;
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::map::Map;
-use crate::program::{LlamaConfig, WeightFormat};
+use crate::program::{CAPS, LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
 
 pub(crate) use gguf::{Gguf, string};
@@ -95,6 +96,25 @@ impl TensorRole {
             self,
             TensorRole::AttnNorm | TensorRole::FfnNorm | TensorRole::OutputNorm
         )
+    }
+
+    /// The name of the tensor in GGUF files of the `llama` architecture.
+    pub(crate) fn gguf_name(self, layer: u32) -> String {
+        let part = match self {
+            TensorRole::Embed => return "token_embd.weight".to_owned(),
+            TensorRole::OutputNorm => return "output_norm.weight".to_owned(),
+            TensorRole::Output => return "output.weight".to_owned(),
+            TensorRole::AttnNorm => "attn_norm",
+            TensorRole::Q => "attn_q",
+            TensorRole::K => "attn_k",
+            TensorRole::V => "attn_v",
+            TensorRole::O => "attn_output",
+            TensorRole::FfnNorm => "ffn_norm",
+            TensorRole::Gate => "ffn_gate",
+            TensorRole::Down => "ffn_down",
+            TensorRole::Up => "ffn_up",
+        };
+        format!("blk.{layer}.{part}.weight")
     }
 
     /// Rows and columns in a model of these sizes.
@@ -317,35 +337,33 @@ fn card(name: String, tensors: &TensorTable) -> ModelCard {
     }
 }
 
-/// Checks what both readers must hold: sizes above zero, heads that divide, a rotation that fits.
+/// Checks what both readers must hold: sizes that a program may have, heads that divide, a rotation that fits.
 fn check_config(config: &LlamaConfig) -> Result<(), Error> {
+    const REMEDY: &str = "the file is damaged or not a llama-class model that this version runs";
     let reject = |what: &str, found: String, expected: &str| {
-        Err(Error::bad_file(
-            what,
-            found,
-            expected,
-            "the file is damaged or not a llama-class model",
-        ))
+        Err(Error::bad_file(what, found, expected, REMEDY))
     };
+    let heads = config.n_heads.saturating_mul(config.head_dim);
     let sizes = [
-        ("vocabulary size", config.vocab_size),
-        ("context length", config.context),
-        ("embedding length", config.dim),
-        ("feed-forward length", config.hidden_dim),
-        ("number of layers", config.n_layers),
-        ("number of heads", config.n_heads),
-        ("number of key/value heads", config.n_kv_heads),
-        ("head size", config.head_dim),
-        ("rotated part of a head", config.rope_dim),
+        ("vocabulary size", config.vocab_size, CAPS.dimension),
+        ("context length", config.context, CAPS.context),
+        ("embedding length", config.dim, CAPS.dimension),
+        ("feed-forward length", config.hidden_dim, CAPS.dimension),
+        ("number of layers", config.n_layers, CAPS.layers.into()),
+        ("number of heads", config.n_heads, CAPS.dimension),
+        (
+            "number of key/value heads",
+            config.n_kv_heads,
+            CAPS.dimension,
+        ),
+        ("head size", config.head_dim, CAPS.dimension),
+        ("size of all heads", heads, CAPS.dimension),
+        ("rotated part of a head", config.rope_dim, CAPS.dimension),
     ];
-    for (what, size) in sizes {
-        if size == 0 || size > i32::MAX as u32 {
-            return reject(what, size.to_string(), "1 to 2147483647");
+    for (what, size, largest) in sizes {
+        if size == 0 || size > largest {
+            return reject(what, size.to_string(), &format!("1 to {largest}"));
         }
-    }
-    if u64::from(config.n_heads) * u64::from(config.head_dim) > i32::MAX as u64 {
-        let found = format!("{} of {} elements", config.n_heads, config.head_dim);
-        return reject("heads", found, "at most 2147483647 elements together");
     }
     if !config.n_heads.is_multiple_of(config.n_kv_heads) {
         let found = format!("{} for {} heads", config.n_kv_heads, config.n_heads);
