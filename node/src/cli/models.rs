@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sworn_inference::engine::{BackendKind, Engine, EngineOptions};
-use sworn_inference::model::Model;
+use sworn_inference::format::packed::Model;
 use sworn_node::config::{BackendChoice, Config};
 use sworn_node::library::{Library, LibraryError, Phase, StoredModel, looks_like_path};
 use sworn_node::shipped;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use sworn_inference::model::Model;
+use sworn_inference::format::packed::Model;
 use sworn_inference::format::ModelSource;
 use sworn_prover::commitment::Commitments;
 
