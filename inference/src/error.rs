@@ -38,6 +38,15 @@ pub enum Error {
         /// Its range.
         expected: String,
     },
+    /// A program breaks a rule of `prover/SPEC.md` section 3.
+    #[error(transparent)]
+    Program(#[from] crate::program::ProgramError),
+    /// The system gives no thread.
+    #[error("a thread could not be started: {source}; use fewer threads")]
+    Threads {
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The caller stopped a generation.
     #[error("the generation was cancelled")]
     Cancelled,

@@ -1,11 +1,11 @@
 //! The whole path on a foreign chain: asked, answered, claimed, final, posted; restarts in between; two nodes; reorganisations.
 
-mod common;
+mod chain_and_machine;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Chain, Parrot, json, log, prompt, settings, start, wait_for};
+use chain_and_machine::{Chain, Parrot, json, log, prompt, settings, start, wait_for};
 
 const LONG: Duration = Duration::from_secs(40);
 

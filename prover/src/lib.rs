@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod claim;
+pub mod commitment;
 pub mod digest;
 mod error;
 pub mod header;

@@ -218,6 +218,7 @@ pub fn verify_run(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::commitment::tests::tokenizer;
 
     /// A run with a text of `length` bytes.
     pub(crate) fn run(seed: u8, length: usize) -> RunResult {
@@ -227,6 +228,75 @@ pub(crate) mod tests {
             finish: Finish::Length,
             text: (0..length).map(|i| (i / 3) as u8 ^ seed).collect(),
             offsets: vec![0, length as u32 / 2],
+        }
+    }
+
+    #[test]
+    fn inputs_expand_to_jobs() {
+        let tokenizer = tokenizer(&[" ", "a"]);
+        let params = Params {
+            n_runs: 3,
+            max_new_tokens: 5,
+            max_total_tokens: 9,
+            temperature_milli: 800,
+            ..Params::default()
+        };
+        let payload = payload::encode(&[Segment::Control(2), Segment::Text(b"aa")]).unwrap();
+        let Expansion::Job(job) = expand(&tokenizer, &params, &payload, Digest([7; 32])) else {
+            panic!("malformed")
+        };
+        assert_eq!(job.prompt, [1, 2, 259, 260, 260]);
+        assert_eq!(
+            (
+                job.n_runs,
+                job.max_new_tokens,
+                job.max_total_tokens,
+                job.seed
+            ),
+            (3, 5, 9, [7; 32])
+        );
+        assert_eq!(
+            (job.sampling.temperature_milli, job.sampling.top_p_ppm),
+            (800, 1_000_000)
+        );
+        let Expansion::Job(job) = expand(&tokenizer, &params, &[1], Digest::ZERO) else {
+            panic!("malformed")
+        };
+        assert_eq!(job.prompt, [1], "no segments: BOS alone");
+    }
+
+    #[test]
+    fn malformed_payloads_are_answered() {
+        let tokenizer = tokenizer(&[" ", "a"]);
+        let params = Params {
+            n_runs: 2,
+            temperature_milli: 800,
+            ..Params::default()
+        };
+        let control = |id| payload::encode(&[Segment::Text(b"xy"), Segment::Control(id)]).unwrap();
+        // A byte token, a normal one, one outside the vocabulary; no version; a cut segment.
+        for payload in [
+            control(3),
+            control(260),
+            control(261),
+            vec![2],
+            vec![],
+            control(2)[..11].to_vec(),
+        ] {
+            let Expansion::Malformed { reason, runs } =
+                expand(&tokenizer, &params, &payload, Digest::ZERO)
+            else {
+                panic!("{payload:?} was read")
+            };
+            assert!(matches!(reason, Error::MalformedPayload { .. }));
+            assert_eq!(runs.len(), 2);
+            let record = run_record(&runs[1]).unwrap();
+            assert_eq!((record.n_prompt, record.n_tokens, record.finish), (1, 1, 2));
+            assert_eq!(record.tokens_root, text::numbers_root(&[1]));
+            assert_eq!(
+                (record.text_root, record.offsets_root, record.text_length),
+                (Digest::ZERO, Digest::ZERO, 0)
+            );
         }
     }
 

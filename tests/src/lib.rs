@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 pub mod constants;
+#[cfg(feature = "machine")]
+pub mod vectors;
 
 /// The root of the repository.
 #[must_use]

@@ -1,80 +1,57 @@
 //! Sessions, caches, prefill, decode, selection.
 
-/// PLACEHOLDER
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sampling {
-    /// a
-    pub temperature_milli: u32,
-    /// a
-    pub top_k: u32,
-    /// a
-    pub top_p_ppm: u32,
-    /// a
-    pub min_p_ppm: u32,
+mod cache;
+mod generate;
+mod select;
+mod session;
+mod value;
+
+pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
+pub use select::select;
+pub use session::{CHUNK_ROWS, Network, Place, Row, Session, Sink};
+pub use value::Value;
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::backend::{Backend, Scalar, Threaded};
+
+/// Which backend computes. The choice never changes a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BackendKind {
+    /// The best for this machine.
+    #[default]
+    Auto,
+    /// The naive twin, one thread.
+    Scalar,
+    /// Threads and vectorised loops.
+    Threaded,
 }
-/// PLACEHOLDER
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// a
-    pub prompt: Vec<u32>,
-    /// a
-    pub n_runs: u32,
-    /// a
-    pub max_new_tokens: u32,
-    /// a
-    pub max_total_tokens: u32,
-    /// a
-    pub sampling: Sampling,
-    /// a
-    pub seed: [u8; 32],
+
+/// How an engine computes. No choice changes a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EngineOptions {
+    /// The backend.
+    pub backend: BackendKind,
+    /// Threads; 0 = one for every core that this process may use.
+    pub threads: usize,
 }
-/// a
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Finish {
-    /// a
-    Length = 0,
-    /// a
-    Stop = 1,
-    /// a
-    TooLong = 2,
-    /// a
-    Scored = 3,
-}
-/// a
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunResult {
-    /// a
-    pub n_prompt: u32,
-    /// a
-    pub tokens: Vec<u32>,
-    /// a
-    pub finish: Finish,
-    /// a
-    pub text: Vec<u8>,
-    /// a
-    pub offsets: Vec<u32>,
-}
-/// a
-#[derive(Debug)]
-pub struct TokenEvent<'a> {
-    /// a
-    pub run: u32,
-    /// a
-    pub token: u32,
-    /// a
-    pub piece: &'a [u8],
-}
-/// a
-#[derive(Debug)]
-pub struct Engine;
-impl Engine {
-    /// a
-    pub fn generate(
-        &self,
-        _: &Job,
-        _: &mut dyn FnMut(TokenEvent<'_>) -> std::ops::ControlFlow<()>,
-    ) -> Result<Vec<RunResult>, crate::Error> {
-        unimplemented!()
+
+impl EngineOptions {
+    /// The backend that the options name.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] when the system gives no thread.
+    pub fn open(&self) -> Result<Arc<dyn Backend>, Error> {
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        Ok(match self.backend {
+            BackendKind::Scalar => Arc::new(Scalar),
+            BackendKind::Auto | BackendKind::Threaded => {
+                Arc::new(Threaded::new(threads).map_err(|source| Error::Threads { source })?)
+            }
+        })
     }
 }

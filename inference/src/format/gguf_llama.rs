@@ -2,7 +2,7 @@
 
 use super::gguf::Gguf;
 use super::read::shown;
-use super::{Parsed, Place, TensorRole, TensorTable, card, check_config};
+use super::{Parsed, Place, TensorRole, TensorTable, card, check_config, printable};
 use crate::Error;
 use crate::program::{LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
@@ -35,7 +35,7 @@ pub(crate) fn read(gguf: &Gguf<'_>, stem: String) -> Result<Parsed, Error> {
     let text = |key| -> Result<Option<String>, Error> {
         let value = gguf
             .string(key)?
-            .map(|text| String::from_utf8_lossy(text).into_owned());
+            .map(|text| printable(&String::from_utf8_lossy(text)));
         Ok(value.filter(|text| !text.is_empty()))
     };
     let mut card = card(stem, &tensors);
@@ -67,12 +67,14 @@ fn refuse_variants(gguf: &Gguf<'_>) -> Result<(), Error> {
         return refuse("llama.rope.scaling.type", shown(kind), "\"none\"");
     }
     if kind.is_none() {
-        for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+        // Without a type the factors of old files count.
+        for key in ["scaling.factor", "scale_linear", "scaling.attn_factor"] {
+            let key = format!("llama.rope.{key}");
             if let Some(factor) = gguf
-                .f32(key)?
+                .f32(&key)?
                 .filter(|factor| *factor != 1.0 && *factor != 0.0)
             {
-                return refuse(key, factor.to_string(), "1 (no scaling)");
+                return refuse(&key, factor.to_string(), "1 (no scaling)");
             }
         }
     }
@@ -82,6 +84,18 @@ fn refuse_variants(gguf: &Gguf<'_>) -> Result<(), Error> {
             "frequency factors".to_owned(),
             "plain rotation",
         );
+    }
+    if let Some(parts) = gguf.u32("split.count")?.filter(|parts| *parts > 1) {
+        let found = format!("one of {parts} files");
+        return Err(Error::bad_file(
+            "split.count",
+            found,
+            "the model in one file",
+            "join the parts with gguf-split --merge",
+        ));
+    }
+    if gguf.bool("llama.attention.causal")? == Some(false) {
+        return refuse("llama.attention.causal", "false".to_owned(), "true");
     }
     for key in ["llama.expert_count", "llama.attention.sliding_window"] {
         if let Some(value) = gguf.u32(key)?.filter(|value| *value != 0) {
@@ -168,25 +182,6 @@ fn missing(key: &str) -> Error {
     Error::bad_file(key, "nothing", "a value", CONVERT)
 }
 
-/// The name of a tensor in GGUF files of the architecture.
-fn tensor_name(role: TensorRole, layer: u32) -> String {
-    let part = match role {
-        TensorRole::Embed => return "token_embd.weight".to_owned(),
-        TensorRole::OutputNorm => return "output_norm.weight".to_owned(),
-        TensorRole::Output => return "output.weight".to_owned(),
-        TensorRole::AttnNorm => "attn_norm",
-        TensorRole::Q => "attn_q",
-        TensorRole::K => "attn_k",
-        TensorRole::V => "attn_v",
-        TensorRole::O => "attn_output",
-        TensorRole::FfnNorm => "ffn_norm",
-        TensorRole::Gate => "ffn_gate",
-        TensorRole::Down => "ffn_down",
-        TensorRole::Up => "ffn_up",
-    };
-    format!("blk.{layer}.{part}.weight")
-}
-
 /// Finds every tensor of the model with its shape, and refuses tensors that the architecture would not use.
 fn place_tensors(gguf: &Gguf<'_>, config: &LlamaConfig) -> Result<TensorTable, Error> {
     let mut tensors = TensorTable::new();
@@ -197,7 +192,7 @@ fn place_tensors(gguf: &Gguf<'_>, config: &LlamaConfig) -> Result<TensorTable, E
         }
         // A block count that no file could hold ends at the first tensor that is not there.
         for layer in 0..if role.in_layer() { config.n_layers } else { 1 } {
-            let name = tensor_name(role, layer);
+            let name = role.gguf_name(layer);
             let info = gguf.tensors.get(&name).ok_or_else(|| missing(&name))?;
             let (rows, cols) = role.shape(config);
             if (info.rows, info.cols) != (rows, cols) {
@@ -217,10 +212,7 @@ fn place_tensors(gguf: &Gguf<'_>, config: &LlamaConfig) -> Result<TensorTable, E
                     CONVERT,
                 ));
             }
-            let group = match info.format {
-                WeightFormat::F32 | WeightFormat::F16 => 1,
-                _ => 32,
-            };
+            let group = if info.format.is_quantised() { 32 } else { 1 };
             let place = Place {
                 format: info.format,
                 rows: rows as u32,

@@ -30,7 +30,7 @@ impl SourceTensor<'_> {
             WeightFormat::Q4_0 => self.blocks(16, (row * cols + first) / BLOCK, count / BLOCK, out),
             WeightFormat::Q8F => self.grouped(row * cols + first, count, out),
         }
-        out.resize(start + leaf_bytes(self.format), 0);
+        out.resize(start + self.format.leaf_bytes(), 0);
     }
 
     fn plain(&self, size: usize, first: usize, count: usize, out: &mut Vec<u8>) {
@@ -61,16 +61,5 @@ impl SourceTensor<'_> {
         }
         out.resize(start + TILE / BLOCK * 4, 0);
         out.extend_from_slice(&quants[first..first + count]);
-    }
-}
-
-/// Bytes of a full leaf.
-fn leaf_bytes(format: WeightFormat) -> usize {
-    match format {
-        WeightFormat::F32 => 1024,
-        WeightFormat::F16 => 512,
-        WeightFormat::Q8_0 => 272,
-        WeightFormat::Q4_0 => 144,
-        WeightFormat::Q8F => 288,
     }
 }

@@ -23,7 +23,9 @@ pub fn draw(seed: &[u8; 32], run: u32, position: u32) -> u64 {
     words[2][28..].copy_from_slice(&run.to_be_bytes());
     words[3][28..].copy_from_slice(&position.to_be_bytes());
     let digest = Sha256::digest(words.as_flattened());
-    digest[..8].iter().fold(0, |h, &byte| h << 8 | u64::from(byte))
+    digest[..8]
+        .iter()
+        .fold(0, |h, &byte| h << 8 | u64::from(byte))
 }
 
 #[cfg(test)]

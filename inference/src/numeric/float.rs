@@ -1,13 +1,18 @@
 //! Order, canonical NaN, exp and silu of binary32.
 
 use super::constants::{
-    CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG, EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI,
+    CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG, EXP_LOG2E, EXP_MIN,
+    EXP_NEG_LN2_HI,
 };
 
 /// What an operation stores for `x`: every NaN becomes the canonical one (section 1.2).
 #[inline(always)]
 pub fn canonical(x: f32) -> f32 {
-    if x.is_nan() { f32::from_bits(CANONICAL_NAN) } else { x }
+    if x.is_nan() {
+        f32::from_bits(CANONICAL_NAN)
+    } else {
+        x
+    }
 }
 
 /// The order of floats as integers, -0 below +0 (section 1.3).
@@ -39,7 +44,8 @@ pub fn exp(x: f32) -> f32 {
         return 0.0;
     }
     let n = (x * f32::from_bits(EXP_LOG2E)).round_ties_even() as i32;
-    let q = (x + n as f32 * f32::from_bits(EXP_NEG_LN2_HI)) + n as f32 * f32::from_bits(EXP_LN2_LO_NEG);
+    let q =
+        (x + n as f32 * f32::from_bits(EXP_NEG_LN2_HI)) + n as f32 * f32::from_bits(EXP_LN2_LO_NEG);
     let mut p = f32::from_bits(EXP_C6);
     for c in [EXP_C5, EXP_C4, EXP_C3, EXP_C2] {
         p = p * q + f32::from_bits(c);
@@ -76,7 +82,8 @@ mod tests {
             let x = f32::from_bits(bits);
             let y = exp(x);
             let exact = f64::from(x).exp();
-            let ulp = f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
+            let ulp =
+                f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
             worst = worst.max((f64::from(y) - exact).abs() / ulp);
             assert!(y <= 1.0 && y >= f32::MIN_POSITIVE, "exp({x:e}) = {y:e}");
         }
@@ -98,7 +105,18 @@ mod tests {
 
     #[test]
     fn order_of_keys() {
-        let rising = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
+        let rising = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1.0,
+            -1e-45,
+            -0.0,
+            0.0,
+            1e-45,
+            1.0,
+            f32::MAX,
+            f32::INFINITY,
+        ];
         for pair in rising.windows(2) {
             assert!(key(pair[0]) < key(pair[1]));
         }
@@ -121,7 +139,10 @@ mod tests {
                 assert_eq!(y.to_bits(), 0x8000_0000);
             } else {
                 let exact = f64::from(x) / (1.0 + (-f64::from(x)).exp());
-                assert!((f64::from(y) - exact).abs() <= exact.abs() * 4e-7 + 1e-45, "silu({x:e}) = {y:e}, exact {exact:e}");
+                assert!(
+                    (f64::from(y) - exact).abs() <= exact.abs() * 4e-7 + 1e-45,
+                    "silu({x:e}) = {y:e}, exact {exact:e}"
+                );
             }
         }
     }

@@ -79,10 +79,19 @@ mod tests {
                 let flip = u32::from(sign) << 16;
                 assert_eq!(f32_to_f16(f32::from_bits(bits | flip)), even | sign);
                 assert_eq!(f32_to_f16(f32::from_bits((bits - 1) | flip)), h | sign);
-                assert_eq!(f32_to_f16(f32::from_bits((bits + 1) | flip)), (h + 1) | sign);
+                assert_eq!(
+                    f32_to_f16(f32::from_bits((bits + 1) | flip)),
+                    (h + 1) | sign
+                );
             }
         }
-        for (x, h) in [(65520.0, 0x7bff), (1e30, 0x7bff), (f32::NEG_INFINITY, 0xfbff), (1e-45, 0), (-1e-45, 0x8000)] {
+        for (x, h) in [
+            (65520.0, 0x7bff),
+            (1e30, 0x7bff),
+            (f32::NEG_INFINITY, 0xfbff),
+            (1e-45, 0),
+            (-1e-45, 0x8000),
+        ] {
             assert_eq!(f32_to_f16(x), h);
         }
     }

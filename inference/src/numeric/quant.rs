@@ -4,7 +4,11 @@ use super::constants::{BLOCK_ELEMENTS, CANONICAL_NAN};
 
 /// Scale and integers of a block of 32 activations (section 1.8). The integers lie in -127..=127.
 pub fn quantise_block(x: &[f32; BLOCK_ELEMENTS]) -> (f32, [i8; BLOCK_ELEMENTS]) {
-    let largest = x.iter().map(|v| v.to_bits() & 0x7fff_ffff).max().unwrap_or(0);
+    let largest = x
+        .iter()
+        .map(|v| v.to_bits() & 0x7fff_ffff)
+        .max()
+        .unwrap_or(0);
     if largest < 0x0400_0000 {
         return (0.0, [0; BLOCK_ELEMENTS]);
     }
@@ -18,7 +22,10 @@ pub fn quantise_block(x: &[f32; BLOCK_ELEMENTS]) -> (f32, [i8; BLOCK_ELEMENTS]) 
 
 /// The exact integer dot product of two blocks; at most 32 * 127 * 127 in absolute value.
 pub fn block_dot(w: &[i8; BLOCK_ELEMENTS], x: &[i8; BLOCK_ELEMENTS]) -> i32 {
-    w.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum()
+    w.iter()
+        .zip(x)
+        .map(|(&w, &x)| i32::from(w) * i32::from(x))
+        .sum()
 }
 
 /// What a block adds to its tile: `(d_w * d_x) * f32(s)`, two roundings (section 3, matmul).
@@ -36,7 +43,11 @@ pub fn clamp_weight(q: i8) -> i8 {
 /// The 32 integers of a Q4_0 block: byte j holds element j in its low and element j + 16 in its high nibble, less 8.
 pub fn nibbles(bytes: &[u8; BLOCK_ELEMENTS / 2]) -> [i8; BLOCK_ELEMENTS] {
     std::array::from_fn(|e| {
-        let nibble = if e < 16 { bytes[e] & 15 } else { bytes[e - 16] >> 4 };
+        let nibble = if e < 16 {
+            bytes[e] & 15
+        } else {
+            bytes[e - 16] >> 4
+        };
         nibble as i8 - 8
     })
 }
@@ -71,7 +82,10 @@ mod tests {
             for fraction in (0..1 << 23).step_by(1009) {
                 let a = f32::from_bits(exponent << 23 | fraction);
                 let product = a * (1.0 / (a / 127.0));
-                assert!((126.5..=127.000_01).contains(&product), "{a:e} gives {product}");
+                assert!(
+                    (126.5..=127.000_01).contains(&product),
+                    "{a:e} gives {product}"
+                );
             }
         }
     }
@@ -82,7 +96,10 @@ mod tests {
         for j in 0..16 {
             assert_eq!((q[j], q[j + 16]), (j as i8 - 8, 7 - j as i8));
         }
-        assert_eq!((clamp_weight(-128), clamp_weight(-127), clamp_weight(127)), (-127, -127, 127));
+        assert_eq!(
+            (clamp_weight(-128), clamp_weight(-127), clamp_weight(127)),
+            (-127, -127, 127)
+        );
     }
 
     proptest! {

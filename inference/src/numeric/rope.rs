@@ -25,12 +25,18 @@ mod tests {
 
     #[test]
     fn table_is_on_the_unit_circle() {
-        assert_eq!(rope_table(0, 8, 10_000.0), [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(
+            rope_table(0, 8, 10_000.0),
+            [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+        );
         for position in [1u32, 77, 511, 131_071] {
             let row = rope_table(position, 48, 10_000.0);
             for (i, pair) in row.chunks(2).enumerate() {
                 let angle = f64::from(position) * 10_000f64.powf(-(i as f64) / 24.0);
-                assert!((f64::from(pair[0]) - angle.cos()).abs() < 1e-7 && (f64::from(pair[1]) - angle.sin()).abs() < 1e-7);
+                assert!(
+                    (f64::from(pair[0]) - angle.cos()).abs() < 1e-7
+                        && (f64::from(pair[1]) - angle.sin()).abs() < 1e-7
+                );
             }
         }
     }

@@ -26,14 +26,22 @@ mod tests {
 
     #[test]
     fn order_of_a_long_sum() {
-        let x: Vec<f32> = (0..1000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7 - 0.8).collect();
+        let x: Vec<f32> = (0..1000u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7 - 0.8)
+            .collect();
         let mut expected = 0.0;
         for chunk in x.chunks(256) {
             expected += chunk.iter().fold(0.0, |a, b| a + b);
         }
-        assert_eq!(tile_sum(x.iter().copied()).to_bits(), f32::to_bits(expected));
+        assert_eq!(
+            tile_sum(x.iter().copied()).to_bits(),
+            f32::to_bits(expected)
+        );
         // The order matters for these numbers, so a sum in another order would fail above.
-        assert_ne!(tile_sum(x.iter().copied()).to_bits(), x.iter().fold(0.0f32, |a, b| a + b).to_bits());
+        assert_ne!(
+            tile_sum(x.iter().copied()).to_bits(),
+            x.iter().fold(0.0f32, |a, b| a + b).to_bits()
+        );
         assert_eq!(tile_sum([]).to_bits(), 0);
         assert_eq!(tile_sum([-0.0]).to_bits(), 0);
     }

@@ -3,7 +3,9 @@
 //! Beyond the table of section 3: attention stands in the body and its keys and values are `to_f16` entries of the same layer (they are what
 //! a cache holds); unused fields have their one unused value, so that a program has one encoding; sizes are within [`CAPS`].
 
-use super::{CARRY, Entry, Op, Part, Parts, ProgramError, UNUSED, ValueShape, WeightFormat, WeightShape};
+use super::{
+    CARRY, Entry, Op, Part, Parts, ProgramError, UNUSED, ValueShape, WeightFormat, WeightShape,
+};
 use crate::numeric::constants::{BLOCK_ELEMENTS, MAX_STOP_TOKENS};
 
 /// Largest sizes of a program.
@@ -22,7 +24,13 @@ pub struct Caps {
 }
 
 /// The sizes that this version accepts.
-pub const CAPS: Caps = Caps { entries: 1024, layers: 4096, weights: 1024, context: 1 << 24, dimension: 1 << 20 };
+pub const CAPS: Caps = Caps {
+    entries: 1024,
+    layers: 4096,
+    weights: 1024,
+    context: 1 << 24,
+    dimension: 1 << 20,
+};
 
 type Shapes = (Vec<ValueShape>, Vec<WeightShape>);
 
@@ -30,7 +38,12 @@ pub(super) fn check(parts: &Parts) -> Result<Shapes, ProgramError> {
     check_header(parts)?;
     let mut checker = Checker {
         parts,
-        entries: parts.head.iter().chain(&parts.body).chain(&parts.tail).collect(),
+        entries: parts
+            .head
+            .iter()
+            .chain(&parts.body)
+            .chain(&parts.tail)
+            .collect(),
         values: Vec::new(),
         weights: vec![None; parts.weight_counts.iter().map(|n| usize::from(*n)).sum()],
     };
@@ -40,7 +53,13 @@ pub(super) fn check(parts: &Parts) -> Result<Shapes, ProgramError> {
     }
     checker.ends()?;
     let weights = checker.weights.iter().enumerate().map(|(number, shape)| {
-        shape.ok_or_else(|| ProgramError::new(format!("weight {number}"), "no entry that uses it", "every weight used"))
+        shape.ok_or_else(|| {
+            ProgramError::new(
+                format!("weight {number}"),
+                "no entry that uses it",
+                "every weight used",
+            )
+        })
     });
     let weights = weights.collect::<Result<_, _>>()?;
     Ok((checker.values, weights))
@@ -55,15 +74,42 @@ fn check_header(parts: &Parts) -> Result<(), ProgramError> {
         ("body", &parts.body, parts.weight_counts[1]),
         ("tail", &parts.tail, parts.weight_counts[2]),
     ] {
-        range(format!("entries of the {name}"), table.len() as u32, 1, CAPS.entries as u32)?;
-        range(format!("weights of the {name}"), u32::from(weights), 0, u32::from(CAPS.weights))?;
+        range(
+            format!("entries of the {name}"),
+            table.len() as u32,
+            1,
+            CAPS.entries as u32,
+        )?;
+        range(
+            format!("weights of the {name}"),
+            u32::from(weights),
+            0,
+            u32::from(CAPS.weights),
+        )?;
     }
-    range("number of stop tokens", parts.stop_tokens.len() as u32, 0, MAX_STOP_TOKENS as u32)?;
+    range(
+        "number of stop tokens",
+        parts.stop_tokens.len() as u32,
+        0,
+        MAX_STOP_TOKENS as u32,
+    )?;
     if parts.stop_tokens.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(ProgramError::new("stop tokens", format!("{:?}", parts.stop_tokens), "rising numbers"));
+        return Err(ProgramError::new(
+            "stop tokens",
+            format!("{:?}", parts.stop_tokens),
+            "rising numbers",
+        ));
     }
-    if let Some(token) = parts.stop_tokens.iter().find(|token| **token >= parts.vocab_size) {
-        return Err(ProgramError::new("stop tokens", token, format!("numbers below the vocabulary size {}", parts.vocab_size)));
+    if let Some(token) = parts
+        .stop_tokens
+        .iter()
+        .find(|token| **token >= parts.vocab_size)
+    {
+        return Err(ProgramError::new(
+            "stop tokens",
+            token,
+            format!("numbers below the vocabulary size {}", parts.vocab_size),
+        ));
     }
     Ok(())
 }
@@ -102,37 +148,77 @@ impl Checker<'_> {
             Op::Add | Op::SiluMul => (2, 0, 1, 0),
         };
         let at = |what: &str| format!("entry {number} ({:?}): {what}", entry.op);
-        if entry.inputs[inputs..].iter().chain(&entry.weights[weights..]).any(|unused| *unused != UNUSED) {
-            return Err(ProgramError::new(at("inputs and weights"), format!("{entry:?}"), "0xffff where unused"));
+        if entry.inputs[inputs..]
+            .iter()
+            .chain(&entry.weights[weights..])
+            .any(|unused| *unused != UNUSED)
+        {
+            return Err(ProgramError::new(
+                at("inputs and weights"),
+                format!("{entry:?}"),
+                "0xffff where unused",
+            ));
         }
-        if entry.dims[dims..].iter().chain(&entry.constants[constants..]).any(|unused| *unused != 0) {
-            return Err(ProgramError::new(at("dimensions and constants"), format!("{entry:?}"), "0 where unused"));
+        if entry.dims[dims..]
+            .iter()
+            .chain(&entry.constants[constants..])
+            .any(|unused| *unused != 0)
+        {
+            return Err(ProgramError::new(
+                at("dimensions and constants"),
+                format!("{entry:?}"),
+                "0 where unused",
+            ));
         }
         if !matches!(entry.op, Op::Embed | Op::Matmul) && entry.format != WeightFormat::F32 {
-            return Err(ProgramError::new(at("weight format"), entry.format as u8, "0 where unused"));
+            return Err(ProgramError::new(
+                at("weight format"),
+                entry.format as u8,
+                "0 where unused",
+            ));
         }
         for dim in &entry.dims[..dims] {
             range(at("dimension"), *dim, 1, CAPS.dimension)?;
         }
-        let given: Vec<ValueShape> =
-            entry.inputs[..inputs].iter().map(|input| self.input(number, *input)).collect::<Result<_, _>>()?;
+        let given: Vec<ValueShape> = entry.inputs[..inputs]
+            .iter()
+            .map(|input| self.input(number, *input))
+            .collect::<Result<_, _>>()?;
         let expect = |shapes: &[ValueShape]| -> Result<(), ProgramError> {
             for (i, (found, expected)) in given.iter().zip(shapes).enumerate() {
                 if found != expected {
-                    return Err(ProgramError::new(at(&format!("input {i}")), found, expected));
+                    return Err(ProgramError::new(
+                        at(&format!("input {i}")),
+                        found,
+                        expected,
+                    ));
                 }
             }
             Ok(())
         };
         match entry.op {
             Op::Embed => {
-                self.weight(number, WeightShape { format: entry.format, rows: self.parts.vocab_size, cols: d0 })?;
+                self.weight(
+                    number,
+                    WeightShape {
+                        format: entry.format,
+                        rows: self.parts.vocab_size,
+                        cols: d0,
+                    },
+                )?;
                 Ok(F32(d0))
             }
             Op::NormStat => expect(&[F32(d0)]).map(|()| F32(1)),
             Op::NormApply => {
                 expect(&[F32(d0), F32(1)])?;
-                self.weight(number, WeightShape { format: WeightFormat::F32, rows: 1, cols: d0 })?;
+                self.weight(
+                    number,
+                    WeightShape {
+                        format: WeightFormat::F32,
+                        rows: 1,
+                        cols: d0,
+                    },
+                )?;
                 Ok(F32(d0))
             }
             Op::Quantise => {
@@ -146,24 +232,49 @@ impl Checker<'_> {
                 } else {
                     expect(&[F32(d1)])?;
                 }
-                self.weight(number, WeightShape { format: entry.format, rows: d0, cols: d1 })?;
+                self.weight(
+                    number,
+                    WeightShape {
+                        format: entry.format,
+                        rows: d0,
+                        cols: d1,
+                    },
+                )?;
                 Ok(F32(d0))
             }
             Op::Rope => {
                 if d0 % d1 != 0 || d2 > d1 || d2 % 2 != 0 {
                     let found = format!("{:?}", entry.dims);
-                    return Err(ProgramError::new(at("dimensions"), found, "d1 a divisor of d0, d2 even and at most d1"));
+                    return Err(ProgramError::new(
+                        at("dimensions"),
+                        found,
+                        "d1 a divisor of d0, d2 even and at most d1",
+                    ));
                 }
                 expect(&[F32(d0)])?;
-                self.weight(number, WeightShape { format: WeightFormat::F32, rows: self.parts.context, cols: d2 })?;
+                self.weight(
+                    number,
+                    WeightShape {
+                        format: WeightFormat::F32,
+                        rows: self.parts.context,
+                        cols: d2,
+                    },
+                )?;
                 Ok(F32(d0))
             }
             Op::ToF16 => expect(&[F32(d0)]).map(|()| F16(d0)),
             Op::AttnMax | Op::AttnSum | Op::AttnMix => {
                 if d0 % d1 != 0 {
-                    return Err(ProgramError::new(at("heads and key/value heads"), format!("{d0} and {d1}"), "d1 a divisor of d0"));
+                    return Err(ProgramError::new(
+                        at("heads and key/value heads"),
+                        format!("{d0} and {d1}"),
+                        "d1 a divisor of d0",
+                    ));
                 }
-                let (width, kv_width) = (self.product(at("heads"), d0, d2)?, self.product(at("heads"), d1, d2)?);
+                let (width, kv_width) = (
+                    self.product(at("heads"), d0, d2)?,
+                    self.product(at("heads"), d1, d2)?,
+                );
                 match entry.op {
                     Op::AttnMax => expect(&[F32(width), F16(kv_width)])?,
                     Op::AttnSum => expect(&[F32(width), F16(kv_width), Maxima(d0)])?,
@@ -202,8 +313,16 @@ impl Checker<'_> {
                 Part::Tail => self.part(usize::from(input)) != Part::Body,
             };
         if !allowed {
-            let found = if input == CARRY { "the carry".to_string() } else { input.to_string() };
-            return Err(ProgramError::new(format!("inputs of entry {number}"), found, "an earlier entry within reach"));
+            let found = if input == CARRY {
+                "the carry".to_string()
+            } else {
+                input.to_string()
+            };
+            return Err(ProgramError::new(
+                format!("inputs of entry {number}"),
+                found,
+                "an earlier entry within reach",
+            ));
         }
         Ok(self.values[usize::from(input)])
     }
@@ -219,12 +338,23 @@ impl Checker<'_> {
         };
         if weight >= head && !own.contains(&weight) {
             let expected = format!("below {head} or in {own:?}");
-            return Err(ProgramError::new(format!("weight of entry {number}"), weight, expected));
+            return Err(ProgramError::new(
+                format!("weight of entry {number}"),
+                weight,
+                expected,
+            ));
         }
         match &mut self.weights[weight] {
             Some(known) if *known != shape => {
-                let (found, expected) = (format!("{shape:?}"), format!("{known:?} as in another entry"));
-                Err(ProgramError::new(format!("weight {weight} in entry {number}"), found, expected))
+                let (found, expected) = (
+                    format!("{shape:?}"),
+                    format!("{known:?} as in another entry"),
+                );
+                Err(ProgramError::new(
+                    format!("weight {weight} in entry {number}"),
+                    found,
+                    expected,
+                ))
             }
             slot => {
                 *slot = Some(shape);
@@ -237,13 +367,23 @@ impl Checker<'_> {
         if dim as usize % BLOCK_ELEMENTS == 0 {
             return Ok(());
         }
-        Err(ProgramError::new(at, dim, format!("a multiple of {BLOCK_ELEMENTS}")))
+        Err(ProgramError::new(
+            at,
+            dim,
+            format!("a multiple of {BLOCK_ELEMENTS}"),
+        ))
     }
 
     fn product(&self, at: String, a: u32, b: u32) -> Result<u32, ProgramError> {
         a.checked_mul(b)
             .filter(|product| *product <= CAPS.dimension)
-            .ok_or_else(|| ProgramError::new(at, format!("{a} x {b}"), format!("a product of at most {}", CAPS.dimension)))
+            .ok_or_else(|| {
+                ProgramError::new(
+                    at,
+                    format!("{a} x {b}"),
+                    format!("a product of at most {}", CAPS.dimension),
+                )
+            })
     }
 
     /// The three entries of an attention stand together and agree.
@@ -255,15 +395,22 @@ impl Checker<'_> {
             _ => number.wrapping_sub(2),
         };
         let whole = (0..3).all(|i| {
-            self.entries.get(first.wrapping_add(i)).is_some_and(|other| {
-                other.op == [Op::AttnMax, Op::AttnSum, Op::AttnMix][i]
-                    && self.part(first + i) == Part::Body
-                    && (&other.inputs[..2], other.dims, other.constants[0]) == (&entry.inputs[..2], entry.dims, entry.constants[0])
-            })
+            self.entries
+                .get(first.wrapping_add(i))
+                .is_some_and(|other| {
+                    other.op == [Op::AttnMax, Op::AttnSum, Op::AttnMix][i]
+                        && self.part(first + i) == Part::Body
+                        && (&other.inputs[..2], other.dims, other.constants[0])
+                            == (&entry.inputs[..2], entry.dims, entry.constants[0])
+                })
         });
         if !whole {
             let expected = "attn_max, attn_sum and attn_mix in a row in the body, with the same q, k, dimensions and scale";
-            return Err(ProgramError::new(at("place"), format!("{entry:?}"), expected));
+            return Err(ProgramError::new(
+                at("place"),
+                format!("{entry:?}"),
+                expected,
+            ));
         }
         let cached = match entry.op {
             Op::AttnMix => &entry.inputs[1..3],
@@ -273,14 +420,22 @@ impl Checker<'_> {
             // CARRY and UNUSED are never to_f16 entries of the body: their part is Tail or they are beyond the entries.
             let number = usize::from(*input);
             if self.part(number) != Part::Body || self.entries[number].op != Op::ToF16 {
-                return Err(ProgramError::new(at("keys and values"), input, "to_f16 entries of the body"));
+                return Err(ProgramError::new(
+                    at("keys and values"),
+                    input,
+                    "to_f16 entries of the body",
+                ));
             }
         }
         match entry.op {
-            Op::AttnSum if usize::from(entry.inputs[2]) != first => {
-                Err(ProgramError::new(at("maximum"), entry.inputs[2], format!("entry {first}")))
+            Op::AttnSum if usize::from(entry.inputs[2]) != first => Err(ProgramError::new(
+                at("maximum"),
+                entry.inputs[2],
+                format!("entry {first}"),
+            )),
+            Op::AttnMix if entry.constants[1] != 1 => {
+                Err(ProgramError::new(at("c1"), entry.constants[1], "1"))
             }
-            Op::AttnMix if entry.constants[1] != 1 => Err(ProgramError::new(at("c1"), entry.constants[1], "1")),
             _ => Ok(()),
         }
     }
@@ -290,14 +445,29 @@ impl Checker<'_> {
         let (head, body) = (self.parts.head.len(), self.parts.body.len());
         let (carry, after) = (self.values[head - 1], self.values[head + body - 1]);
         if after != carry {
-            return Err(ProgramError::new("output of the body", after, format!("{carry}, as the head gives it")));
+            return Err(ProgramError::new(
+                "output of the body",
+                after,
+                format!("{carry}, as the head gives it"),
+            ));
         }
         if !matches!(carry, ValueShape::F32(_)) {
-            return Err(ProgramError::new("output of the head", carry, "f32 numbers"));
+            return Err(ProgramError::new(
+                "output of the head",
+                carry,
+                "f32 numbers",
+            ));
         }
-        let (logits, expected) = (self.values[self.values.len() - 1], ValueShape::F32(self.parts.vocab_size));
+        let (logits, expected) = (
+            self.values[self.values.len() - 1],
+            ValueShape::F32(self.parts.vocab_size),
+        );
         if logits != expected {
-            return Err(ProgramError::new("output of the tail", logits, format!("{expected}, one logit a token")));
+            return Err(ProgramError::new(
+                "output of the tail",
+                logits,
+                format!("{expected}, one logit a token"),
+            ));
         }
         Ok(())
     }

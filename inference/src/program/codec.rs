@@ -12,7 +12,12 @@ impl Program {
             out.extend_from_slice(&word.to_be_bytes());
         }
         let lengths = [parts.head.len(), parts.body.len(), parts.tail.len()].map(|n| n as u16);
-        for half in lengths.into_iter().chain([parts.layers]).chain(parts.weight_counts).chain([parts.stop_tokens.len() as u16]) {
+        for half in lengths
+            .into_iter()
+            .chain([parts.layers])
+            .chain(parts.weight_counts)
+            .chain([parts.stop_tokens.len() as u16])
+        {
             out.extend_from_slice(&half.to_be_bytes());
         }
         out.extend_from_slice(&[0; 4]);
@@ -35,7 +40,11 @@ impl Program {
         let mut reader = Reader { bytes, at: 0 };
         let magic = reader.u32()?;
         if magic != PROGRAM_MAGIC {
-            return Err(ProgramError::new("magic", format!("{magic:#010x}"), format!("{PROGRAM_MAGIC:#010x}")));
+            return Err(ProgramError::new(
+                "magic",
+                format!("{magic:#010x}"),
+                format!("{PROGRAM_MAGIC:#010x}"),
+            ));
         }
         let (context, vocab_size) = (reader.u32()?, reader.u32()?);
         let lengths = [reader.u16()?, reader.u16()?, reader.u16()?];
@@ -44,10 +53,18 @@ impl Program {
         let stop_count = usize::from(reader.u16()?);
         let zero = reader.u32()?;
         if zero != 0 {
-            return Err(ProgramError::new("header bytes 28 to 31", format!("{zero:#x}"), "0"));
+            return Err(ProgramError::new(
+                "header bytes 28 to 31",
+                format!("{zero:#x}"),
+                "0",
+            ));
         }
         if stop_count > MAX_STOP_TOKENS {
-            return Err(ProgramError::new("number of stop tokens", stop_count, format!("at most {MAX_STOP_TOKENS}")));
+            return Err(ProgramError::new(
+                "number of stop tokens",
+                stop_count,
+                format!("at most {MAX_STOP_TOKENS}"),
+            ));
         }
         let mut stop_tokens = Vec::with_capacity(stop_count);
         for i in 0..MAX_STOP_TOKENS {
@@ -55,13 +72,21 @@ impl Program {
             if i < stop_count {
                 stop_tokens.push(token);
             } else if token != u32::MAX {
-                return Err(ProgramError::new(format!("unused stop token {i}"), format!("{token:#x}"), "0xffffffff"));
+                return Err(ProgramError::new(
+                    format!("unused stop token {i}"),
+                    format!("{token:#x}"),
+                    "0xffffffff",
+                ));
             }
         }
         let count: usize = lengths.iter().map(|n| usize::from(*n)).sum();
         let expected = HEADER_BYTES + count * ENTRY_BYTES;
         if bytes.len() != expected {
-            return Err(ProgramError::new("length", bytes.len(), format!("{expected} bytes, as the header says")));
+            return Err(ProgramError::new(
+                "length",
+                bytes.len(),
+                format!("{expected} bytes, as the header says"),
+            ));
         }
         let mut number = 0;
         let mut table = |length: u16| -> Result<Vec<Entry>, ProgramError> {
@@ -73,7 +98,16 @@ impl Program {
                 .collect()
         };
         let [head, body, tail] = [table(lengths[0])?, table(lengths[1])?, table(lengths[2])?];
-        Program::new(Parts { context, vocab_size, layers, weight_counts, stop_tokens, head, body, tail })
+        Program::new(Parts {
+            context,
+            vocab_size,
+            layers,
+            weight_counts,
+            stop_tokens,
+            head,
+            body,
+            tail,
+        })
     }
 }
 
@@ -89,10 +123,20 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
 
 fn decode_entry(reader: &mut Reader<'_>, number: usize) -> Result<Entry, ProgramError> {
     let [code, format_code] = reader.take::<2>()?;
-    let op = Op::from_code(code)
-        .ok_or_else(|| ProgramError::new(format!("operation of entry {number}"), code, "a code from 1 to 12"))?;
-    let format = WeightFormat::from_code(format_code)
-        .ok_or_else(|| ProgramError::new(format!("weight format of entry {number}"), format_code, "a code from 0 to 4"))?;
+    let op = Op::from_code(code).ok_or_else(|| {
+        ProgramError::new(
+            format!("operation of entry {number}"),
+            code,
+            "a code from 1 to 12",
+        )
+    })?;
+    let format = WeightFormat::from_code(format_code).ok_or_else(|| {
+        ProgramError::new(
+            format!("weight format of entry {number}"),
+            format_code,
+            "a code from 0 to 4",
+        )
+    })?;
     Ok(Entry {
         op,
         format,
@@ -112,7 +156,11 @@ impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], ProgramError> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let array = rest.first_chunk::<N>().ok_or_else(|| {
-            ProgramError::new("length", format!("{} bytes", self.bytes.len()), format!("at least {}", self.at + N))
+            ProgramError::new(
+                "length",
+                format!("{} bytes", self.bytes.len()),
+                format!("at least {}", self.at + N),
+            )
         })?;
         self.at += N;
         Ok(*array)

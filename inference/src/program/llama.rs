@@ -67,7 +67,17 @@ impl MatrixFormats {
     /// The same format for every matrix.
     pub fn all(format: WeightFormat) -> MatrixFormats {
         let f = format;
-        MatrixFormats { embed: f, q: f, k: f, v: f, o: f, gate: f, up: f, down: f, output: f }
+        MatrixFormats {
+            embed: f,
+            q: f,
+            k: f,
+            v: f,
+            o: f,
+            gate: f,
+            up: f,
+            down: f,
+            output: f,
+        }
     }
 }
 
@@ -98,7 +108,10 @@ const LAYER_ROLES: [TensorRole; 9] = [
 
 /// The weight tensors of the compiled program, in its global order.
 pub fn weight_sources(config: &LlamaConfig) -> Vec<WeightSource> {
-    let mut sources = vec![WeightSource::Tensor(TensorRole::Embed, 0), WeightSource::RopeTable];
+    let mut sources = vec![
+        WeightSource::Tensor(TensorRole::Embed, 0),
+        WeightSource::RopeTable,
+    ];
     for layer in 0..config.n_layers {
         sources.extend(LAYER_ROLES.map(|role| WeightSource::Tensor(role, layer)));
     }
@@ -113,21 +126,58 @@ pub fn weight_sources(config: &LlamaConfig) -> Vec<WeightSource> {
 ///
 /// # Errors
 /// Sizes that don't fit each other or the machine.
-pub fn compile(config: &LlamaConfig, formats: &MatrixFormats, stop_tokens: &[u32]) -> Result<Program, ProgramError> {
-    let layers = u16::try_from(config.n_layers).map_err(|_| ProgramError::new("layers", config.n_layers, "at most 65535"))?;
+pub fn compile(
+    config: &LlamaConfig,
+    formats: &MatrixFormats,
+    stop_tokens: &[u32],
+) -> Result<Program, ProgramError> {
+    let layers = u16::try_from(config.n_layers)
+        .map_err(|_| ProgramError::new("layers", config.n_layers, "at most 65535"))?;
     if config.tied_head && formats.output != formats.embed {
-        let (found, expected) = (format!("{:?}", formats.output), format!("{:?}, the embedding's, as they are tied", formats.embed));
-        return Err(ProgramError::new("format of the output matrix", found, expected));
+        let (found, expected) = (
+            format!("{:?}", formats.output),
+            format!("{:?}, the embedding's, as they are tied", formats.embed),
+        );
+        return Err(ProgramError::new(
+            "format of the output matrix",
+            found,
+            expected,
+        ));
     }
     let width = product("n_heads x head_dim", config.n_heads, config.head_dim)?;
     let kv_width = product("n_kv_heads x head_dim", config.n_kv_heads, config.head_dim)?;
     let (dim, hidden) = (config.dim, config.hidden_dim);
 
-    let mut head = Table { first: 0, entries: Vec::new(), quantised: None };
-    head.push(Op::Embed, formats.embed, &[], Some(W_EMBED), [dim, 0, 0], [0; 2]);
+    let mut head = Table {
+        first: 0,
+        entries: Vec::new(),
+        quantised: None,
+    };
+    head.push(
+        Op::Embed,
+        formats.embed,
+        &[],
+        Some(W_EMBED),
+        [dim, 0, 0],
+        [0; 2],
+    );
 
-    let mut body = Table { first: head.next(), entries: Vec::new(), quantised: None };
-    let [w_attn_norm, w_q, w_k, w_v, w_o, w_ffn_norm, w_gate, w_up, w_down] = std::array::from_fn(|i| HEAD_WEIGHTS + i as u16);
+    let mut body = Table {
+        first: head.next(),
+        entries: Vec::new(),
+        quantised: None,
+    };
+    let [
+        w_attn_norm,
+        w_q,
+        w_k,
+        w_v,
+        w_o,
+        w_ffn_norm,
+        w_gate,
+        w_up,
+        w_down,
+    ] = std::array::from_fn(|i| HEAD_WEIGHTS + i as u16);
     let h = body.norm(CARRY, w_attn_norm, dim, config.norm_eps);
     let q = body.matmul(h, w_q, formats.q, width, dim);
     let k = body.matmul(h, w_k, formats.k, kv_width, dim);
@@ -146,17 +196,29 @@ pub fn compile(config: &LlamaConfig, formats: &MatrixFormats, stop_tokens: &[u32
     let down = body.matmul(act, w_down, formats.down, dim, hidden);
     body.plain(Op::Add, &[x, down], dim);
 
-    let mut tail = Table { first: body.next(), entries: Vec::new(), quantised: None };
+    let mut tail = Table {
+        first: body.next(),
+        entries: Vec::new(),
+        quantised: None,
+    };
     let w_norm = HEAD_WEIGHTS + LAYER_ROLES.len() as u16;
     let h = tail.norm(CARRY, w_norm, dim, config.norm_eps);
-    let w_output = if config.tied_head { W_EMBED } else { w_norm + 1 };
+    let w_output = if config.tied_head {
+        W_EMBED
+    } else {
+        w_norm + 1
+    };
     tail.matmul(h, w_output, formats.output, config.vocab_size, dim);
 
     Program::new(Parts {
         context: config.context,
         vocab_size: config.vocab_size,
         layers,
-        weight_counts: [HEAD_WEIGHTS, LAYER_ROLES.len() as u16, if config.tied_head { 1 } else { 2 }],
+        weight_counts: [
+            HEAD_WEIGHTS,
+            LAYER_ROLES.len() as u16,
+            if config.tied_head { 1 } else { 2 },
+        ],
         stop_tokens: stop_tokens.to_vec(),
         head: head.entries,
         body: body.entries,
@@ -165,7 +227,8 @@ pub fn compile(config: &LlamaConfig, formats: &MatrixFormats, stop_tokens: &[u32
 }
 
 fn product(at: &str, a: u32, b: u32) -> Result<u32, ProgramError> {
-    a.checked_mul(b).ok_or_else(|| ProgramError::new(at, format!("{a} x {b}"), "a product below 2^32"))
+    a.checked_mul(b)
+        .ok_or_else(|| ProgramError::new(at, format!("{a} x {b}"), "a product below 2^32"))
 }
 
 /// A table under construction. Methods append entries and return the number of the last one.
@@ -191,7 +254,14 @@ impl Table {
         constants: [u32; 2],
     ) -> u16 {
         let inputs = std::array::from_fn(|i| inputs.get(i).copied().unwrap_or(UNUSED));
-        self.entries.push(Entry { op, format, inputs, weights: [weight.unwrap_or(UNUSED), UNUSED], dims, constants });
+        self.entries.push(Entry {
+            op,
+            format,
+            inputs,
+            weights: [weight.unwrap_or(UNUSED), UNUSED],
+            dims,
+            constants,
+        });
         (self.next() - 1) as u16
     }
 
@@ -200,11 +270,32 @@ impl Table {
     }
 
     fn norm(&mut self, x: u16, weight: u16, dim: u32, eps: f32) -> u16 {
-        let r = self.push(Op::NormStat, WeightFormat::F32, &[x], None, [dim, 0, 0], [eps.to_bits(), 0]);
-        self.push(Op::NormApply, WeightFormat::F32, &[x, r], Some(weight), [dim, 0, 0], [0; 2])
+        let r = self.push(
+            Op::NormStat,
+            WeightFormat::F32,
+            &[x],
+            None,
+            [dim, 0, 0],
+            [eps.to_bits(), 0],
+        );
+        self.push(
+            Op::NormApply,
+            WeightFormat::F32,
+            &[x, r],
+            Some(weight),
+            [dim, 0, 0],
+            [0; 2],
+        )
     }
 
-    fn matmul(&mut self, x: u16, weight: u16, format: WeightFormat, outputs: u32, inner: u32) -> u16 {
+    fn matmul(
+        &mut self,
+        x: u16,
+        weight: u16,
+        format: WeightFormat,
+        outputs: u32,
+        inner: u32,
+    ) -> u16 {
         let x = match self.quantised {
             _ if !format.is_quantised() => x,
             Some((of, number)) if of == x => number,
@@ -214,20 +305,55 @@ impl Table {
                 number
             }
         };
-        self.push(Op::Matmul, format, &[x], Some(weight), [outputs, inner, 0], [0; 2])
+        self.push(
+            Op::Matmul,
+            format,
+            &[x],
+            Some(weight),
+            [outputs, inner, 0],
+            [0; 2],
+        )
     }
 
     fn rope(&mut self, x: u16, width: u32, config: &LlamaConfig) -> u16 {
         let dims = [width, config.head_dim, config.rope_dim];
-        self.push(Op::Rope, WeightFormat::F32, &[x], Some(W_ROPE), dims, [0; 2])
+        self.push(
+            Op::Rope,
+            WeightFormat::F32,
+            &[x],
+            Some(W_ROPE),
+            dims,
+            [0; 2],
+        )
     }
 
     fn attention(&mut self, q: u16, k: u16, v: u16, config: &LlamaConfig) -> u16 {
         let dims = [config.n_heads, config.n_kv_heads, config.head_dim];
         let scale = (1.0 / (config.head_dim as f32).sqrt()).to_bits();
-        let max = self.push(Op::AttnMax, WeightFormat::F32, &[q, k], None, dims, [scale, 0]);
-        self.push(Op::AttnSum, WeightFormat::F32, &[q, k, max], None, dims, [scale, 0]);
-        self.push(Op::AttnMix, WeightFormat::F32, &[q, k, v], None, dims, [scale, 1])
+        let max = self.push(
+            Op::AttnMax,
+            WeightFormat::F32,
+            &[q, k],
+            None,
+            dims,
+            [scale, 0],
+        );
+        self.push(
+            Op::AttnSum,
+            WeightFormat::F32,
+            &[q, k, max],
+            None,
+            dims,
+            [scale, 0],
+        );
+        self.push(
+            Op::AttnMix,
+            WeightFormat::F32,
+            &[q, k, v],
+            None,
+            dims,
+            [scale, 1],
+        )
     }
 }
 
@@ -254,13 +380,20 @@ pub(super) mod tests {
     }
 
     pub(in crate::program) fn compile_small(tied: bool, format: WeightFormat) -> Program {
-        let config = LlamaConfig { tied_head: tied, ..small_config() };
-        compile(&config, &MatrixFormats::all(format), &[1, 2]).expect("the small configuration compiles")
+        let config = LlamaConfig {
+            tied_head: tied,
+            ..small_config()
+        };
+        compile(&config, &MatrixFormats::all(format), &[1, 2])
+            .expect("the small configuration compiles")
     }
 
     #[test]
     fn shapes_and_order_of_weights() {
-        let config = LlamaConfig { tied_head: false, ..small_config() };
+        let config = LlamaConfig {
+            tied_head: false,
+            ..small_config()
+        };
         let program = compile_small(false, WeightFormat::Q8_0);
         let sources = weight_sources(&config);
         assert_eq!(program.weight_count(), sources.len());
@@ -282,7 +415,10 @@ pub(super) mod tests {
             assert_eq!(program.weight_shape(global), expected, "{source:?}");
             assert_eq!(program.is_matrix(global), expected.format == Q8_0);
             let (number, layer) = program.local_weight(global);
-            assert_eq!(program.global_weight(number as u16, layer.unwrap_or(0)), global);
+            assert_eq!(
+                program.global_weight(number as u16, layer.unwrap_or(0)),
+                global
+            );
             if let (WeightSource::Tensor(_, l), Some(layer)) = (source, layer) {
                 assert_eq!(*l, layer);
             }
@@ -296,9 +432,19 @@ pub(super) mod tests {
     fn one_quantise_feeds_all_matrices_of_an_input() {
         let count = |format, op| {
             let program = compile_small(true, format);
-            program.entries(Part::Body).iter().filter(|entry| entry.op == op).count()
+            program
+                .entries(Part::Body)
+                .iter()
+                .filter(|entry| entry.op == op)
+                .count()
         };
-        assert_eq!((count(WeightFormat::Q4_0, Op::Quantise), count(WeightFormat::Q4_0, Op::Matmul)), (4, 7));
+        assert_eq!(
+            (
+                count(WeightFormat::Q4_0, Op::Quantise),
+                count(WeightFormat::Q4_0, Op::Matmul)
+            ),
+            (4, 7)
+        );
         assert_eq!(count(WeightFormat::F16, Op::Quantise), 0);
     }
 
@@ -306,26 +452,68 @@ pub(super) mod tests {
     fn bad_configurations_are_errors() {
         let good = small_config();
         let bad = [
-            LlamaConfig { dim: 60, ..good.clone() },
-            LlamaConfig { n_kv_heads: 3, ..good.clone() },
-            LlamaConfig { rope_dim: 18, ..good.clone() },
-            LlamaConfig { rope_dim: 7, ..good.clone() },
-            LlamaConfig { rope_dim: 0, ..good.clone() },
-            LlamaConfig { context: 0, ..good.clone() },
-            LlamaConfig { vocab_size: 0, ..good.clone() },
-            LlamaConfig { n_layers: 0, ..good.clone() },
-            LlamaConfig { n_layers: 70_000, ..good.clone() },
-            LlamaConfig { n_heads: u32::MAX, ..good.clone() },
-            LlamaConfig { hidden_dim: 0, ..good.clone() },
+            LlamaConfig {
+                dim: 60,
+                ..good.clone()
+            },
+            LlamaConfig {
+                n_kv_heads: 3,
+                ..good.clone()
+            },
+            LlamaConfig {
+                rope_dim: 18,
+                ..good.clone()
+            },
+            LlamaConfig {
+                rope_dim: 7,
+                ..good.clone()
+            },
+            LlamaConfig {
+                rope_dim: 0,
+                ..good.clone()
+            },
+            LlamaConfig {
+                context: 0,
+                ..good.clone()
+            },
+            LlamaConfig {
+                vocab_size: 0,
+                ..good.clone()
+            },
+            LlamaConfig {
+                n_layers: 0,
+                ..good.clone()
+            },
+            LlamaConfig {
+                n_layers: 70_000,
+                ..good.clone()
+            },
+            LlamaConfig {
+                n_heads: u32::MAX,
+                ..good.clone()
+            },
+            LlamaConfig {
+                hidden_dim: 0,
+                ..good.clone()
+            },
         ];
         for config in bad {
             let result = compile(&config, &MatrixFormats::all(WeightFormat::Q8_0), &[2]);
             assert!(result.is_err(), "{config:?}");
         }
         for stops in [vec![2, 1], vec![1, 1], vec![96], (0..17).collect()] {
-            assert!(compile(&good, &MatrixFormats::all(WeightFormat::Q8_0), &stops).is_err(), "{stops:?}");
+            assert!(
+                compile(&good, &MatrixFormats::all(WeightFormat::Q8_0), &stops).is_err(),
+                "{stops:?}"
+            );
         }
-        let mixed = MatrixFormats { output: WeightFormat::F32, ..MatrixFormats::all(WeightFormat::Q8_0) };
-        assert!(compile(&good, &mixed, &[]).is_err(), "tied matrices have one format");
+        let mixed = MatrixFormats {
+            output: WeightFormat::F32,
+            ..MatrixFormats::all(WeightFormat::Q8_0)
+        };
+        assert!(
+            compile(&good, &mixed, &[]).is_err(),
+            "tied matrices have one format"
+        );
     }
 }

@@ -6,7 +6,7 @@ mod shape;
 
 pub mod llama;
 
-pub use check::{Caps, CAPS};
+pub use check::{CAPS, Caps};
 pub use llama::LlamaConfig;
 pub use shape::{AttentionShape, ValueShape};
 
@@ -37,12 +37,17 @@ impl WeightFormat {
     /// The format of a code.
     pub fn from_code(code: u8) -> Option<WeightFormat> {
         use WeightFormat::*;
-        [F32, F16, Q8_0, Q4_0, Q8F].into_iter().find(|format| *format as u8 == code)
+        [F32, F16, Q8_0, Q4_0, Q8F]
+            .into_iter()
+            .find(|format| *format as u8 == code)
     }
 
     /// Whether a matmul with such weights takes quantised activations.
     pub fn is_quantised(self) -> bool {
-        matches!(self, WeightFormat::Q8_0 | WeightFormat::Q4_0 | WeightFormat::Q8F)
+        matches!(
+            self,
+            WeightFormat::Q8_0 | WeightFormat::Q4_0 | WeightFormat::Q8F
+        )
     }
 
     /// Bytes of a full commitment leaf: 256 elements (section 2).
@@ -192,7 +197,11 @@ pub struct ProgramError {
 
 impl ProgramError {
     fn new(at: impl ToString, found: impl ToString, expected: impl ToString) -> ProgramError {
-        ProgramError { at: at.to_string(), found: found.to_string(), expected: expected.to_string() }
+        ProgramError {
+            at: at.to_string(),
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }
     }
 }
 
@@ -203,7 +212,11 @@ impl Program {
     /// The first rule of section 3 that the parts break.
     pub fn new(parts: Parts) -> Result<Program, ProgramError> {
         let (value_shapes, local_weights) = check::check(&parts)?;
-        Ok(Program { parts, value_shapes, local_weights })
+        Ok(Program {
+            parts,
+            value_shapes,
+            local_weights,
+        })
     }
 
     /// Largest number of tokens of a run.
@@ -300,7 +313,10 @@ impl Program {
         if global < head {
             (global, None)
         } else if global < head + body * layers {
-            (head + (global - head) % body, Some(((global - head) / body) as u32))
+            (
+                head + (global - head) % body,
+                Some(((global - head) / body) as u32),
+            )
         } else {
             (global - body * (layers - 1), None)
         }
@@ -318,9 +334,8 @@ impl Program {
     pub fn is_matrix(&self, global: usize) -> bool {
         let number = self.local_weight(global).0;
         let tables = [Part::Head, Part::Body, Part::Tail].map(|part| self.entries(part));
-        tables
-            .into_iter()
-            .flatten()
-            .any(|entry| matches!(entry.op, Op::Matmul | Op::Embed) && usize::from(entry.weights[0]) == number)
+        tables.into_iter().flatten().any(|entry| {
+            matches!(entry.op, Op::Matmul | Op::Embed) && usize::from(entry.weights[0]) == number
+        })
     }
 }
