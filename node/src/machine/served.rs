@@ -8,7 +8,11 @@ pub struct ServeOptions {}
 pub struct ServedModel {}
 impl ServedModel {
     /// Temporary.
-    pub fn open(_: &std::path::Path, _: &ServeOptions, _: &mut dyn FnMut(u64, u64)) -> Result<ServedModel, MachineError> {
+    pub fn open(
+        _: &std::path::Path,
+        _: &ServeOptions,
+        _: &mut dyn FnMut(u64, u64),
+    ) -> Result<ServedModel, MachineError> {
         Err(MachineError::Inference(sworn_inference::Error::Cancelled))
     }
 }
