@@ -73,8 +73,12 @@ impl Chain {
             }
             failed => return output(failed).map(|_| high),
         }
-        // What was used is not enough in general: refunds come late and calls keep back 1/64.
-        let mut low = gas.tx_gas_used().saturating_sub(1);
+        let used = gas.tx_gas_used();
+        if used < high && run(used).is_ok_and(|result| result.is_success()) {
+            return Ok(used);
+        }
+        // It was not enough: refunds come late, or calls keep back 1/64.
+        let mut low = used;
         let likely = gas
             .total_gas_spent()
             .saturating_add(2_300)
@@ -149,7 +153,8 @@ fn call_env<H: Fn(u64) -> Option<alloy::primitives::B256>>(
         .or(request.gas_price)
         .unwrap_or_default();
     if fee == 0 {
-        // Nobody pays, so no base fee is due; BASEFEE reads 0 then, as in go-ethereum.
+        // Nobody pays, so no base fee is due; BASEFEE reads 0 then, as in go-ethereum. A tip
+        // without a limit is one that the client has yet to complete.
         machine.env_mut().basefee = 0;
     }
     let mut gas_limit = request.gas.unwrap_or(gas_limit).min(gas_limit);

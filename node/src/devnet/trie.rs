@@ -123,9 +123,12 @@ impl<V: Value> Trie<V> {
         let mut next = self.0.as_deref();
         let mut from = 0;
         while let Some(node) = next {
-            let encodings = node.encodings(from);
-            // The root is always listed; below it, nodes embedded in their parent are not.
-            proof.extend(encodings.into_iter().filter(|e| e.len() >= 32 || from == 0));
+            // The root is always listed; a node embedded in its parent is not.
+            for encoding in node.encodings(from) {
+                if proof.is_empty() || encoding.len() >= 32 {
+                    proof.push(encoding);
+                }
+            }
             next = match &node.kind {
                 Kind::Leaf { .. } => None,
                 Kind::Branch {

@@ -1,22 +1,25 @@
 //! What the devnet's tests share.
-#![allow(dead_code, unreachable_pub)]
 
 use alloy::network::EthereumWallet;
 use alloy::primitives::U256;
 use alloy::providers::{DynProvider, Provider, ProviderBuilder, WsConnect};
-use alloy::sol;
 use serde_json::Value;
 use sworn_node::devnet::{Devnet, DevnetConfig, DevnetHandle, RpcError};
 
-sol!(
-    #[sol(rpc)]
-    #[derive(Debug, PartialEq)]
-    Probe,
-    "../tests/clients/Probe.json"
-);
+/// The contract of `tests/clients/Probe.sol`.
+pub(crate) mod contract {
+    #![allow(unreachable_pub)]
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq)]
+        Probe,
+        "../tests/clients/Probe.json"
+    );
+}
+pub(crate) use contract::Probe;
 
 /// A devnet at a free port.
-pub async fn devnet() -> DevnetHandle {
+pub(crate) async fn devnet() -> DevnetHandle {
     spawn(DevnetConfig {
         port: 0,
         ..Default::default()
@@ -24,12 +27,12 @@ pub async fn devnet() -> DevnetHandle {
     .await
 }
 
-pub async fn spawn(config: DevnetConfig) -> DevnetHandle {
+pub(crate) async fn spawn(config: DevnetConfig) -> DevnetHandle {
     Devnet::spawn(config).await.expect("devnet starts")
 }
 
 /// An HTTP client with the keys of all accounts; the first is the default sender.
-pub fn http(devnet: &DevnetHandle) -> DynProvider {
+pub(crate) fn http(devnet: &DevnetHandle) -> DynProvider {
     ProviderBuilder::new()
         .wallet(wallet(devnet))
         .connect_http(devnet.http_url().parse().expect("url"))
@@ -37,7 +40,7 @@ pub fn http(devnet: &DevnetHandle) -> DynProvider {
 }
 
 /// The same over WebSocket.
-pub async fn ws(devnet: &DevnetHandle) -> DynProvider {
+pub(crate) async fn ws(devnet: &DevnetHandle) -> DynProvider {
     ProviderBuilder::new()
         .wallet(wallet(devnet))
         .connect_ws(WsConnect::new(devnet.ws_url()))
@@ -55,14 +58,17 @@ fn wallet(devnet: &DevnetHandle) -> EthereumWallet {
 }
 
 /// Deploys the probe with this initial value.
-pub async fn probe(provider: &DynProvider, initial: u64) -> Probe::ProbeInstance<DynProvider> {
+pub(crate) async fn probe(
+    provider: &DynProvider,
+    initial: u64,
+) -> Probe::ProbeInstance<DynProvider> {
     Probe::deploy(provider.clone(), U256::from(initial))
         .await
         .expect("deploys")
 }
 
 /// A request that succeeds.
-pub async fn ok(devnet: &DevnetHandle, method: &str, params: Value) -> Value {
+pub(crate) async fn ok(devnet: &DevnetHandle, method: &str, params: Value) -> Value {
     devnet
         .request(method, params)
         .await
@@ -70,7 +76,7 @@ pub async fn ok(devnet: &DevnetHandle, method: &str, params: Value) -> Value {
 }
 
 /// A request that fails.
-pub async fn fails(devnet: &DevnetHandle, method: &str, params: Value) -> RpcError {
+pub(crate) async fn fails(devnet: &DevnetHandle, method: &str, params: Value) -> RpcError {
     match devnet.request(method, params).await {
         Ok(result) => panic!("{method} succeeded with {result}"),
         Err(error) => error,
@@ -78,6 +84,6 @@ pub async fn fails(devnet: &DevnetHandle, method: &str, params: Value) -> RpcErr
 }
 
 /// Number of the latest block.
-pub async fn height(provider: &impl Provider) -> u64 {
+pub(crate) async fn height(provider: &impl Provider) -> u64 {
     provider.get_block_number().await.expect("block number")
 }

@@ -1,8 +1,6 @@
 //! Blocks, transactions, state and time of the embedded chain, seen through alloy.
 
-#[path = "devnet_common/mod.rs"]
-mod common;
-
+use crate::common::{Probe, devnet, fails, height, http, ok, probe, spawn, ws};
 use alloy::consensus::proofs::{calculate_receipt_root, calculate_transaction_root};
 use alloy::consensus::{ReceiptEnvelope, TxEnvelope, TxReceipt};
 use alloy::eips::BlockId;
@@ -11,7 +9,6 @@ use alloy::primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionRequest};
 use alloy::sol_types::SolEvent;
-use common::{Probe, devnet, fails, height, http, ok, probe, spawn, ws};
 use serde_json::json;
 use sworn_node::devnet::{Devnet, DevnetConfig, DevnetError};
 
