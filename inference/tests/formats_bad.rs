@@ -222,6 +222,18 @@ fn gguf_messages() {
         &|file| file.set("llama.attention.sliding_window", Value::U32(16)),
         "sliding_window",
     );
+    bad(
+        &|file| file.set("llama.rope.scaling.attn_factor", Value::F32(0.5)),
+        "found 0.5",
+    );
+    bad(
+        &|file| file.set("llama.attention.causal", Value::Bool(false)),
+        "found false",
+    );
+    bad(
+        &|file| file.set("split.count", Value::Raw(2, vec![9, 0])),
+        "one of 9 files",
+    );
     let extra = |name: &str| GgufTensor {
         name: name.to_owned(),
         shape: vec![8],

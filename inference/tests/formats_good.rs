@@ -217,7 +217,7 @@ fn gguf_keys_that_may_be_absent_or_of_other_types() {
             .concat(),
         ),
     );
-    file.set("general.version", Value::String(b"2.1".to_vec()));
+    file.set("general.version", Value::String(b" 2.1\n\x1b\0".to_vec()));
     file.set("tokenizer.ggml.eot_token_id", Value::U32(300));
     file.set("tokenizer.ggml.eom_token_id", Value::U32(0));
     file.set("llama.rope.scaling.type", Value::String(b"none".to_vec()));
@@ -341,4 +341,24 @@ fn llama2c_version_2_has_its_scales_where_they_belong() {
             }
         }
     }
+}
+
+/// Sizes whose first bytes look like other kinds of files: '<' of a web page, '{' of safetensors.
+#[test]
+fn llama2c_that_looks_like_something_else() {
+    let files = Files::new();
+    let config = LlamaConfig {
+        dim: 60,
+        n_heads: 2,
+        n_kv_heads: 1,
+        head_dim: 30,
+        rope_dim: 30,
+        n_layers: 123,
+        hidden_dim: 4,
+        ..tiny_config()
+    };
+    assert_eq!(
+        files.open(&llama2c(&config, 0, 0, 1)).unwrap().config,
+        config
+    );
 }

@@ -130,7 +130,7 @@ fn fable() {
     }
 }
 
-/// What the commitment can prove of real vocabularies.
+/// The tables of real vocabularies suffice for proofs: no derivation decreases in rank, no piece uses a foreign character.
 #[test]
 fn trust() {
     let test = "trust";
@@ -150,11 +150,55 @@ fn trust() {
         ("phi-3", gguf("ggml-vocab-phi-3.gguf")),
     ];
     for (name, tokenizer) in all {
+        assert_eq!(tokenizer.trust_note(), None, "{name}");
+        assert_eq!(tokenizer.flags(), 0b1011, "{name}");
+    }
+}
+
+/// Long texts, the worst kinds among them, come back as they were; prints how fast.
+#[test]
+fn long_texts() {
+    let test = "long_texts";
+    let Some(folder) = data(test, "llama2c") else {
+        return;
+    };
+    let Some(questions) = data(test, "gsm8k/test.jsonl") else {
+        return;
+    };
+    let prose = read_text(&questions).into_bytes();
+    let texts = [
+        ("prose", prose.repeat(4)),
+        ("one letter", vec![b'a'; 1 << 20]),
+        ("spaces", vec![b' '; 1 << 20]),
+        (
+            "no UTF-8",
+            (0..1_u32 << 20)
+                .map(|index| (index.wrapping_mul(0x9e37_79b9) >> 24) as u8)
+                .collect(),
+        ),
+        (
+            "no spaces",
+            prose.iter().copied().filter(|byte| *byte != b' ').collect(),
+        ),
+    ];
+    for (file, size) in [("tok512.bin", 512), ("tokenizer.bin", 32_000)] {
+        let start = std::time::Instant::now();
+        let tokenizer = Tokenizer::from_llama2c_file(&folder.join(file), size).unwrap();
         println!(
-            "{name}: {} merges, flags {:#b}, {:?}",
-            tokenizer.merges().len(),
-            tokenizer.flags(),
-            tokenizer.trust_note()
+            "{file}: loaded in {:.1} ms",
+            start.elapsed().as_secs_f64() * 1e3
         );
+        for (name, text) in &texts {
+            let start = std::time::Instant::now();
+            let tokens = tokenizer.encode(&[Segment::Text(text)]);
+            let encoded = start.elapsed().as_secs_f64();
+            assert!(tokenizer.decode(&tokens) == *text, "{file}: {name}");
+            let megabytes = text.len() as f64 / 1e6;
+            println!(
+                "{file}: {name}: {:.1} MB/s, {:.2} bytes per token",
+                megabytes / encoded,
+                text.len() as f64 / tokens.len() as f64
+            );
+        }
     }
 }

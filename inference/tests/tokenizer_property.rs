@@ -337,6 +337,35 @@ fn control_tokens_never_come_from_text() {
 }
 
 #[test]
+fn trust_notes() {
+    let note = |pieces: &[(&str, f32)]| {
+        let mut tokens = vocabulary(259);
+        tokens.extend(
+            pieces
+                .iter()
+                .map(|(text, score)| (text.as_bytes().to_vec(), *score, 1)),
+        );
+        let tokenizer = gguf_tokenizer(&tokens, true);
+        tokenizer.trust_note().map(str::to_owned)
+    };
+    let letters = [("a", -9.0), ("b", -9.0), ("c", -9.0)];
+    assert_eq!(
+        note(&[&letters[..], &[("ab", -1.0), ("abc", -2.0)]].concat()),
+        None
+    );
+    let decreasing = note(&[&letters[..], &[("ab", -2.0), ("abc", -1.0)]].concat());
+    assert_eq!(
+        decreasing.unwrap(),
+        "1 of the pieces have a derivation that decreases in rank; the first is token 263"
+    );
+    let foreign = note(&[&letters[..], &[("ad", -2.0), ("ab", -1.0)]].concat());
+    assert_eq!(
+        foreign.unwrap(),
+        "1 of the pieces use a character that is no piece; the first is token 262"
+    );
+}
+
+#[test]
 fn empty_prompts() {
     let tokenizer = Tokenizer::from_llama2c(&tokenizer_bin(&vocabulary(300)), 300).unwrap();
     assert_eq!(tokenizer.encode(&[]), [1]);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IDisputes} from "./IDisputes.sol";
+import {IFees} from "./IFees.sol";
+import {IInbox} from "./IInbox.sol";
+
 /// @title Bonded claims on the results of a lane
 /// @notice A lane is the inputs of one model in one epoch. Any number of rival claims may stand; the first that reaches its time undefeated is final.
 interface IClaims {
@@ -24,7 +28,16 @@ interface IClaims {
         uint256 bondWei;
     }
 
-    event Claimed(bytes32 indexed claimId, uint64 indexed epoch, bytes32 indexed modelId, address proposer, bytes32 root, bytes32 accumulator, uint64 windowEnd, uint256 bondWei);
+    event Claimed(
+        bytes32 indexed claimId,
+        uint64 indexed epoch,
+        bytes32 indexed modelId,
+        address proposer,
+        bytes32 root,
+        bytes32 accumulator,
+        uint64 windowEnd,
+        uint256 bondWei
+    );
     event Finalised(bytes32 indexed claimId, uint64 indexed epoch, bytes32 indexed modelId, bytes32 root);
     event Fell(bytes32 indexed claimId, address indexed proposer, uint256 bondWei);
     event BondReleased(bytes32 indexed claimId, address indexed proposer, uint256 amountWei);
@@ -48,11 +61,16 @@ interface IClaims {
     error AlreadySettled(uint256 inputId);
     error NotAuthorised(address caller);
     error ZeroRoot();
+    error LaneNotFinal(uint64 epoch, bytes32 modelId);
+    error NotSealed(uint256 inputId);
     error NothingToWithdraw(address account);
     error TransferFailed(address to, uint256 amountWei);
 
     /// @notice Claims a lane's results under bond (`msg.value == bondWei()`). Anyone may, any time after the epoch ended and before the lane is final.
-    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root) external payable returns (bytes32 claimId);
+    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root)
+        external
+        payable
+        returns (bytes32 claimId);
     /// @notice Makes a claim final once its window and every challenge is over. Anyone may call.
     function finalise(bytes32 claimId) external;
     /// @notice After another claim of the lane became final: releases an equal claim's bond, burns an unequal one's.
@@ -66,7 +84,10 @@ interface IClaims {
     /// @notice Pays the caller's released bonds out.
     function withdraw(address payable to) external;
 
-    function claimIdOf(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root, address proposer) external view returns (bytes32);
+    function claimIdOf(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root, address proposer)
+        external
+        view
+        returns (bytes32);
     function claimOf(bytes32 claimId) external view returns (Claim memory);
     /// @notice All claims of a lane, oldest first.
     function laneClaims(uint64 epoch, bytes32 modelId) external view returns (bytes32[] memory);
@@ -79,4 +100,7 @@ interface IClaims {
     function bondWei() external view returns (uint256);
     function windowSeconds() external view returns (uint64);
     function answerSeconds() external view returns (uint64);
+    function inbox() external view returns (IInbox);
+    function fees() external view returns (IFees);
+    function disputes() external view returns (IDisputes);
 }

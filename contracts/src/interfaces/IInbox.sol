@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IFees} from "./IFees.sol";
+import {IModels} from "./IModels.sol";
+
 /// @title Inputs in order
 /// @notice Anyone submits; anyone seals. See `prover/SPEC.md` sections 6 and 9.
 interface IInbox {
@@ -18,7 +21,7 @@ interface IInbox {
 
     /// @notice What the chain keeps of an input. The payload's bytes are in `InputSubmitted`.
     struct Input {
-        address sender; // who paid and gets refunds
+        address sender; // who called; refunds go to the payer that `IFees` keeps, who may be another account
         address recipient; // where vouchers go
         uint64 submittedBlock; // B of section 9; later when re-armed
         uint64 submittedAt; // seconds
@@ -31,8 +34,23 @@ interface IInbox {
         uint32 laneIndex; // leaf in its lane, valid when sealed
     }
 
-    event InputSubmitted(uint256 indexed inputId, address indexed sender, bytes32 indexed modelId, address recipient, bytes32 params, bytes32 payloadRoot, bytes payload);
-    event InputSealed(uint256 indexed inputId, uint64 indexed epoch, bytes32 indexed modelId, uint32 laneIndex, bytes32 seed, bytes32 accumulator);
+    event InputSubmitted(
+        uint256 indexed inputId,
+        address indexed sender,
+        bytes32 indexed modelId,
+        address recipient,
+        bytes32 params,
+        bytes32 payloadRoot,
+        bytes payload
+    );
+    event InputSealed(
+        uint256 indexed inputId,
+        uint64 indexed epoch,
+        bytes32 indexed modelId,
+        uint32 laneIndex,
+        bytes32 seed,
+        bytes32 accumulator
+    );
     event InputRearmed(uint256 indexed inputId, uint64 submittedBlock);
 
     error UnknownInput(uint256 inputId);
@@ -45,13 +63,32 @@ interface IInbox {
     error PayloadEmpty();
     error PayloadTooLong(uint256 foundBytes, uint256 maximumBytes);
     error ZeroRecipient();
+    error ZeroPayer();
+    error BadConfiguration(string field, uint256 found, uint256 maximum);
+    error BlockBeforeStart(uint256 blockNumber, uint256 startBlock);
+    error UnknownLaneIndex(uint64 epoch, bytes32 modelId, uint32 index);
+    /// @notice No input waits, or the limit is 0.
     error NothingToSeal();
     error TooEarly(uint256 inputId, uint256 readyBlock, uint256 currentBlock);
     error BadHeader(bytes32 found, bytes32 expected);
+    /// @notice The header's hash is right but it isn't a list with a 32-byte mixHash as its field 13: this chain's headers don't fit.
+    error MalformedHeader();
 
-    /// @notice Submits an input; `msg.value` pays its fee (see `IFees.quote`).
+    /// @notice Submits an input; `msg.value` pays its fee (see `IFees.quote`). The caller is the payer of record.
     /// @param payload Segments of `prover/SPEC.md` section 6.
-    function submit(bytes32 modelId, Params calldata params, bytes calldata payload, address recipient) external payable returns (uint256 inputId);
+    function submit(bytes32 modelId, Params calldata params, bytes calldata payload, address recipient)
+        external
+        payable
+        returns (uint256 inputId);
+
+    /// @notice Submits an input on behalf of `payer`, to whom refunds and change go. The caller is the input's sender.
+    function submitFor(
+        address payer,
+        bytes32 modelId,
+        Params calldata params,
+        bytes calldata payload,
+        address recipient
+    ) external payable returns (uint256 inputId);
 
     /// @notice Seals the next inputs in id order as far as they belong to the block of `header`; at most `limit`. Anyone may call.
     /// @param header RLP of the header of block `submittedBlock + sealDelay` of the next unsealed input; ignored (may be empty) when that hash is out of reach: the input is then re-armed.
@@ -77,4 +114,8 @@ interface IInbox {
     function epochBlocks() external view returns (uint64);
     function sealDelayBlocks() external view returns (uint64);
     function maxPayloadBytes() external view returns (uint256);
+    /// @notice First block of epoch 0: the block of deployment.
+    function startBlock() external view returns (uint256);
+    function models() external view returns (IModels);
+    function fees() external view returns (IFees);
 }

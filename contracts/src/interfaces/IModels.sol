@@ -33,18 +33,30 @@ interface IModels {
     }
 
     /// @notice A model was registered.
-    event ModelRegistered(bytes32 indexed modelId, address indexed publisher, bytes32 indexed parent, address program, string name, string version, string license, string weightsUri);
+    event ModelRegistered(
+        bytes32 indexed modelId,
+        address indexed publisher,
+        bytes32 indexed parent,
+        address program,
+        string name,
+        string version,
+        string license,
+        string weightsUri
+    );
 
     error ModelExists(bytes32 modelId);
     error UnknownModel(bytes32 modelId);
     error UnknownParent(bytes32 parent);
     /// @notice The program's bytes do not start with a header that this machine version knows, or its length disagrees with its counts.
     error BadProgram(uint256 length);
+    error ProgramTooLong(uint256 foundBytes, uint256 maximumBytes);
     error EmptyField(string field);
 
     /// @notice Registers a model; anyone may. Returns its id.
     /// @param program The program bytes of `prover/SPEC.md` section 3; stored as contract code and hashed here to `programRoot`.
-    function register(bytes calldata program, bytes32 weightsRoot, bytes32 tokenizerRoot, Card calldata card) external returns (bytes32 modelId);
+    function register(bytes calldata program, bytes32 weightsRoot, bytes32 tokenizerRoot, Card calldata card)
+        external
+        returns (bytes32 modelId);
 
     /// @notice The version of the machine whose arithmetic this deployment proves.
     function machineVersion() external view returns (uint32);

@@ -38,7 +38,15 @@ interface IPrompts is ISwornRecipient {
     }
 
     event PromptAsked(uint256 indexed inputId, address indexed author, bytes32 indexed modelId, bytes32 params);
-    event ResponsePosted(uint256 indexed inputId, uint32 indexed run, uint32 chunk, uint32 nChunks, uint8 finish, bytes32 claimId, bytes text);
+    event ResponsePosted(
+        uint256 indexed inputId,
+        uint32 indexed run,
+        uint32 chunk,
+        uint32 nChunks,
+        uint8 finish,
+        bytes32 claimId,
+        bytes text
+    );
     event AllResponsesPosted(uint256 indexed inputId);
     event Ranked(uint256 indexed inputId, address indexed ranker, uint32 sequence, bool allBad, uint8[] places);
 
@@ -49,11 +57,20 @@ interface IPrompts is ISwornRecipient {
     error NotARanking(uint256 index, uint8 found);
 
     /// @notice Asks in one text segment; `msg.value` pays (see `quote`).
-    function ask(bytes32 modelId, string calldata text, IInbox.Params calldata params) external payable returns (uint256 inputId);
+    function ask(bytes32 modelId, string calldata text, IInbox.Params calldata params)
+        external
+        payable
+        returns (uint256 inputId);
     /// @notice Asks with a payload of several segments.
-    function askSegments(bytes32 modelId, bytes calldata payload, IInbox.Params calldata params) external payable returns (uint256 inputId);
+    function askSegments(bytes32 modelId, bytes calldata payload, IInbox.Params calldata params)
+        external
+        payable
+        returns (uint256 inputId);
     /// @notice Price of a text prompt of `textBytes` bytes.
-    function quote(bytes32 modelId, uint256 textBytes, IInbox.Params calldata params) external view returns (uint256 priceWei);
+    function quote(bytes32 modelId, uint256 textBytes, IInbox.Params calldata params)
+        external
+        view
+        returns (uint256 priceWei);
     /// @notice Ranks all responses of a prompt; a later call by the same account replaces the earlier one.
     function rank(uint256 inputId, uint8[] calldata places, bool allBad) external;
 
@@ -65,5 +82,7 @@ interface IPrompts is ISwornRecipient {
     /// @notice Input ids of prompts asked here, in order.
     function promptIds(uint256 from, uint256 limit) external view returns (uint256[] memory);
     function promptCount() external view returns (uint256);
+    function inbox() external view returns (IInbox);
+    function vouchers() external view returns (address);
     function promptsOf(address author, uint256 from, uint256 limit) external view returns (uint256[] memory);
 }

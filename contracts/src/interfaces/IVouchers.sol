@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {ISwornRecipient} from "./ISwornRecipient.sol";
+import {IClaims} from "./IClaims.sol";
+import {IInbox} from "./IInbox.sol";
 
 /// @title Executes the outputs of final claims
 interface IVouchers {
@@ -30,7 +31,9 @@ interface IVouchers {
         bytes32[] chunkPath; // in the text tree; empty for a text of one chunk
     }
 
-    event VoucherExecuted(uint256 indexed inputId, uint32 indexed run, uint32 indexed chunk, address recipient, bytes32 claimId);
+    event VoucherExecuted(
+        uint256 indexed inputId, uint32 indexed run, uint32 indexed chunk, address recipient, bytes32 claimId
+    );
     event VoucherFailed(uint256 indexed inputId, uint32 indexed run, uint32 indexed chunk, address recipient);
 
     error ClaimNotFinal(bytes32 claimId);
@@ -42,8 +45,12 @@ interface IVouchers {
 
     /// @notice Delivers one chunk of one run to the input's recipient. Anyone may call. Returns false when the recipient failed; it can then be retried.
     /// @param text The chunk's bytes: the whole text, or bytes [chunk * 131072, ...) of it.
-    function execute(Proof calldata proof, Run calldata run, uint32 chunk, bytes calldata text) external returns (bool delivered);
+    function execute(Proof calldata proof, Run calldata run, uint32 chunk, bytes calldata text)
+        external
+        returns (bool delivered);
     function isExecuted(uint256 inputId, uint32 run, uint32 chunk) external view returns (bool);
     /// @notice Gas that a recipient's callback gets.
     function callbackGas() external view returns (uint256);
+    function inbox() external view returns (IInbox);
+    function claims() external view returns (IClaims);
 }

@@ -2,7 +2,7 @@
 
 use super::gguf::Gguf;
 use super::read::shown;
-use super::{Parsed, Place, TensorRole, TensorTable, card, check_config};
+use super::{Parsed, Place, TensorRole, TensorTable, card, check_config, printable};
 use crate::Error;
 use crate::program::{LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
@@ -35,7 +35,7 @@ pub(crate) fn read(gguf: &Gguf<'_>, stem: String) -> Result<Parsed, Error> {
     let text = |key| -> Result<Option<String>, Error> {
         let value = gguf
             .string(key)?
-            .map(|text| String::from_utf8_lossy(text).into_owned());
+            .map(|text| printable(&String::from_utf8_lossy(text)));
         Ok(value.filter(|text| !text.is_empty()))
     };
     let mut card = card(stem, &tensors);
@@ -67,12 +67,14 @@ fn refuse_variants(gguf: &Gguf<'_>) -> Result<(), Error> {
         return refuse("llama.rope.scaling.type", shown(kind), "\"none\"");
     }
     if kind.is_none() {
-        for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+        // Without a type the factors of old files count.
+        for key in ["scaling.factor", "scale_linear", "scaling.attn_factor"] {
+            let key = format!("llama.rope.{key}");
             if let Some(factor) = gguf
-                .f32(key)?
+                .f32(&key)?
                 .filter(|factor| *factor != 1.0 && *factor != 0.0)
             {
-                return refuse(key, factor.to_string(), "1 (no scaling)");
+                return refuse(&key, factor.to_string(), "1 (no scaling)");
             }
         }
     }
@@ -82,6 +84,18 @@ fn refuse_variants(gguf: &Gguf<'_>) -> Result<(), Error> {
             "frequency factors".to_owned(),
             "plain rotation",
         );
+    }
+    if let Some(parts) = gguf.u32("split.count")?.filter(|parts| *parts > 1) {
+        let found = format!("one of {parts} files");
+        return Err(Error::bad_file(
+            "split.count",
+            found,
+            "the model in one file",
+            "join the parts with gguf-split --merge",
+        ));
+    }
+    if gguf.bool("llama.attention.causal")? == Some(false) {
+        return refuse("llama.attention.causal", "false".to_owned(), "true");
     }
     for key in ["llama.expert_count", "llama.attention.sliding_window"] {
         if let Some(value) = gguf.u32(key)?.filter(|value| *value != 0) {

@@ -2,10 +2,13 @@
 
 mod gguf;
 mod gguf_llama;
+mod gguf_table;
 mod leaf;
 mod llama2c;
 pub mod packed;
 pub(crate) mod read;
+mod role;
+mod sniff;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,7 +20,8 @@ use crate::program::{CAPS, LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
 
 pub(crate) use gguf::{Gguf, string};
-use read::shown;
+pub use role::TensorRole;
+use sniff::{Kind, kind};
 
 /// What people read about a model, as far as its file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,104 +38,6 @@ pub struct ModelCard {
     pub quantisation: String,
     /// Number of weights.
     pub parameters: u64,
-}
-
-/// What a tensor is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TensorRole {
-    /// Token embedding, [vocab, dim].
-    Embed,
-    /// RMSNorm before attention, [1, dim].
-    AttnNorm,
-    /// Query matrix, [n_heads * head_dim, dim].
-    Q,
-    /// Key matrix, [n_kv_heads * head_dim, dim].
-    K,
-    /// Value matrix, [n_kv_heads * head_dim, dim].
-    V,
-    /// Attention output matrix, [dim, n_heads * head_dim].
-    O,
-    /// RMSNorm before the feed-forward layer, [1, dim].
-    FfnNorm,
-    /// Gate matrix (w1), [hidden_dim, dim].
-    Gate,
-    /// Down matrix (w2), [dim, hidden_dim].
-    Down,
-    /// Up matrix (w3), [hidden_dim, dim].
-    Up,
-    /// RMSNorm before the head, [1, dim].
-    OutputNorm,
-    /// Head, [vocab, dim]; absent when tied.
-    Output,
-}
-
-impl TensorRole {
-    /// Every role.
-    pub const ALL: [TensorRole; 12] = [
-        TensorRole::Embed,
-        TensorRole::AttnNorm,
-        TensorRole::Q,
-        TensorRole::K,
-        TensorRole::V,
-        TensorRole::O,
-        TensorRole::FfnNorm,
-        TensorRole::Gate,
-        TensorRole::Down,
-        TensorRole::Up,
-        TensorRole::OutputNorm,
-        TensorRole::Output,
-    ];
-
-    /// Whether every layer has its own.
-    pub fn in_layer(self) -> bool {
-        !matches!(
-            self,
-            TensorRole::Embed | TensorRole::OutputNorm | TensorRole::Output
-        )
-    }
-
-    /// Whether it is an RMSNorm weight: one row, always F32.
-    pub fn is_norm(self) -> bool {
-        matches!(
-            self,
-            TensorRole::AttnNorm | TensorRole::FfnNorm | TensorRole::OutputNorm
-        )
-    }
-
-    /// The name of the tensor in GGUF files of the `llama` architecture.
-    pub(crate) fn gguf_name(self, layer: u32) -> String {
-        let part = match self {
-            TensorRole::Embed => return "token_embd.weight".to_owned(),
-            TensorRole::OutputNorm => return "output_norm.weight".to_owned(),
-            TensorRole::Output => return "output.weight".to_owned(),
-            TensorRole::AttnNorm => "attn_norm",
-            TensorRole::Q => "attn_q",
-            TensorRole::K => "attn_k",
-            TensorRole::V => "attn_v",
-            TensorRole::O => "attn_output",
-            TensorRole::FfnNorm => "ffn_norm",
-            TensorRole::Gate => "ffn_gate",
-            TensorRole::Down => "ffn_down",
-            TensorRole::Up => "ffn_up",
-        };
-        format!("blk.{layer}.{part}.weight")
-    }
-
-    /// Rows and columns in a model of these sizes.
-    pub fn shape(self, config: &LlamaConfig) -> (u64, u64) {
-        let heads = |count: u32| u64::from(count) * u64::from(config.head_dim);
-        let (vocab, dim) = (u64::from(config.vocab_size), u64::from(config.dim));
-        let hidden = u64::from(config.hidden_dim);
-        match self {
-            TensorRole::Embed | TensorRole::Output => (vocab, dim),
-            TensorRole::AttnNorm | TensorRole::FfnNorm | TensorRole::OutputNorm => (1, dim),
-            TensorRole::Q => (heads(config.n_heads), dim),
-            TensorRole::K | TensorRole::V => (heads(config.n_kv_heads), dim),
-            TensorRole::O => (dim, heads(config.n_heads)),
-            TensorRole::Gate | TensorRole::Up => (hidden, dim),
-            TensorRole::Down => (dim, hidden),
-        }
-    }
 }
 
 /// A parsed model file: configuration, where each tensor lies, and the tokenizer. The file stays memory-mapped.
@@ -263,51 +169,14 @@ pub(crate) struct Parsed {
     tensors: TensorTable,
 }
 
-enum Kind {
-    Gguf,
-    Llama2c,
-}
-
-/// Tells the kinds of files apart, and names a few that people take for models.
-fn kind(bytes: &[u8]) -> Result<Kind, Error> {
-    let foreign = |found: &str, remedy: &str| {
-        Err(Error::bad_file(
-            "kind of file",
-            found,
-            "a GGUF file or a llama2.c checkpoint",
-            remedy,
-        ))
-    };
-    let convert = "convert it to GGUF";
-    match bytes {
-        [] => foreign("an empty file", "get the file again"),
-        [b'G', b'G', b'U', b'F', ..] => Ok(Kind::Gguf),
-        [b'F', b'U', b'G', b'G', ..] => foreign(
-            "GGUF in big-endian byte order",
-            "convert the model for little-endian machines",
-        ),
-        [b'P', b'K', 3, 4, ..] => foreign("a zip archive, such as a PyTorch checkpoint", convert),
-        [_, _, _, _, _, _, _, 0, b'{', ..] => foreign("a safetensors file", convert),
-        _ if [b"lmgg", b"tjgg", b"fmgg"]
-            .iter()
-            .any(|magic| bytes.starts_with(*magic)) =>
-        {
-            foreign("a GGML file from before GGUF", convert)
-        }
-        _ if bytes.starts_with(b"version https://git-lfs") => foreign(
-            "a Git LFS pointer",
-            "fetch the file itself with git lfs pull",
-        ),
-        _ if bytes.starts_with(b"<") => foreign("a web page", "download the file itself"),
-        _ if llama2c::looks_like(bytes) => Ok(Kind::Llama2c),
-        _ => foreign(
-            &format!(
-                "a file that starts with {}",
-                shown(&bytes[..bytes.len().min(8)])
-            ),
-            "give a model file",
-        ),
-    }
+/// What a file says about itself, fit for a terminal and a page: no control characters, at most 200 characters.
+fn printable(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(200)
+        .collect();
+    clean.trim().to_owned()
 }
 
 /// The card of a file that says nothing about itself.
@@ -328,7 +197,7 @@ fn card(name: String, tensors: &TensorTable) -> ModelCard {
         .map(|(format, _)| format!("{format:?}"))
         .collect();
     ModelCard {
-        name,
+        name: printable(&name),
         version: String::new(),
         license: None,
         architecture: "llama".to_owned(),

@@ -89,10 +89,10 @@ impl Merger {
         self.prev.clear();
         self.prev
             .extend([usize::MAX].into_iter().chain(0..count - 1));
-        self.heap.clear();
-        for position in 0..count - 1 {
-            self.consider(tables, position, position + 1);
-        }
+        let mut candidates = std::mem::take(&mut self.heap).into_vec();
+        candidates.clear();
+        candidates.extend((0..count - 1).filter_map(|left| self.candidate(tables, left, left + 1)));
+        self.heap = BinaryHeap::from(candidates);
         let mut last = None;
         while let Some(Reverse(best)) = self.heap.pop() {
             let merge = tables.merges()[best.merge as usize];
@@ -111,24 +111,24 @@ impl Merger {
             self.next[left] = after;
             if after != usize::MAX {
                 self.prev[after] = left;
-                self.consider(tables, left, after);
+                self.heap.extend(self.candidate(tables, left, after));
             }
             if self.prev[left] != usize::MAX {
-                self.consider(tables, self.prev[left], left);
+                self.heap
+                    .extend(self.candidate(tables, self.prev[left], left));
             }
         }
         self.tokens.retain(|token| *token != NONE);
         last
     }
 
-    fn consider(&mut self, tables: &Tables, left: usize, right: usize) {
-        if let Some(merge) = tables.find_merge(self.tokens[left], self.tokens[right]) {
-            let rank = tables.merges()[merge as usize].rank;
-            self.heap.push(Reverse(Candidate {
-                rank,
-                position: left,
-                merge,
-            }));
-        }
+    fn candidate(&self, tables: &Tables, left: usize, right: usize) -> Option<Reverse<Candidate>> {
+        let merge = tables.find_merge(self.tokens[left], self.tokens[right])?;
+        let rank = tables.merges()[merge as usize].rank;
+        Some(Reverse(Candidate {
+            rank,
+            position: left,
+            merge,
+        }))
     }
 }

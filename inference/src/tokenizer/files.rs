@@ -4,7 +4,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::tables::{Tables, Vocabulary};
+use super::tables::Tables;
+use super::vocabulary::Vocabulary;
 use super::{FLAG_ADD_BOS, FLAG_ADD_SPACE, FLAG_STRIP_SPACE, TokenType, Tokenizer};
 use crate::Error;
 use crate::format::read::{Reader, shown};

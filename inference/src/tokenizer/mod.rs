@@ -3,12 +3,15 @@
 mod characters;
 mod encode;
 mod files;
+mod pairs;
 mod tables;
+mod vocabulary;
 
 use std::borrow::Cow;
 
 pub use tables::Merge;
-use tables::{Tables, Vocabulary};
+use tables::Tables;
+use vocabulary::Vocabulary;
 
 /// No token, no rank: what tokens without a merge have in their entry.
 pub const NONE: u32 = u32::MAX;

@@ -4,100 +4,14 @@ use std::collections::HashMap;
 
 use super::characters::{self, Character};
 use super::encode::Merger;
+use super::pairs::PairIndex;
+use super::vocabulary::{REMEDY, Vocabulary, byte_of, slice};
 use super::{NONE, TokenType};
 use crate::Error;
 use crate::format::read::shown;
 
-/// The longest piece that is read, in bytes. Derivation of the tables is quadratic in it.
-const LONGEST_PIECE: usize = 1024;
-/// The largest vocabulary that is read.
-const MOST_TOKENS: usize = 1 << 24;
 /// The most merges that are derived; real vocabularies have a few for each token.
 const MOST_MERGES: usize = 1 << 24;
-const REMEDY: &str = "give the tokenizer of the model, a SentencePiece BPE with byte fallback";
-
-/// A vocabulary as its file states it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Vocabulary {
-    /// Type of each token.
-    pub(super) types: Vec<TokenType>,
-    /// Score of each token.
-    pub(super) scores: Vec<f32>,
-    /// All pieces, one after another.
-    blob: Vec<u8>,
-    /// Where each piece ends in `blob`.
-    ends: Vec<usize>,
-    pub(super) bos: u32,
-    pub(super) eos: u32,
-    /// The flags that are a matter of choice: all but *trusted*.
-    pub(super) flags: u32,
-}
-
-impl Vocabulary {
-    /// A vocabulary without tokens.
-    pub(super) fn new(flags: u32, bos: u32, eos: u32) -> Vocabulary {
-        Vocabulary {
-            flags,
-            bos,
-            eos,
-            ..Vocabulary::default()
-        }
-    }
-
-    /// Appends a token.
-    pub(super) fn push(
-        &mut self,
-        piece: &[u8],
-        token_type: TokenType,
-        score: f32,
-    ) -> Result<(), Error> {
-        let token = self.types.len();
-        let reject = |what: &str, found: String, expected: String| {
-            Err(Error::bad_file(
-                format!("{what} of token {token}"),
-                found,
-                expected,
-                REMEDY,
-            ))
-        };
-        if piece.len() > LONGEST_PIECE {
-            return reject(
-                "piece",
-                format!("{} bytes", piece.len()),
-                format!("at most {LONGEST_PIECE} bytes"),
-            );
-        }
-        if score.is_nan() {
-            return reject("score", "NaN".to_owned(), "a number".to_owned());
-        }
-        if token >= MOST_TOKENS {
-            return reject(
-                "number",
-                token.to_string(),
-                format!("at most {MOST_TOKENS} tokens"),
-            );
-        }
-        self.types.push(token_type);
-        self.scores.push(score);
-        self.blob.extend_from_slice(piece);
-        self.ends.push(self.blob.len());
-        Ok(())
-    }
-
-    /// The piece of a token as its file has it.
-    pub(super) fn piece(&self, token: u32) -> &[u8] {
-        slice(&self.blob, &self.ends, token as usize)
-    }
-
-    fn len(&self) -> u32 {
-        self.types.len() as u32
-    }
-}
-
-fn slice<'a>(blob: &'a [u8], ends: &[usize], index: usize) -> &'a [u8] {
-    let start = if index == 0 { 0 } else { ends[index - 1] };
-    &blob[start..ends[index]]
-}
 
 /// Two tokens whose texts together are a NORMAL piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,10 +39,10 @@ pub(super) struct Tables {
     /// The NORMAL tokens of the other characters, sorted.
     characters: Vec<(Character, u32)>,
     merges: Vec<Merge>,
-    /// `merges[starts[left]..starts[left + 1]]` are the merges of `left`.
-    starts: Vec<u32>,
-    /// Pairs of character tokens that stand side by side in some piece, sorted.
-    joins: Vec<(u32, u32)>,
+    /// Finds the index of a merge.
+    merge_index: PairIndex,
+    /// Pairs of character tokens that stand side by side in some piece.
+    joins: PairIndex,
     /// Index of each token's canonical last merge, or [`NONE`].
     last_merges: Vec<u32>,
     pub(super) trust_note: Option<String>,
@@ -157,13 +71,10 @@ impl Tables {
         }
         let (ascii, characters) = character_tokens(&pieces);
         let merges = merges(vocabulary, &pieces)?;
-        let mut starts = vec![0_u32; vocabulary.types.len() + 1];
-        for merge in &merges {
-            starts[merge.left as usize + 1] += 1;
-        }
-        for left in 1..starts.len() {
-            starts[left] += starts[left - 1];
-        }
+        let merge_index = PairIndex::new(
+            vocabulary.types.len(),
+            merges.iter().map(|merge| (merge.left, merge.right)),
+        );
         let mut spellings: Vec<u32> = pieces.into_values().collect();
         spellings.sort_unstable();
         let mut tables = Tables {
@@ -173,8 +84,8 @@ impl Tables {
             ascii,
             characters,
             merges,
-            starts,
-            joins: Vec::new(),
+            merge_index,
+            joins: PairIndex::default(),
             last_merges: Vec::new(),
             trust_note: None,
         };
@@ -205,7 +116,7 @@ impl Tables {
         }
         joins.sort_unstable();
         joins.dedup();
-        self.joins = joins;
+        self.joins = PairIndex::new(self.text_ends.len(), joins.into_iter());
         self.last_merges = last_merges;
         let mut decreasing = Offenders::default();
         for &token in spellings {
@@ -247,7 +158,7 @@ impl Tables {
 
     /// Whether two character tokens stand side by side in some piece.
     pub(super) fn joins(&self, left: u32, right: u32) -> bool {
-        self.joins.binary_search(&(left, right)).is_ok()
+        self.joins.find(left, right).is_some()
     }
 
     /// All merges, sorted by (left, right).
@@ -257,12 +168,7 @@ impl Tables {
 
     /// The index of the merge of two tokens.
     pub(super) fn find_merge(&self, left: u32, right: u32) -> Option<u32> {
-        let first = self.starts[left as usize];
-        let of_left = &self.merges[first as usize..self.starts[left as usize + 1] as usize];
-        let index = of_left
-            .binary_search_by_key(&right, |merge| merge.right)
-            .ok()?;
-        Some(first + index as u32)
+        self.merge_index.find(left, right)
     }
 
     /// Left, right and rank of a token's canonical last merge.
@@ -332,18 +238,6 @@ fn byte_tokens(vocabulary: &Vocabulary) -> Result<Box<[u32; 256]>, Error> {
     }
 }
 
-/// The byte that `<0xNN>` stands for.
-fn byte_of(piece: &[u8]) -> Option<u8> {
-    let digits = piece.strip_prefix(b"<0x")?.strip_suffix(b">")?;
-    let upper = digits.len() == 2
-        && digits
-            .iter()
-            .all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16)
-        .ok()
-        .filter(|_| upper)
-}
-
 /// What every token adds to a text: U+2581 of a piece is a space; control, unknown and unused tokens add nothing.
 fn texts(vocabulary: &Vocabulary) -> (Vec<u8>, Vec<usize>) {
     let mut texts = Vec::with_capacity(vocabulary.blob.len());
@@ -388,7 +282,9 @@ fn merges(vocabulary: &Vocabulary, pieces: &Pieces<'_>) -> Result<Vec<Merge>, Er
     for (text, &result) in pieces {
         for middle in 1..text.len() {
             let (left, right) = text.split_at(middle);
-            if let (Some(&left), Some(&right)) = (pieces.get(left), pieces.get(right)) {
+            if let Some(&left) = pieces.get(left)
+                && let Some(&right) = pieces.get(right)
+            {
                 merges.push(Merge {
                     left,
                     right,

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IModels} from "./interfaces/IModels.sol";
+import {CodeStore} from "./libraries/CodeStore.sol";
+import {Pages} from "./libraries/Pages.sol";
+import {ProgramHeader} from "./libraries/ProgramHeader.sol";
+import {Records} from "./libraries/Records.sol";
+
+/// @title Models
+/// @dev A program's header is checked at registration; its entries (known operations, inputs before their users, agreeing
+/// shapes) are not yet: until they are, deployments are for development. Nodes check whole programs before they serve.
+contract Models is IModels {
+    /// @inheritdoc IModels
+    uint32 public immutable machineVersion;
+
+    mapping(bytes32 modelId => Model) private _models;
+    bytes32[] private _ids;
+    /// @dev Models with equal programs (a fine-tune and its parent) share the stored code.
+    mapping(bytes32 programRoot => address) private _programs;
+
+    constructor(uint32 machineVersion_) {
+        machineVersion = machineVersion_;
+    }
+
+    /// @inheritdoc IModels
+    function register(bytes calldata program, bytes32 weightsRoot, bytes32 tokenizerRoot, Card calldata card)
+        external
+        returns (bytes32 modelId)
+    {
+        if (bytes(card.name).length == 0) revert EmptyField("name");
+        if (bytes(card.version).length == 0) revert EmptyField("version");
+        if (bytes(card.license).length == 0) revert EmptyField("license");
+        if (weightsRoot == 0) revert EmptyField("weightsRoot");
+        if (tokenizerRoot == 0) revert EmptyField("tokenizerRoot");
+        if (card.parent != 0 && !exists(card.parent)) revert UnknownParent(card.parent);
+        if (program.length > CodeStore.MAX_BYTES) revert ProgramTooLong(program.length, CodeStore.MAX_BYTES);
+        (bool ok, ProgramHeader.Header memory header) = ProgramHeader.parse(program);
+        if (!ok) revert BadProgram(program.length);
+
+        bytes32 programRoot = sha256(program);
+        modelId = Records.model(machineVersion, programRoot, weightsRoot, tokenizerRoot);
+        if (exists(modelId)) revert ModelExists(modelId);
+        address store = _programs[programRoot];
+        if (store == address(0)) {
+            store = CodeStore.write(program);
+            _programs[programRoot] = store;
+        }
+
+        Model storage entry = _models[modelId];
+        entry.publisher = msg.sender;
+        entry.registeredAt = uint64(block.timestamp);
+        entry.program = store;
+        entry.context = header.context;
+        entry.vocabulary = header.vocabulary;
+        entry.commitments = Commitments(programRoot, weightsRoot, tokenizerRoot);
+        entry.card = card;
+        _ids.push(modelId);
+        emit ModelRegistered(
+            modelId, msg.sender, card.parent, store, card.name, card.version, card.license, card.weightsUri
+        );
+    }
+
+    /// @inheritdoc IModels
+    function exists(bytes32 modelId) public view returns (bool) {
+        return _models[modelId].program != address(0);
+    }
+
+    /// @inheritdoc IModels
+    function model(bytes32 modelId) external view returns (Model memory) {
+        if (!exists(modelId)) revert UnknownModel(modelId);
+        return _models[modelId];
+    }
+
+    /// @inheritdoc IModels
+    function count() external view returns (uint256) {
+        return _ids.length;
+    }
+
+    /// @inheritdoc IModels
+    function ids(uint256 from, uint256 limit) external view returns (bytes32[] memory page) {
+        page = new bytes32[](Pages.length(_ids.length, from, limit));
+        for (uint256 i = 0; i < page.length; ++i) {
+            page[i] = _ids[from + i];
+        }
+    }
+
+    /// @inheritdoc IModels
+    function programOf(bytes32 modelId) external view returns (bytes memory) {
+        if (!exists(modelId)) revert UnknownModel(modelId);
+        return CodeStore.read(_models[modelId].program);
+    }
+}
