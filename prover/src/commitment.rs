@@ -1,9 +1,15 @@
 //! What a model is committed by: the roots of its program, weights and tokenizer, and the model id over them.
 
+use std::num::NonZero;
+use std::thread;
+
+use sworn_inference::format::packed::Model;
+use sworn_inference::program::WeightShape;
 use sworn_inference::tokenizer::{Merge, TokenEntry, Tokenizer};
 
 use crate::constants::MERGE_LEAF_ENTRIES;
 use crate::record::{self, TokenizerRecord};
+use crate::weights::WeightsTree;
 use crate::{Digest, Error, merkle};
 
 /// A model's roots.
@@ -20,6 +26,29 @@ pub struct Commitments {
 }
 
 impl Commitments {
+    /// Commits a model; reads all its weights. Gives the tree over them too, to be stored for openings. `progress` gets the rows that
+    /// are hashed and all rows.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a piece of 2^16 bytes or more, [`Error::BadWeightsTree`] for an empty tensor: importing a model refuses
+    /// both.
+    pub fn of(
+        model: &Model,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Commitments, WeightsTree), Error> {
+        let shapes: Vec<WeightShape> = (0..model.weight_count())
+            .map(|tensor| model.weight_shape(tensor))
+            .collect();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let write_leaf =
+            |tensor: usize, row, tile, out: &mut Vec<u8>| model.write_leaf(tensor, row, tile, out);
+        let weights = WeightsTree::build(&shapes, threads, &write_leaf, progress)?;
+        let tokenizer = tokenizer_record(model.tokenizer())?;
+        let commitments =
+            Commitments::new(model.program_bytes(), weights.root(), tokenizer.digest());
+        Ok((commitments, weights))
+    }
+
     /// The roots of a program with known weights and tokenizer.
     #[must_use]
     pub fn new(program: &[u8], weights_root: Digest, tokenizer_root: Digest) -> Commitments {

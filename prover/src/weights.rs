@@ -30,6 +30,9 @@ const GROUP_DEPTH: u32 = 6;
 /// First bytes of a stored tree, with the version of the format.
 const MAGIC: &[u8; 8] = b"SWTREE\x00\x01";
 
+/// Appends the bytes of a leaf: `(tensor, row, tile, out)`.
+pub type LeafWriter<'a> = &'a (dyn Fn(usize, u32, u32, &mut Vec<u8>) + Sync);
+
 /// Depths and counts that follow from a tensor's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Layout {
@@ -79,7 +82,7 @@ impl WeightsTree {
     pub fn build(
         shapes: &[WeightShape],
         threads: usize,
-        write_leaf: &(dyn Fn(usize, u32, u32, &mut Vec<u8>) + Sync),
+        write_leaf: LeafWriter<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<WeightsTree, Error> {
         for (i, shape) in shapes.iter().enumerate() {
@@ -171,7 +174,7 @@ impl WeightsTree {
         tensor: usize,
         row: u32,
         tile: u32,
-        write_leaf: &(dyn Fn(usize, u32, u32, &mut Vec<u8>) + Sync),
+        write_leaf: LeafWriter<'_>,
     ) -> Result<Vec<Digest>, Error> {
         let count = self.tensors.len() as u64;
         let Some(Tensor { shape, groups }) = self.tensors.get(tensor) else {
@@ -325,6 +328,7 @@ fn rows_of(shape: &WeightShape, group: u32) -> std::ops::Range<u32> {
     start as u32..u64::from(shape.rows).min(start + (1 << depth)) as u32
 }
 
+/// Appends the leaf (row, tile) of one tensor.
 type WriteLeaf<'a> = &'a dyn Fn(u32, u32, &mut Vec<u8>);
 
 fn hash_leaf(row: u32, tile: u32, write_leaf: WriteLeaf<'_>, buffer: &mut Vec<u8>) -> Digest {

@@ -110,33 +110,39 @@ fn the_independent_implementation_can_fail() {
     for (name, text) in vectors::files().unwrap() {
         fs::write(copy.path().join(name), text).unwrap();
     }
-    for (name, key) in [
-        ("merkle.json", "root"),
-        ("records.json", "digest"),
-        ("vouchers.json", "claim_id"),
-        ("seeds.json", "seed"),
+    let run = |checks: &[&str]| {
+        Command::new("python3")
+            .arg(folder.join("check.py"))
+            .arg(copy.path())
+            .args(checks)
+            .output()
+            .unwrap()
+    };
+    for (check, key) in [
+        ("merkle", "root"),
+        ("records", "digest"),
+        ("vouchers", "claim_id"),
+        ("seeds", "seed"),
+        ("tokenizer", "merges_root"),
+        ("machine", "logits_sha256"),
     ] {
-        let text = fs::read_to_string(copy.path().join(name)).unwrap();
+        let file = copy.path().join(format!("{check}.json"));
+        let text = fs::read_to_string(&file).unwrap();
         let at = text.find(&format!("\"{key}\": \"0x")).unwrap() + key.len() + 7;
         let mut changed = text.clone().into_bytes();
         changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
-        fs::write(copy.path().join(name), changed).unwrap();
-        let output = Command::new("python3")
-            .arg(folder.join("check.py"))
-            .arg(copy.path())
-            .output()
-            .unwrap();
-        let report = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            !output.status.success()
-                && report
-                    .lines()
-                    .filter(|line| line.starts_with("FAILED"))
-                    .count()
-                    >= 2,
-            "{name}: {report}"
-        );
-        fs::write(copy.path().join(name), text).unwrap();
+        fs::write(&file, changed).unwrap();
+        for check in [check, "manifest"] {
+            let output = run(&[check]);
+            let report = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                !output.status.success() && report.contains("FAILED"),
+                "{check} of {}: {report}",
+                file.display()
+            );
+        }
+        fs::write(&file, text).unwrap();
+        assert!(run(&[check]).status.success());
     }
 }
 
@@ -232,6 +238,72 @@ fn vouchers_verify_and_no_digit_of_a_path_can_change() {
                     "{result:?}"
                 );
             }
+        }
+    }
+}
+
+mod selection {
+    use proptest::prelude::*;
+    use sworn_inference::engine;
+    use sworn_prover::params::Params;
+    use sworn_tests::vectors::select;
+
+    use super::{cases, load, number};
+
+    fn engine_selects(logits: &[f32], params: &Params, h64: u64) -> u32 {
+        engine::select(logits, &params.sampling(), || h64, &mut Vec::new())
+    }
+
+    #[test]
+    fn the_engine_selects_as_the_vectors_do() {
+        let file = load("selection.json");
+        let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
+        let lists: Vec<Vec<f32>> = cases(&file, "logits")
+            .iter()
+            .map(|list| {
+                list.as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|x| f32::from_bits(hex(x.as_str().unwrap()) as u32))
+                    .collect()
+            })
+            .collect();
+        for case in cases(&file, "cases") {
+            let params = Params {
+                temperature_milli: number(&case["temperature_milli"]),
+                top_k: number(&case["top_k"]),
+                top_p_ppm: number(&case["top_p_ppm"]),
+                min_p_ppm: number(&case["min_p_ppm"]),
+                ..Params::default()
+            };
+            let logits = &lists[number(&case["list"]) as usize];
+            let token = engine_selects(logits, &params, hex(case["h64"].as_str().unwrap()));
+            assert_eq!(token, number(&case["token"]), "{case}");
+        }
+    }
+
+    fn any_logit() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            8 => -12.0f32..12.0,
+            4 => (-6i32..6).prop_map(|x| x as f32 / 2.0),
+            1 => any::<u32>().prop_map(f32::from_bits),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #[test]
+        fn the_engine_selects_as_the_plain_way_does(
+            logits in prop::collection::vec(any_logit(), 1..40),
+            temperature_milli in prop_oneof![Just(0u32), 1..3000u32, Just(10_000)],
+            top_k in prop_oneof![Just(0u32), 1..50u32, any::<u32>()],
+            top_p_ppm in prop_oneof![Just(1_000_000u32), 1..=1_000_000u32, Just(1)],
+            min_p_ppm in prop_oneof![Just(0u32), 0..=1_000_000u32],
+            h64 in prop_oneof![any::<u64>(), Just(0), Just(u64::MAX)],
+        ) {
+            let params = Params { temperature_milli, top_k, top_p_ppm, min_p_ppm, ..Params::default() };
+            let expected = select(&logits, &params, h64).unwrap();
+            prop_assert_eq!(engine_selects(&logits, &params, h64), expected.token);
         }
     }
 }

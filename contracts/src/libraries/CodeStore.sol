@@ -9,8 +9,9 @@ library CodeStore {
 
     error CreationFailed(uint256 length);
 
-    /// @notice Creates the contract; the caller made sure that `data` fits.
+    /// @notice Creates the contract.
     function write(bytes calldata data) internal returns (address store) {
+        if (data.length > MAX_BYTES) revert CreationFailed(data.length);
         // PUSH2 size, DUP1, PUSH1 10, PUSH0, CODECOPY, PUSH0, RETURN: returns what follows these ten bytes.
         bytes memory creation = abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a5f395ff3", hex"00", data);
         assembly ("memory-safe") {

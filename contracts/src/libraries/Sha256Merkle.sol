@@ -57,7 +57,7 @@ library Sha256Merkle {
     }
 
     /// @notice Root of the subtree of 2^depth leaves that `text` begins; the caller made sure that it fits.
-    /// @dev About 2.5 k gas a KiB. Leaves are hashed from one buffer; the digests' list shrinks in place:
+    /// @dev About 2.7 k gas a KiB. Leaves are hashed from one buffer; the digests' list shrinks in place:
     ///
     ///   | buffer, 256 bytes | d0 | d1 | d2 | ... | room for one Zk when a level has an odd number |
     function subtreeRoot(bytes calldata text, uint256 depth) internal view returns (bytes32 root) {

@@ -44,6 +44,15 @@ fn half_scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
     simd.load_half_bytes(chunk(area, block))
 }
 
+/// A block's quants, four columns of 16 rows at a time.
+#[inline(always)]
+fn quads<const N: usize>(block: &[u8]) -> &[[u8; 4 * LANES]; N] {
+    match block.as_chunks().0.first_chunk() {
+        Some(quads) => quads,
+        None => unreachable!("records have the size of their layout"),
+    }
+}
+
 /// The `at`-th array of a slice.
 #[inline(always)]
 fn chunk<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
@@ -60,8 +69,8 @@ fn dot_bytes<S: Simd, const N: usize>(
     x: [&[[i8; 4]; 8]; N],
     mut acc: [S::I; N],
 ) -> [S::I; N] {
-    for k in 0..8 {
-        let bytes = simd.bytes(chunk(block, k));
+    for (k, bytes) in quads::<8>(block).iter().enumerate() {
+        let bytes = simd.bytes(bytes);
         for t in 0..N {
             acc[t] = simd.dot(acc[t], bytes, x[t][k]);
         }
@@ -132,8 +141,8 @@ impl QuantFormat for Q4_0 {
         x: [&[[i8; 4]; 8]; N],
         mut acc: [S::I; N],
     ) -> [S::I; N] {
-        for k in 0..4 {
-            let bytes = simd.bytes(chunk(block, k));
+        for (k, bytes) in quads::<4>(block).iter().enumerate() {
+            let bytes = simd.bytes(bytes);
             let (low, high) = (simd.low(bytes), simd.high(bytes));
             for t in 0..N {
                 acc[t] = simd.dot(simd.dot(acc[t], low, x[t][k]), high, x[t][k + 4]);
@@ -199,6 +208,7 @@ impl<const HALF: bool, const N: usize> Loop for NumberGroup<'_, HALF, N> {
     type Output = [[f32; LANES]; N];
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "the column indexes the record too")]
     fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; N] {
         let format = if HALF {
             WeightFormat::F16

@@ -364,7 +364,7 @@ impl Checker<'_> {
     }
 
     fn blocks(&self, at: String, dim: u32) -> Result<(), ProgramError> {
-        if dim as usize % BLOCK_ELEMENTS == 0 {
+        if (dim as usize).is_multiple_of(BLOCK_ELEMENTS) {
             return Ok(());
         }
         Err(ProgramError::new(

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sworn_inference::format::ModelSource;
@@ -26,7 +27,25 @@ fn present(test: &str, path: PathBuf) -> Option<PathBuf> {
         "{message}"
     );
     println!("SKIP: {message}");
+    // The output of passing tests is swallowed: `make test` counts the lines of this file.
+    if let Some(log) = std::env::var_os("SWORN_SKIP_LOG") {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log);
+        let _ = log.and_then(|mut log| writeln!(log, "{message}"));
+    }
     None
+}
+
+/// A folder beside the foreign test data.
+pub(crate) fn beside(test: &str, name: &str) -> Option<PathBuf> {
+    present(test, data_root().join("..").join(name))
+}
+
+/// The folder of the shipped model.
+pub(crate) fn shipped_model() -> PathBuf {
+    repository().join("models/fable")
 }
 
 /// A folder or file of the foreign test data.

@@ -1,4 +1,3 @@
-
 use proptest::prelude::*;
 use sworn_inference::program::WeightFormat;
 

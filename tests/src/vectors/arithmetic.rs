@@ -37,6 +37,11 @@ impl Random {
         }
     }
 
+    /// 0 to `end - 1`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.word() as usize % end
+    }
+
     /// Between -bound and bound.
     pub(super) fn near(&mut self, bound: f32) -> f32 {
         (self.word() as f32 / 2_147_483_648.0 - 1.0) * bound
@@ -83,7 +88,7 @@ pub(super) fn arithmetic() -> Value {
     exp_x.extend((0..60).map(|_| random.float()));
     // Halfway between two integers n, and next to it.
     exp_x.extend((0..126).step_by(9).flat_map(|n| {
-        let x = -((n as f32 + 0.5) / 1.442_695);
+        let x = -((n as f32 + 0.5) / std::f32::consts::LOG2_E);
         [
             x,
             f32::from_bits(x.to_bits() + 1),
@@ -143,7 +148,7 @@ pub(super) fn arithmetic() -> Value {
         "f32_to_f16": { "x": list(&half_x), "h": half_x.iter().map(|x| half(n::f32_to_f16(*x))).collect::<Vec<_>>() },
         "f16_to_f32": { "h": halves.iter().map(|h| half(*h)).collect::<Vec<_>>(), "x": halves.iter().map(|h| bits(n::f16_to_f32(*h))).collect::<Vec<_>>() },
         "inverse_root": inverse_roots(&mut random),
-        "quantise": blocks(&mut random).iter().map(|x| quantised(x)).collect::<Vec<_>>(),
+        "quantise": blocks(&mut random).iter().map(quantised).collect::<Vec<_>>(),
         "block_value": block_values(&mut random),
         "tile_sum": sums(&mut random),
         "rope": ropes(&mut random),
