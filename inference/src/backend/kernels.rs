@@ -1,7 +1,7 @@
 //! Inner loops. Each lane is one row of weights, one position or one element, so that no lane's sum is reordered; everything here stores the bits of
 //! its definition in [`crate::numeric`].
 
-use super::isa::Loop;
+use super::isa::{Isa, Loop};
 use super::simd::{LANES, Simd};
 use crate::format::packed::{scale_area, tile_bytes};
 use crate::numeric::canonical;
@@ -208,7 +208,10 @@ impl<const HALF: bool, const N: usize> Loop for NumberGroup<'_, HALF, N> {
     type Output = [[f32; LANES]; N];
 
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "the column indexes the record too")]
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "the column indexes the record too"
+    )]
     fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; N] {
         let format = if HALF {
             WeightFormat::F16
@@ -284,6 +287,22 @@ pub(super) fn silu(x: f32) -> f32 {
     canonical(numerator / (1.0 + e))
 }
 
+/// [`crate::numeric::mass`] of every logit.
+pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mut Vec<u32>) {
+    let temperature = temperature_milli as f32 / 1000.0;
+    out.clear();
+    out.resize(logits.len(), 0);
+    Isa::best().each(
+        #[inline(always)]
+        || {
+            for (logit, out) in logits.iter().zip(out) {
+                // At most 2^30; NaN becomes 0.
+                *out = (exp((logit - best) / temperature) * 1_073_741_824.0) as i32 as u32;
+            }
+        },
+    );
+}
+
 /// [`crate::numeric::quantise_block`] without branches inside the block.
 #[inline(always)]
 pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_ELEMENTS]) -> f32 {
@@ -309,7 +328,6 @@ pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_
 
 #[cfg(test)]
 mod tests {
-    use super::super::isa::Isa;
     use super::*;
     use crate::numeric;
 
@@ -428,6 +446,22 @@ mod tests {
             for (x, out) in x.iter().zip(&out) {
                 assert_eq!(out.0.to_bits(), numeric::exp(*x).to_bits(), "exp {x:e}");
                 assert_eq!(out.1.to_bits(), numeric::silu(*x).to_bits(), "silu {x:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn masses_equal_their_definition() {
+        let logits: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
+        let mut out = vec![1; 3];
+        for (best, temperature) in [(0.0, 1000), (3.25, 1), (-7.5, 10_000), (f32::MAX, 800)] {
+            masses(&logits, best, temperature, &mut out);
+            for (logit, found) in logits.iter().zip(&out) {
+                assert_eq!(
+                    *found,
+                    numeric::mass(*logit, best, temperature),
+                    "{logit:e}"
+                );
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Selection of a token by integer masses (`prover/SPEC.md` section 4).
 
 use super::Sampling;
+use crate::backend::{FloatMode, masses};
 use crate::numeric::constants::PPM;
-use crate::numeric::{mass, selection_key};
+use crate::numeric::selection_key;
 
 /// The token that follows. `draw` gives 64 uniform bits and is called only where a draw decides; `scratch` keeps its room between calls.
 ///
@@ -14,6 +15,7 @@ pub fn select(
     draw: impl FnOnce() -> u64,
     scratch: &mut Vec<u32>,
 ) -> u32 {
+    let _mode = FloatMode::set();
     let best_key = logits
         .iter()
         .map(|logit| selection_key(*logit))
@@ -25,12 +27,7 @@ pub fn select(
     if sampling.temperature_milli == 0 || !logits[best].is_finite() {
         return best as u32;
     }
-    scratch.clear();
-    scratch.extend(
-        logits
-            .iter()
-            .map(|logit| mass(*logit, logits[best], sampling.temperature_milli)),
-    );
+    masses(logits, logits[best], sampling.temperature_milli, scratch);
     let (masses, rest) = {
         let n = scratch.len();
         scratch.extend_from_within(..);
@@ -112,6 +109,7 @@ fn top_mass(mut masses: &mut [u32], need: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::mass;
     use proptest::prelude::*;
 
     /// Section 4 word for word: thresholds by trying every mass that occurs, everything sorted and in u128.

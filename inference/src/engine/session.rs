@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
         self.sequences[sequence].length
     }
 
-    /// Runs the tokens of a sequence in chunks and gives the logits, `[1, vocab]`, after the last one.
+    /// Runs the tokens of a sequence in chunks and gives the logits, `[1, vocab]`, after the last one; nothing for no tokens.
     ///
     /// # Errors
     /// As [`Session::forward`].
@@ -141,14 +141,19 @@ impl<'a> Session<'a> {
             let wanted = [rows.len() - 1];
             self.forward(&rows, if i == last { &wanted } else { &[] }, None)?;
         }
-        Ok(self.logits())
+        Ok(if tokens.is_empty() {
+            &[]
+        } else {
+            self.logits()
+        })
     }
 
     /// Runs one token of each row; several rows of a sequence are its next tokens in order. Gives the logits, `[wanted, vocab]`, of the rows
     /// whose indices are in `wanted`; the tail runs for those only.
     ///
     /// # Errors
-    /// A token that is not in the vocabulary, a sequence that would become longer than the context. Nothing was run then.
+    /// A token that is not in the vocabulary, a sequence that would become longer than the context, a wanted row that there is not. Nothing was
+    /// run then.
     pub fn forward(
         &mut self,
         rows: &[Row],
@@ -157,6 +162,16 @@ impl<'a> Session<'a> {
     ) -> Result<&[f32], Error> {
         let _mode = FloatMode::set();
         let positions = self.positions(rows)?;
+        if let Some(index) = wanted.iter().find(|index| **index >= rows.len()) {
+            return Err(Error::BadParameter {
+                what: "wanted row".to_owned(),
+                found: index.to_string(),
+                expected: format!("below {}", rows.len()),
+            });
+        }
+        if rows.is_empty() {
+            return Ok(&[]);
+        }
         let tokens: Vec<u32> = rows.iter().map(|row| row.token).collect();
         let program = self.network.program;
         let mut at = At {
@@ -177,22 +192,20 @@ impl<'a> Session<'a> {
         for row in rows {
             self.sequences[row.sequence].length += 1;
         }
-        if !wanted.is_empty() {
-            self.gather(wanted, rows.len());
-            let rows: Vec<Row> = wanted.iter().map(|i| rows[*i]).collect();
-            let tokens: Vec<u32> = wanted.iter().map(|i| tokens[*i]).collect();
-            let positions: Vec<u32> = wanted.iter().map(|i| positions[*i]).collect();
-            self.part(
-                Part::Tail,
-                At {
-                    layer: 0,
-                    rows: &rows,
-                    tokens: &tokens,
-                    positions: &positions,
-                },
-                &mut sink,
-            );
+        if wanted.is_empty() {
+            return Ok(&[]);
         }
+        self.gather(wanted, rows.len());
+        let rows: Vec<Row> = wanted.iter().map(|i| rows[*i]).collect();
+        let tokens: Vec<u32> = wanted.iter().map(|i| tokens[*i]).collect();
+        let positions: Vec<u32> = wanted.iter().map(|i| positions[*i]).collect();
+        let at = At {
+            layer: 0,
+            rows: &rows,
+            tokens: &tokens,
+            positions: &positions,
+        };
+        self.part(Part::Tail, at, &mut sink);
         Ok(self.logits())
     }
 

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ModelCard, ModelSource, TensorRole};
 use crate::Error;
+use crate::backend::FloatMode;
 use crate::program::llama::{MatrixFormats, WeightSource, compile, weight_sources};
 use crate::program::{Program, WeightFormat, WeightShape};
 use crate::tokenizer::Tokenizer;
@@ -54,6 +55,8 @@ impl Model {
         dir: &Path,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Model, Error> {
+        // The rotation table is computed here.
+        let _mode = FloatMode::set();
         let program = compile(
             &source.config,
             &formats(source).map_err(|error| error.at(dir))?,
