@@ -11,6 +11,7 @@ mod kernels;
 mod kv;
 mod pool;
 mod scalar;
+mod shared;
 mod simd;
 mod threaded;
 #[cfg(target_arch = "x86_64")]

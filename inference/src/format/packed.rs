@@ -10,9 +10,11 @@
 
 mod card;
 mod layout;
+mod tensor;
 mod weights;
 
-pub use layout::{GROUP_ROWS, Layout, PackedTensor, scale_area, tile_bytes};
+pub use layout::{GROUP_ROWS, Layout, scale_area, tile_bytes};
+pub use tensor::PackedTensor;
 pub use weights::{LeafSource, RopeTable, Weights};
 
 use std::fs;
