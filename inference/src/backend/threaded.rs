@@ -7,6 +7,7 @@ use super::attention::Head;
 use super::isa::Isa;
 use super::kernels::{self, NumberGroup, Q4_0, Q8_0, Q8F, QuantFormat, QuantRow, QuantisedGroup};
 use super::pool::Pool;
+use super::shared::Shared;
 use super::simd::LANES;
 use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised};
 use crate::format::packed::PackedTensor;
@@ -366,40 +367,5 @@ impl Backend for Threaded {
             #[inline(always)]
             |x, y| canonical(kernels::silu(x) * y),
         );
-    }
-}
-
-/// A slice whose disjoint parts are written by several threads.
-#[derive(Clone, Copy)]
-struct Shared<'a, T> {
-    start: *mut T,
-    length: usize,
-    _slice: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: it stands for a `&mut [T]`, and `part`'s contract keeps the threads apart.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
-
-impl<'a, T> Shared<'a, T> {
-    fn new(slice: &'a mut [T]) -> Shared<'a, T> {
-        Shared {
-            start: slice.as_mut_ptr(),
-            length: slice.len(),
-            _slice: PhantomData,
-        }
-    }
-
-    /// The part `range`.
-    ///
-    /// # Safety
-    /// No two parts that live at the same time overlap.
-    #[allow(clippy::mut_from_ref)]
-    unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
-        assert!(
-            range.start <= range.end && range.end <= self.length,
-            "a part of the slice"
-        );
-        // SAFETY: within the slice, which is borrowed mutably for 'a, and disjoint from other parts by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 }
