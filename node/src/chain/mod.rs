@@ -1,6 +1,7 @@
 //! The chain client: any EVM chain by its RPC address.
 
 pub mod abi;
+mod application;
 mod client;
 mod deploy;
 mod deployment;
@@ -13,6 +14,7 @@ mod queries;
 mod revert;
 mod send;
 
+pub use application::{Asked, Registered};
 pub use client::{ChainClient, ClientOptions};
 pub use deploy::{DeployParams, deploy};
 pub use deployment::{Deployment, Deployments};
