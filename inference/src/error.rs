@@ -38,7 +38,43 @@ pub enum Error {
         /// Its range.
         expected: String,
     },
+    /// A program breaks a rule of `prover/SPEC.md` section 3.
+    #[error(transparent)]
+    Program(#[from] crate::program::ProgramError),
+    /// The system gives no thread.
+    #[error("a thread could not be started: {source}; use fewer threads")]
+    Threads {
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The caller stopped a generation.
     #[error("the generation was cancelled")]
     Cancelled,
+}
+
+impl Error {
+    /// A [`Error::BadFile`] of bytes whose file the caller names with [`Error::at`].
+    pub(crate) fn bad_file(
+        what: impl std::fmt::Display,
+        found: impl std::fmt::Display,
+        expected: impl std::fmt::Display,
+        remedy: impl std::fmt::Display,
+    ) -> Error {
+        Error::BadFile {
+            path: PathBuf::from("(bytes)"),
+            what: what.to_string(),
+            found: found.to_string(),
+            expected: expected.to_string(),
+            remedy: remedy.to_string(),
+        }
+    }
+
+    /// Names the file that a [`Error::BadFile`] is about.
+    #[must_use]
+    pub fn at(mut self, file: &std::path::Path) -> Error {
+        if let Error::BadFile { path, .. } = &mut self {
+            *path = file.to_path_buf();
+        }
+        self
+    }
 }

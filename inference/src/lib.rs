@@ -10,6 +10,8 @@ pub mod format;
 pub mod map;
 pub mod numeric;
 pub mod program;
+#[doc(hidden)]
+pub mod testing;
 pub mod tokenizer;
 
 pub use error::Error;

@@ -2,61 +2,206 @@
 pragma solidity ^0.8.37;
 
 /// @title Constants of the machine
-/// @dev Written from `prover/machine.toml`; change that file, not this one.
+/// @dev Generated from `prover/machine.toml` by `cargo run -p sworn-tests --bin constants`; do not edit.
 library Machine {
-    uint32 internal constant MACHINE_VERSION = 1;
+    // Version
 
+    /// @dev Version of the machine; part of every model id.
+    uint256 internal constant MACHINE_VERSION = 1;
+
+    // operations
+
+    /// @dev Operation code `embed`.
     uint8 internal constant OP_EMBED = 1;
+    /// @dev Operation code `norm_stat`.
     uint8 internal constant OP_NORM_STAT = 2;
+    /// @dev Operation code `norm_apply`.
     uint8 internal constant OP_NORM_APPLY = 3;
+    /// @dev Operation code `quantise`.
     uint8 internal constant OP_QUANTISE = 4;
+    /// @dev Operation code `matmul`.
     uint8 internal constant OP_MATMUL = 5;
+    /// @dev Operation code `rope`.
     uint8 internal constant OP_ROPE = 6;
+    /// @dev Operation code `to_f16`.
     uint8 internal constant OP_TO_F16 = 7;
+    /// @dev Operation code `attn_max`.
     uint8 internal constant OP_ATTN_MAX = 8;
+    /// @dev Operation code `attn_sum`.
     uint8 internal constant OP_ATTN_SUM = 9;
+    /// @dev Operation code `attn_mix`.
     uint8 internal constant OP_ATTN_MIX = 10;
+    /// @dev Operation code `add`.
     uint8 internal constant OP_ADD = 11;
+    /// @dev Operation code `silu_mul`.
     uint8 internal constant OP_SILU_MUL = 12;
 
-    uint8 internal constant FORMAT_F32 = 0;
-    uint8 internal constant FORMAT_F16 = 1;
-    uint8 internal constant FORMAT_Q8_0 = 2;
-    uint8 internal constant FORMAT_Q4_0 = 3;
-    uint8 internal constant FORMAT_Q8F = 4;
+    // weight formats
 
+    /// @dev Weight format `f32`.
+    uint8 internal constant WEIGHT_FORMAT_F32 = 0;
+    /// @dev Weight format `f16`.
+    uint8 internal constant WEIGHT_FORMAT_F16 = 1;
+    /// @dev Weight format `q8_0`.
+    uint8 internal constant WEIGHT_FORMAT_Q8_0 = 2;
+    /// @dev Weight format `q4_0`.
+    uint8 internal constant WEIGHT_FORMAT_Q4_0 = 3;
+    /// @dev Weight format `q8f`.
+    uint8 internal constant WEIGHT_FORMAT_Q8F = 4;
+
+    // finish
+
+    /// @dev Finish code of a run `length`.
     uint8 internal constant FINISH_LENGTH = 0;
+    /// @dev Finish code of a run `stop`.
     uint8 internal constant FINISH_STOP = 1;
+    /// @dev Finish code of a run `too_long`.
     uint8 internal constant FINISH_TOO_LONG = 2;
+    /// @dev Finish code of a run `scored`.
     uint8 internal constant FINISH_SCORED = 3;
 
+    // kinds
+
+    /// @dev Kind of an input `generate`.
     uint8 internal constant KIND_GENERATE = 1;
+    /// @dev Kind of an input `evaluate`.
     uint8 internal constant KIND_EVALUATE = 2;
+    /// @dev Kind of an input `embed`.
     uint8 internal constant KIND_EMBED = 3;
 
-    uint256 internal constant PROGRAM_MAGIC = 0x53575031;
+    // payload
+
+    /// @dev First byte of a payload.
+    uint8 internal constant PAYLOAD_VERSION = 1;
+    /// @dev First byte of a text segment.
+    uint8 internal constant PAYLOAD_TEXT = 0;
+    /// @dev First byte of a control segment.
+    uint8 internal constant PAYLOAD_CONTROL = 1;
+
+    // tokenizer
+
+    /// @dev SentencePiece BPE.
+    uint256 internal constant TOKENIZER_KIND_SPM = 1;
+    /// @dev A prompt starts with BOS.
+    uint256 internal constant TOKENIZER_FLAG_ADD_BOS = 1;
+    /// @dev A space goes before text at the start and after a control token.
+    uint256 internal constant TOKENIZER_FLAG_SPACE_PREFIX = 2;
+    /// @dev The tables do not suffice to prove tokenisation.
+    uint256 internal constant TOKENIZER_FLAG_TRUSTED = 4;
+    /// @dev The piece after BOS loses its leading space.
+    uint256 internal constant TOKENIZER_FLAG_STRIP_AFTER_BOS = 8;
+
+    // token types
+
+    /// @dev Token type `normal`.
+    uint8 internal constant TOKEN_NORMAL = 1;
+    /// @dev Token type `unknown`.
+    uint8 internal constant TOKEN_UNKNOWN = 2;
+    /// @dev Token type `control`.
+    uint8 internal constant TOKEN_CONTROL = 3;
+    /// @dev Token type `user_defined`.
+    uint8 internal constant TOKEN_USER_DEFINED = 4;
+    /// @dev Token type `unused`.
+    uint8 internal constant TOKEN_UNUSED = 5;
+    /// @dev Token type `byte`.
+    uint8 internal constant TOKEN_BYTE = 6;
+
+    // sizes
+
+    /// @dev Bytes of a program header.
     uint256 internal constant HEADER_BYTES = 96;
+    /// @dev Bytes of a program entry.
     uint256 internal constant ENTRY_BYTES = 32;
+    /// @dev Stop tokens that a program header has room for.
     uint256 internal constant MAX_STOP_TOKENS = 16;
+    /// @dev Elements of a tile of a long sum and of a weight leaf.
     uint256 internal constant TILE_ELEMENTS = 256;
+    /// @dev Elements that share one scale.
     uint256 internal constant BLOCK_ELEMENTS = 32;
+    /// @dev Elements of a leaf of an f32 activation.
     uint256 internal constant F32_LEAF_ELEMENTS = 64;
+    /// @dev Elements of a leaf of an f16 activation.
     uint256 internal constant F16_LEAF_ELEMENTS = 128;
+    /// @dev Bytes of a leaf of a text.
     uint256 internal constant TEXT_LEAF_BYTES = 256;
+    /// @dev Tokens or offsets of a leaf.
     uint256 internal constant TOKEN_LEAF_ELEMENTS = 64;
+    /// @dev Merges of a leaf of the merge table.
     uint256 internal constant MERGE_LEAF_ENTRIES = 16;
+    /// @dev Bytes of a text that one voucher carries.
     uint256 internal constant CHUNK_BYTES = 131072;
+
+    // limits
+
+    /// @dev Largest number of runs of an input.
     uint256 internal constant MAX_RUNS = 16;
+    /// @dev Largest temperature, in 1/1000.
     uint256 internal constant MAX_TEMPERATURE_MILLI = 10000;
+    /// @dev One, in millionths.
     uint256 internal constant PPM = 1000000;
 
+    // bits
+
+    /// @dev First word of a program: "SWP1".
+    uint32 internal constant PROGRAM_MAGIC = 0x53575031;
+    /// @dev An unused input or weight of a program entry.
+    uint16 internal constant INPUT_UNUSED = 0xffff;
+    /// @dev The input that is the layer before.
+    uint16 internal constant INPUT_CARRY = 0xfffe;
+    /// @dev An unused place of the stop token list.
+    uint32 internal constant NO_STOP_TOKEN = 0xffffffff;
+    /// @dev Left, right and rank of a token that no merge makes.
+    uint32 internal constant NO_MERGE = 0xffffffff;
+    /// @dev The one f32 NaN.
+    uint32 internal constant CANONICAL_NAN = 0x7fc00000;
+    /// @dev The one f16 NaN.
+    uint16 internal constant CANONICAL_NAN_F16 = 0x7e00;
+    /// @dev 65504, the largest f16, as f32.
+    uint32 internal constant F16_MAX = 0x477fe000;
+    /// @dev A block whose largest |x| is below this quantises to zeros.
+    uint32 internal constant QUANTISE_MIN = 0x04000000;
+    /// @dev F32 infinity.
+    uint32 internal constant INFINITY = 0x7f800000;
+
+    // coefficients
+
+    /// @dev 1 / ln 2.
+    uint32 internal constant EXP_LOG2E = 0x3fb8aa3b;
+    /// @dev -(ln 2 rounded up to 9 bits), so that its product with n is exact.
+    uint32 internal constant EXP_NEG_LN2_HI = 0xbf318000;
+    /// @dev What exp_neg_ln2_hi took too much.
+    uint32 internal constant EXP_LN2_LO_NEG = 0x395e8083;
+    /// @dev 1/6! of the series.
+    uint32 internal constant EXP_C6 = 0x3ab60b61;
+    /// @dev 1/5!.
+    uint32 internal constant EXP_C5 = 0x3c088889;
+    /// @dev 1/4!.
+    uint32 internal constant EXP_C4 = 0x3d2aaaab;
+    /// @dev 1/3!.
+    uint32 internal constant EXP_C3 = 0x3e2aaaab;
+    /// @dev 1/2!.
+    uint32 internal constant EXP_C2 = 0x3f000000;
+    /// @dev -87: exp below it is +0.
+    uint32 internal constant EXP_MIN = 0xc2ae0000;
+
+    // tags
+
+    /// @dev Tag of the record `tokenizer`.
     bytes32 internal constant TAG_TOKENIZER = "sworn/tokenizer/1";
+    /// @dev Tag of the record `model`.
     bytes32 internal constant TAG_MODEL = "sworn/model/1";
+    /// @dev Tag of the record `input`.
     bytes32 internal constant TAG_INPUT = "sworn/input/1";
+    /// @dev Tag of the record `seed`.
     bytes32 internal constant TAG_SEED = "sworn/seed/1";
+    /// @dev Tag of the record `accumulator`.
     bytes32 internal constant TAG_ACCUMULATOR = "sworn/inbox/1";
+    /// @dev Tag of the record `draw`.
     bytes32 internal constant TAG_DRAW = "sworn/draw/1";
+    /// @dev Tag of the record `run`.
     bytes32 internal constant TAG_RUN = "sworn/run/1";
+    /// @dev Tag of the record `job`.
     bytes32 internal constant TAG_JOB = "sworn/job/1";
+    /// @dev Tag of the record `claim`.
     bytes32 internal constant TAG_CLAIM = "sworn/claim/1";
 }

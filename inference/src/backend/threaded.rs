@@ -1,0 +1,405 @@
+//! The first fast backend: persistent threads over groups of weight rows, sixteen lanes inside.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::attention::Head;
+use super::isa::Isa;
+use super::kernels::{self, NumberGroup, Q4_0, Q8_0, Q8F, QuantFormat, QuantRow, QuantisedGroup};
+use super::pool::Pool;
+use super::simd::LANES;
+use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised};
+use crate::format::packed::PackedTensor;
+use crate::numeric::constants::BLOCK_ELEMENTS;
+use crate::numeric::{canonical, f32_to_f16, inverse_root, rope_pair, tile_sum};
+use crate::program::{AttentionShape, WeightFormat};
+
+/// The usual [`Threaded::small`].
+const SMALL: usize = 1 << 15;
+/// Parts that each thread gets of a large job, so that a slow thread holds up the others little.
+const PARTS_PER_THREAD: usize = 4;
+/// Rows of activations that a loop takes through a group of weights together.
+const ROWS: usize = 4;
+
+/// The threaded backend.
+#[derive(Debug)]
+pub struct Threaded {
+    pool: Pool,
+    isa: Isa,
+    /// Multiply-adds below which a job is not worth waking a thread.
+    small: usize,
+}
+
+impl Threaded {
+    /// A backend with `threads` threads (at least one), the caller's among them, and the best instruction set of this processor.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(threads: usize) -> std::io::Result<Threaded> {
+        Ok(Threaded {
+            pool: Pool::new(threads)?,
+            isa: Isa::best(),
+            small: SMALL,
+        })
+    }
+
+    /// The same with every instruction set that this processor has, and with threads for every job.
+    #[cfg(test)]
+    pub(super) fn all(threads: usize) -> std::io::Result<Vec<Threaded>> {
+        let backend = |isa| {
+            Ok(Threaded {
+                pool: Pool::new(threads)?,
+                isa,
+                small: 0,
+            })
+        };
+        Isa::all().into_iter().map(backend).collect()
+    }
+
+    /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is the multiply-adds of all.
+    fn split(&self, n: usize, unit: usize, cost: usize, f: impl Fn(Range<usize>) + Sync) {
+        let units = n.div_ceil(unit);
+        if cost < self.small || self.pool.threads() == 1 {
+            return f(0..n);
+        }
+        let parts = units.min(self.pool.threads() * PARTS_PER_THREAD);
+        self.pool.run(parts, &|part| {
+            f(units * part / parts * unit..n.min(units * (part + 1) / parts * unit))
+        });
+    }
+
+    /// Every element of `out` from the elements of `x` and `y` at the same place.
+    fn each(&self, x: &[f32], y: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+        let (n, out) = (out.len(), Shared::new(out));
+        self.split(n, 64, n * 4, |range| {
+            // SAFETY: parts are disjoint.
+            let out = unsafe { out.part(range.clone()) };
+            let (x, y) = (&x[range.clone()], &y[range]);
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                        *out = f(*x, *y);
+                    }
+                },
+            );
+        });
+    }
+
+    /// Runs `many` or `one` for every group of 16 weight rows: rows of activations go in blocks of [`ROWS`], then one by one, so that a group
+    /// is read from memory once for all of them.
+    fn groups<X: Copy + Sync>(
+        &self,
+        weights: PackedTensor<'_>,
+        x: &[X],
+        out: &mut [f32],
+        many: impl Fn(&[u8], &[X; ROWS]) -> [[f32; LANES]; ROWS] + Sync,
+        one: impl Fn(&[u8], &[X; 1]) -> [[f32; LANES]; 1] + Sync,
+    ) {
+        let outputs = weights.shape().rows as usize;
+        let cost = outputs * weights.shape().cols as usize * x.len();
+        let out = Shared::new(out);
+        let store = |t: usize, group: usize, values: &[f32; LANES]| {
+            let (start, n) = (
+                t * outputs + group * LANES,
+                LANES.min(outputs - group * LANES),
+            );
+            // SAFETY: each part has its own groups, so its own outputs.
+            unsafe { out.part(start..start + n) }.copy_from_slice(&values[..n]);
+        };
+        self.split(weights.layout().groups(), 1, cost, |groups| {
+            let (blocks, rest) = x.as_chunks::<ROWS>();
+            for group in groups {
+                let records = weights.group(group);
+                for (i, block) in blocks.iter().enumerate() {
+                    for (j, values) in many(records, block).iter().enumerate() {
+                        store(i * ROWS + j, group, values);
+                    }
+                }
+                for (i, row) in rest.iter().enumerate() {
+                    store(blocks.len() * ROWS + i, group, &one(records, &[*row])[0]);
+                }
+            }
+        });
+    }
+
+    fn quantised_matmul<F: QuantFormat>(
+        &self,
+        weights: PackedTensor<'_>,
+        x: Quantised<'_>,
+        out: &mut [f32],
+    ) {
+        let cols = weights.shape().cols as usize;
+        let (blocks, _) = x.quants.as_chunks::<BLOCK_ELEMENTS>();
+        let sums: Vec<i32> = blocks
+            .iter()
+            .map(|block| block.iter().map(|q| i32::from(*q)).sum())
+            .collect();
+        let per_row = cols / BLOCK_ELEMENTS;
+        let rows: Vec<_> = (0..x.quants.len() / cols)
+            .map(|t| {
+                let blocks = t * per_row..(t + 1) * per_row;
+                let quants = &x.quants[t * cols..(t + 1) * cols];
+                QuantRow {
+                    scales: &x.scales[blocks.clone()],
+                    quants,
+                    sums: &sums[blocks],
+                }
+            })
+            .collect();
+        let (isa, format) = (self.isa, PhantomData::<F>);
+        self.groups(
+            weights,
+            &rows,
+            out,
+            |group, x| {
+                isa.run(QuantisedGroup {
+                    cols,
+                    group,
+                    x,
+                    format,
+                })
+            },
+            |group, x| {
+                isa.run(QuantisedGroup {
+                    cols,
+                    group,
+                    x,
+                    format,
+                })
+            },
+        );
+    }
+
+    fn number_matmul<const HALF: bool>(
+        &self,
+        weights: PackedTensor<'_>,
+        x: &[f32],
+        out: &mut [f32],
+    ) {
+        let (isa, cols) = (self.isa, weights.shape().cols as usize);
+        let rows: Vec<_> = x.chunks_exact(cols).collect();
+        self.groups(
+            weights,
+            &rows,
+            out,
+            |group, x| isa.run(NumberGroup::<HALF, ROWS> { cols, group, x }),
+            |group, x| isa.run(NumberGroup::<HALF, 1> { cols, group, x }),
+        );
+    }
+}
+
+impl Backend for Threaded {
+    fn name(&self) -> String {
+        format!(
+            "threaded ({}, {} threads)",
+            self.isa.name(),
+            self.pool.threads()
+        )
+    }
+
+    fn embed(&self, weights: PackedTensor<'_>, tokens: &[u32], out: &mut [f32]) {
+        let dim = weights.shape().cols as usize;
+        for (token, out) in tokens.iter().zip(out.chunks_exact_mut(dim)) {
+            weights.read_row(*token as usize, out);
+            out.iter_mut().for_each(|value| *value = canonical(*value));
+        }
+    }
+
+    fn norm_stat(&self, x: &[f32], dim: usize, eps: f32, out: &mut [f32]) {
+        let (rows, out) = (out.len(), Shared::new(out));
+        self.split(rows, 1, x.len() * 4, |range| {
+            for t in range {
+                let x = &x[t * dim..(t + 1) * dim];
+                // SAFETY: each part has its own rows.
+                let out = unsafe { out.part(t..t + 1) };
+                out[0] = inverse_root(tile_sum(x.iter().map(|x| x * x)), dim as u32, eps);
+            }
+        });
+    }
+
+    fn norm_apply(&self, x: &[f32], r: &[f32], weights: PackedTensor<'_>, out: &mut [f32]) {
+        let weights: Vec<f32> = weights.table_row(0).collect();
+        let dim = weights.len();
+        for ((x, out), r) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).zip(r) {
+            let r = *r;
+            self.each(
+                x,
+                &weights,
+                out,
+                #[inline(always)]
+                |x, w| canonical((x * r) * w),
+            );
+        }
+    }
+
+    fn quantise(&self, x: &[f32], scales: &mut [f32], quants: &mut [i8]) {
+        let (n, scales, quants) = (scales.len(), Shared::new(scales), Shared::new(quants));
+        self.split(n, 1, x.len() * 4, |range| {
+            let elements = range.start * BLOCK_ELEMENTS..range.end * BLOCK_ELEMENTS;
+            let (x, _) = x[elements.clone()].as_chunks::<BLOCK_ELEMENTS>();
+            // SAFETY: each part has its own blocks.
+            let (scales, quants) = unsafe { (scales.part(range), quants.part(elements)) };
+            let (quants, _) = quants.as_chunks_mut::<BLOCK_ELEMENTS>();
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    for ((x, scale), quants) in x.iter().zip(scales).zip(quants) {
+                        *scale = kernels::quantise_block(x, quants);
+                    }
+                },
+            );
+        });
+    }
+
+    fn matmul(&self, weights: PackedTensor<'_>, x: MatmulInput<'_>, out: &mut [f32]) {
+        match (weights.shape().format, x) {
+            (WeightFormat::F32, MatmulInput::F32(x)) => {
+                self.number_matmul::<false>(weights, x, out)
+            }
+            (WeightFormat::F16, MatmulInput::F32(x)) => self.number_matmul::<true>(weights, x, out),
+            (WeightFormat::Q8_0, MatmulInput::Quantised(x)) => {
+                self.quantised_matmul::<Q8_0>(weights, x, out)
+            }
+            (WeightFormat::Q4_0, MatmulInput::Quantised(x)) => {
+                self.quantised_matmul::<Q4_0>(weights, x, out)
+            }
+            (WeightFormat::Q8F, MatmulInput::Quantised(x)) => {
+                self.quantised_matmul::<Q8F>(weights, x, out)
+            }
+            (format, _) => {
+                unreachable!("a checked program gives {format:?} weights the input that they take")
+            }
+        }
+    }
+
+    fn rope(
+        &self,
+        x: &[f32],
+        head_dim: usize,
+        table: PackedTensor<'_>,
+        positions: &[u32],
+        out: &mut [f32],
+    ) {
+        let width = x.len() / positions.len().max(1);
+        for ((x, out), position) in x
+            .chunks_exact(width)
+            .zip(out.chunks_exact_mut(width))
+            .zip(positions)
+        {
+            let angles: Vec<f32> = table.table_row(*position as usize).collect();
+            for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
+                let pairs = x.chunks_exact(2).zip(angles.chunks_exact(2));
+                for ((x, angle), out) in pairs.zip(out.chunks_exact_mut(2)) {
+                    let (y0, y1) = rope_pair(x[0], x[1], angle[0], angle[1]);
+                    (out[0], out[1]) = (canonical(y0), canonical(y1));
+                }
+                out[angles.len()..].copy_from_slice(&x[angles.len()..]);
+            }
+        }
+    }
+
+    fn to_f16(&self, x: &[f32], out: &mut [u16]) {
+        for (x, out) in x.iter().zip(out) {
+            *out = f32_to_f16(*x);
+        }
+    }
+
+    fn attention(
+        &self,
+        shape: &AttentionShape,
+        q: &[f32],
+        rows: &[AttentionRow<'_>],
+        out: AttentionOut<'_>,
+    ) {
+        let (heads, head_dim) = (shape.heads, shape.head_dim);
+        let positions: usize = rows.iter().map(|row| row.position as usize + 1).sum();
+        let (maxima, places) = (Shared::new(out.maxima), Shared::new(out.places));
+        let (sums, mix) = (Shared::new(out.sums), Shared::new(out.mix));
+        self.split(
+            rows.len() * heads,
+            1,
+            positions * heads * head_dim * 4,
+            |range| {
+                let mut scores = Vec::new();
+                for at in range {
+                    let elements = at * head_dim..(at + 1) * head_dim;
+                    // SAFETY: each part has its own pairs of row and head.
+                    let (mix, max, place, sum) = unsafe {
+                        (
+                            mix.part(elements.clone()),
+                            maxima.part(at..at + 1),
+                            places.part(at..at + 1),
+                            sums.part(at..at + 1),
+                        )
+                    };
+                    let group = at % heads / (heads / shape.kv_heads);
+                    let (q, row) = (&q[elements], &rows[at / heads]);
+                    (max[0], place[0], sum[0]) = self.isa.run(Head {
+                        shape,
+                        q,
+                        row,
+                        group,
+                        scores: &mut scores,
+                        mix,
+                    });
+                }
+            },
+        );
+    }
+
+    fn add(&self, x: &[f32], y: &[f32], out: &mut [f32]) {
+        self.each(
+            x,
+            y,
+            out,
+            #[inline(always)]
+            |x, y| canonical(x + y),
+        );
+    }
+
+    fn silu_mul(&self, x: &[f32], y: &[f32], out: &mut [f32]) {
+        self.each(
+            x,
+            y,
+            out,
+            #[inline(always)]
+            |x, y| canonical(kernels::silu(x) * y),
+        );
+    }
+}
+
+/// A slice whose disjoint parts are written by several threads.
+#[derive(Clone, Copy)]
+struct Shared<'a, T> {
+    start: *mut T,
+    length: usize,
+    _slice: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: it stands for a `&mut [T]`, and `part`'s contract keeps the threads apart.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    fn new(slice: &'a mut [T]) -> Shared<'a, T> {
+        Shared {
+            start: slice.as_mut_ptr(),
+            length: slice.len(),
+            _slice: PhantomData,
+        }
+    }
+
+    /// The part `range`.
+    ///
+    /// # Safety
+    /// No two parts that live at the same time overlap.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
+        assert!(
+            range.start <= range.end && range.end <= self.length,
+            "a part of the slice"
+        );
+        // SAFETY: within the slice, which is borrowed mutably for 'a, and disjoint from other parts by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+}

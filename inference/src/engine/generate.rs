@@ -1,0 +1,292 @@
+//! Jobs: a prompt and parameters in, runs out (`prover/SPEC.md` section 5).
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::{EngineOptions, Network, Row, Session, select};
+use crate::Error;
+use crate::backend::Backend;
+use crate::engine::CHUNK_ROWS;
+use crate::format::packed::Model;
+use crate::numeric::constants as c;
+use crate::numeric::draw;
+
+/// How tokens are drawn; all integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Temperature in 1/1000, at most 10,000; 0 takes the best token.
+    pub temperature_milli: u32,
+    /// Draw among about that many best tokens; 0 = all.
+    pub top_k: u32,
+    /// Draw among the best tokens with that share of the mass, in millionths: 1 to 1,000,000 (all).
+    pub top_p_ppm: u32,
+    /// Draw among tokens with at least that part of the best token's mass, in millionths: 0 (all) to 1,000,000.
+    pub min_p_ppm: u32,
+}
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Tokens of the prompt; at least one.
+    pub prompt: Vec<u32>,
+    /// Runs, 1 to 16; 1 at temperature 0.
+    pub n_runs: u32,
+    /// Most new tokens of a run; 0 = no limit.
+    pub max_new_tokens: u32,
+    /// Most tokens of a run, the prompt among them; 0 = no limit.
+    pub max_total_tokens: u32,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// What the draws come from.
+    pub seed: [u8; 32],
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Finish {
+    /// Its limit of new tokens.
+    Length = c::FINISH_LENGTH,
+    /// A stop token, which is its last.
+    Stop = c::FINISH_STOP,
+    /// The prompt is longer than the context.
+    TooLong = c::FINISH_TOO_LONG,
+    /// A continuation was scored.
+    Scored = c::FINISH_SCORED,
+}
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunResult {
+    /// Tokens of the prompt, the first of `tokens`.
+    pub n_prompt: u32,
+    /// All tokens: the prompt's, then the new ones.
+    pub tokens: Vec<u32>,
+    /// Why it ended.
+    pub finish: Finish,
+    /// The new tokens' text; any bytes.
+    pub text: Vec<u8>,
+    /// Where in the text the piece of each new token starts.
+    pub offsets: Vec<u32>,
+}
+
+/// A token that was just selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenEvent<'a> {
+    /// The run, from 0.
+    pub run: u32,
+    /// The token.
+    pub token: u32,
+    /// What it adds to the run's text; a character may be split over several pieces.
+    pub piece: &'a [u8],
+}
+
+/// A model with a backend. Calls from several threads are fine; their results don't depend on each other.
+#[derive(Debug)]
+pub struct Engine {
+    model: Arc<Model>,
+    backend: Arc<dyn Backend>,
+}
+
+impl Engine {
+    /// An engine for a model.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] when the system gives no thread.
+    pub fn new(model: Arc<Model>, options: EngineOptions) -> Result<Engine, Error> {
+        Ok(Engine {
+            backend: options.open()?,
+            model,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The backend's name.
+    pub fn backend_name(&self) -> String {
+        self.backend.name()
+    }
+
+    /// Runs a job. The prompt is prefilled once for all runs, which then decode as one batch. `on_token` gets every new token when it is
+    /// selected, runs taking turns.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] for a parameter outside its range, [`Error::Cancelled`] when `on_token` breaks. A prompt that is longer than
+    /// the context is no error but the result [`Finish::TooLong`].
+    pub fn generate(
+        &self,
+        job: &Job,
+        on_token: &mut dyn FnMut(TokenEvent<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<RunResult>, Error> {
+        let program = self.model.program();
+        check(job, program.vocab_size())?;
+        let n_prompt = job.prompt.len();
+        let too_long = n_prompt > program.context() as usize;
+        let limit = limit(job, program.context());
+        let mut runs: Vec<RunResult> = (0..job.n_runs)
+            .map(|_| RunResult {
+                n_prompt: n_prompt as u32,
+                tokens: job.prompt.clone(),
+                finish: if too_long {
+                    Finish::TooLong
+                } else {
+                    Finish::Length
+                },
+                text: Vec::new(),
+                offsets: Vec::new(),
+            })
+            .collect();
+        if too_long || limit == 0 {
+            return Ok(runs);
+        }
+
+        let mut session = Session::new(self.network(), &*self.backend);
+        let prompt = session.start();
+        // The first tokens of all runs come from the same logits.
+        let first = session.prefill(prompt, &job.prompt)?.to_vec();
+        let mut logits: Vec<&[f32]> = vec![&first; runs.len()];
+        let sequences: Vec<usize> = (0..runs.len())
+            .map(|run| {
+                if run == 0 {
+                    prompt
+                } else {
+                    session.fork(prompt)
+                }
+            })
+            .collect();
+        let mut active: Vec<usize> = (0..runs.len()).collect();
+        let mut scratch = Vec::new();
+        for new in 1..=limit {
+            let mut rows = Vec::with_capacity(active.len());
+            let mut going = Vec::with_capacity(active.len());
+            for (&index, logits) in active.iter().zip(&logits) {
+                let run = &mut runs[index];
+                let position = run.tokens.len() as u32;
+                let token = select(
+                    logits,
+                    &job.sampling,
+                    || draw(&job.seed, index as u32, position),
+                    &mut scratch,
+                );
+                let stop = program.stop_tokens().binary_search(&token).is_ok();
+                let piece = if stop {
+                    Default::default()
+                } else {
+                    self.model
+                        .tokenizer()
+                        .piece(run.tokens.last().copied(), token)
+                };
+                run.offsets.push(run.text.len() as u32);
+                run.text.extend_from_slice(&piece);
+                run.tokens.push(token);
+                if on_token(TokenEvent {
+                    run: index as u32,
+                    token,
+                    piece: &piece,
+                })
+                .is_break()
+                {
+                    return Err(Error::Cancelled);
+                }
+                if stop {
+                    run.finish = Finish::Stop;
+                } else {
+                    going.push(index);
+                    rows.push(Row {
+                        sequence: sequences[index],
+                        token,
+                    });
+                }
+            }
+            active = going;
+            if active.is_empty() || new == limit {
+                break;
+            }
+            let wanted: Vec<usize> = (0..rows.len()).collect();
+            logits = session
+                .forward(&rows, &wanted, None)?
+                .chunks_exact(program.vocab_size() as usize)
+                .collect();
+        }
+        Ok(runs)
+    }
+
+    /// Teacher-forced logits of all positions, `[tokens, vocab]`: row t is what position t + 1 is selected from.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] for tokens that are not in the vocabulary or are more than the context.
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, Error> {
+        let mut session = Session::new(self.network(), &*self.backend);
+        let sequence = session.start();
+        let mut logits =
+            Vec::with_capacity(tokens.len() * self.model.program().vocab_size() as usize);
+        for chunk in tokens.chunks(CHUNK_ROWS) {
+            let rows: Vec<Row> = chunk
+                .iter()
+                .map(|token| Row {
+                    sequence,
+                    token: *token,
+                })
+                .collect();
+            let wanted: Vec<usize> = (0..rows.len()).collect();
+            logits.extend_from_slice(session.forward(&rows, &wanted, None)?);
+        }
+        Ok(logits)
+    }
+
+    fn network(&self) -> Network<'_> {
+        Network {
+            program: self.model.program(),
+            weights: self.model.weights(),
+        }
+    }
+}
+
+/// Most new tokens of a run (section 5); a prompt that is too long has none.
+fn limit(job: &Job, context: u32) -> u32 {
+    let n_prompt = u32::try_from(job.prompt.len()).unwrap_or(u32::MAX);
+    let or_none = |limit: u32| if limit == 0 { u32::MAX } else { limit };
+    or_none(job.max_new_tokens)
+        .min(or_none(job.max_total_tokens).saturating_sub(n_prompt))
+        .min(context.saturating_sub(n_prompt))
+}
+
+fn check(job: &Job, vocab_size: u32) -> Result<(), Error> {
+    let range = |what: &str, found: u32, low: u32, high: u32| {
+        if (low..=high).contains(&found) {
+            return Ok(());
+        }
+        Err(Error::BadParameter {
+            what: what.to_owned(),
+            found: found.to_string(),
+            expected: format!("{low} to {high}"),
+        })
+    };
+    let sampling = &job.sampling;
+    let most_runs = if sampling.temperature_milli == 0 {
+        1
+    } else {
+        c::MAX_RUNS
+    };
+    range(
+        "temperature (in 1/1000)",
+        sampling.temperature_milli,
+        0,
+        c::MAX_TEMPERATURE_MILLI,
+    )?;
+    range("runs (1 at temperature 0)", job.n_runs, 1, most_runs)?;
+    range("top-p (in millionths)", sampling.top_p_ppm, 1, c::PPM)?;
+    range("min-p (in millionths)", sampling.min_p_ppm, 0, c::PPM)?;
+    range(
+        "tokens of the prompt",
+        u32::try_from(job.prompt.len()).unwrap_or(u32::MAX),
+        1,
+        u32::MAX,
+    )?;
+    job.prompt
+        .iter()
+        .try_for_each(|token| range("token of the prompt", *token, 0, vocab_size - 1))
+}

@@ -1,0 +1,92 @@
+//! Prompts, one and many.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::{Deserialize, Serialize};
+
+use super::views::PromptView;
+use super::{ApiError, ApiState};
+use crate::store::{StoredInput, tables};
+
+const DEFAULT_LIMIT: u64 = 50;
+const LARGEST_LIMIT: u64 = 1_000;
+
+/// Reads an id of the path.
+pub(super) fn parse_id(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| ApiError::BadParameter {
+        param: "id",
+        found: text.to_owned(),
+        expected: "a whole number from 0 on".into(),
+    })
+}
+
+pub(super) fn find(state: &ApiState, id: u64) -> Result<StoredInput, ApiError> {
+    let store = &state.context.store;
+    match store.read(tables::INPUTS, &id)? {
+        Some(input) => Ok(input),
+        None => Err(ApiError::UnknownPrompt {
+            id,
+            read: store.last(tables::INPUTS)?.map_or(0, |(last, _)| last + 1),
+            block: state.context.cursor()?.map_or(0, |cursor| cursor.number),
+        }),
+    }
+}
+
+pub(super) async fn one(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<PromptView>, ApiError> {
+    let input = find(&state, parse_id(&id)?)?;
+    Ok(Json(PromptView::load(&state.context, input)?))
+}
+
+/// A page of prompts.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    prompts: Vec<PromptView>,
+    /// The `from` of the next page; nothing on the last one.
+    next: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    from: Option<String>,
+    limit: Option<String>,
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    range: Result<Query<Range>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Page>, ApiError> {
+    let Query(range) = range.map_err(|err| ApiError::BadParameter {
+        param: "query",
+        found: err.body_text(),
+        expected: "from and limit".into(),
+    })?;
+    let number = |param, text: Option<String>, default: u64, most: u64| match text {
+        None => Ok(default),
+        Some(text) => {
+            text.parse()
+                .ok()
+                .filter(|n| *n <= most)
+                .ok_or_else(|| ApiError::BadParameter {
+                    param,
+                    found: text,
+                    expected: format!("a whole number from 0 to {most}"),
+                })
+        }
+    };
+    let from = number("from", range.from, 0, u64::MAX)?;
+    let limit = number("limit", range.limit, DEFAULT_LIMIT, LARGEST_LIMIT)?;
+    let (mut prompts, mut next) = (Vec::new(), None);
+    for item in state.context.store.scan_from(tables::INPUTS, &from) {
+        let (id, input) = item?;
+        if prompts.len() as u64 == limit {
+            next = Some(id);
+            break;
+        }
+        prompts.push(PromptView::load(&state.context, input)?);
+    }
+    Ok(Json(Page { prompts, next }))
+}

@@ -1,0 +1,123 @@
+//! From a reference on the command line to an open model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sworn_inference::engine::{BackendKind, Engine, EngineOptions};
+use sworn_inference::format::packed::Model;
+use sworn_node::config::{BackendChoice, Config};
+use sworn_node::library::{Library, LibraryError, Phase, StoredModel, looks_like_path};
+use sworn_node::shipped;
+
+use super::Context;
+use super::failure::{Classify, Failure, Kind};
+use super::progress::Progress;
+
+/// An open model and how to call it.
+pub(crate) struct Loaded {
+    pub(crate) model: Arc<Model>,
+    /// Its id; none for a file that was not added.
+    pub(crate) id: Option<String>,
+    pub(crate) name: String,
+}
+
+/// Opens a model by id, beginning of an id, name, or path. The shipped model's name works without adding it.
+pub(crate) fn load(
+    context: &Context,
+    reference: &str,
+    tokenizer: Option<&Path>,
+) -> Result<Loaded, Failure> {
+    let library = Library::new(&context.config.datadir);
+    if looks_like_path(reference) {
+        let path = PathBuf::from(reference);
+        let mut progress = ImportProgress::default();
+        let model = library
+            .open_file(&path, tokenizer, &mut |phase, done, total| {
+                progress.set(phase, done, total)
+            })
+            .exit(Kind::Input)?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        return Ok(Loaded {
+            model: Arc::new(model),
+            id: None,
+            name,
+        });
+    }
+    if let Some(tokenizer) = tokenizer {
+        let message = format!(
+            "found --tokenizer {} with the imported model `{reference}`, expected it with a llama2.c file only; leave it out",
+            tokenizer.display()
+        );
+        return Err(Failure::usage(message));
+    }
+    let stored = stored(&library, reference)?;
+    let model = library.open(&stored).exit(Kind::Input)?;
+    Ok(Loaded {
+        model: Arc::new(model),
+        id: Some(stored.card.model_id),
+        name: stored.card.name,
+    })
+}
+
+/// A model of the library, or the shipped one by its name.
+pub(crate) fn stored(library: &Library, reference: &str) -> Result<StoredModel, Failure> {
+    match library.find(reference) {
+        Err(LibraryError::Unknown { .. }) if reference == shipped::NAME => {
+            let mut progress = ImportProgress::default();
+            shipped::stored(library, &mut |phase, done, total| {
+                progress.set(phase, done, total)
+            })
+            .exit(Kind::Input)
+        }
+        found => found.exit(Kind::Input),
+    }
+}
+
+/// An engine as configured.
+pub(crate) fn engine(model: &Arc<Model>, config: &Config) -> Result<Engine, Failure> {
+    Engine::new(Arc::clone(model), engine_options(config)).exit(Kind::Other)
+}
+
+/// Backend and threads as configured.
+pub(crate) fn engine_options(config: &Config) -> EngineOptions {
+    let backend = match config.backend {
+        BackendChoice::Scalar => BackendKind::Scalar,
+        BackendChoice::Threaded => BackendKind::Threaded,
+        BackendChoice::Auto => BackendKind::Auto,
+    };
+    EngineOptions {
+        backend,
+        threads: config.threads,
+    }
+}
+
+/// One bar for each phase of an import.
+#[derive(Default)]
+pub(crate) struct ImportProgress {
+    current: Option<(Phase, Progress)>,
+}
+
+impl ImportProgress {
+    pub(crate) fn set(&mut self, phase: Phase, done: u64, total: u64) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(current, _)| *current != phase)
+        {
+            // The old bar has to go before the new one comes.
+            self.current = None;
+            let progress = match phase {
+                Phase::Reading => Progress::bytes("reading"),
+                Phase::Packing => Progress::bytes("packing"),
+                Phase::Committing => Progress::steps("committing"),
+            };
+            self.current = Some((phase, progress));
+        }
+        if let Some((_, progress)) = &mut self.current {
+            progress.set(done, total);
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Records of prompts as the chain tells them: events for texts, views for the rest.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::SolEvent;
+use sworn_inference::tokenizer::Segment;
+use sworn_node::chain::ChainError;
+use sworn_node::chain::abi::{claims, inbox, models, prompts};
+use sworn_node::export::{self, PromptExport, PromptSegment};
+use sworn_prover::params::Params;
+use sworn_prover::{Digest, payload};
+
+use super::failure::{Classify, Failure, Kind};
+use super::session::{Session, chain};
+
+/// `IClaims.Status.Standing`; the ABI has enums as numbers.
+const STATUS_STANDING: u8 = 1;
+
+/// How far a prompt is, as far as the chain knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ChainState {
+    /// Waits for its seed.
+    Pending,
+    /// Has its seed; nobody has claimed a result.
+    Sealed,
+    /// A claim stands.
+    Claimed,
+    /// The claim is final.
+    Final,
+    /// Every response is on the chain.
+    Posted,
+    /// Nobody answered; the fee went back.
+    Refunded,
+}
+
+impl ChainState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ChainState::Pending => "pending",
+            ChainState::Sealed => "sealed",
+            ChainState::Claimed => "claimed",
+            ChainState::Final => "final",
+            ChainState::Posted => "posted",
+            ChainState::Refunded => "refunded",
+        }
+    }
+}
+
+/// What events say about a prompt.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) payload: Bytes,
+    pub(crate) ask_tx: B256,
+    /// Chunks by run: text and transaction.
+    pub(crate) chunks: BTreeMap<(u32, u32), (Bytes, B256)>,
+    /// Transaction of each ranking by ranker and sequence.
+    pub(crate) rank_txs: BTreeMap<(Address, u32), B256>,
+}
+
+/// Everything the chain says about a prompt.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: u64,
+    pub(crate) prompt: prompts::PromptRecord,
+    pub(crate) input: inbox::Input,
+    pub(crate) params: Params,
+    pub(crate) state: ChainState,
+    pub(crate) claim: Option<(B256, claims::Claim)>,
+    pub(crate) responses: Vec<prompts::PostedResponse>,
+    pub(crate) rankings: Vec<prompts::Ranking>,
+    pub(crate) told: Told,
+}
+
+impl Record {
+    /// Text of a posted response.
+    pub(crate) fn text(&self, run: u32) -> Vec<u8> {
+        self.told
+            .chunks
+            .range((run, 0)..=(run, u32::MAX))
+            .flat_map(|(_, (text, _))| text.iter().copied())
+            .collect()
+    }
+
+    /// The prompt's text parts, one after the other.
+    pub(crate) fn prompt_text(&self) -> Vec<u8> {
+        let segments = payload::decode(&self.told.payload).unwrap_or_default();
+        segments
+            .iter()
+            .filter_map(|segment| {
+                if let Segment::Text(text) = segment {
+                    Some(*text)
+                } else {
+                    None
+                }
+            })
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// As an export takes it.
+    pub(crate) fn export(&self, session: &Session, model: &models::Model) -> PromptExport {
+        let segments = payload::decode(&self.told.payload).unwrap_or_default();
+        let tx_of_run = |run: u32| {
+            self.told
+                .chunks
+                .range((run, 0)..=(run, u32::MAX))
+                .next_back()
+                .map(|(_, (_, tx))| tx.to_string())
+                .unwrap_or_default()
+        };
+        let responses = self
+            .responses
+            .iter()
+            .zip(0u32..)
+            .filter(|(response, _)| response.posted);
+        PromptExport {
+            input_id: self.id,
+            author: self.prompt.author.to_string(),
+            asked_at: self.prompt.askedAt,
+            segments: segments
+                .iter()
+                .map(|segment| match segment {
+                    Segment::Text(text) => PromptSegment::Text(text.to_vec()),
+                    Segment::Control(id) => PromptSegment::Control(*id),
+                })
+                .collect(),
+            params: export::Params {
+                n_runs: u32::from(self.params.n_runs),
+                max_new_tokens: self.params.max_new_tokens,
+                max_total_tokens: self.params.max_total_tokens,
+                temperature_milli: self.params.temperature_milli,
+                top_k: self.params.top_k,
+                top_p_ppm: self.params.top_p_ppm,
+                min_p_ppm: self.params.min_p_ppm,
+            },
+            model: export::Model {
+                id: self.prompt.modelId.to_string(),
+                name: model.card.name.clone(),
+                version: model.card.version.clone(),
+                license: model.card.license.clone(),
+                license_uri: model.card.licenseUri.clone(),
+            },
+            responses: responses
+                .map(|(response, run)| export::Posted {
+                    run,
+                    text: self.text(run),
+                    finish: finish_name(response.finish).to_owned(),
+                    prompt_tokens: response.promptTokens,
+                    new_tokens: response.newTokens,
+                    posted_at: response.postedAt,
+                    text_root: response.textRoot.to_string(),
+                    tx: tx_of_run(run),
+                })
+                .collect(),
+            rankings: self
+                .rankings
+                .iter()
+                .map(|ranking| export::Ranked {
+                    ranker: ranking.ranker.to_string(),
+                    ranked_at: ranking.rankedAt,
+                    sequence: ranking.sequence,
+                    all_bad: ranking.allBad,
+                    places: ranking.places.clone(),
+                    tx: self
+                        .told
+                        .rank_txs
+                        .get(&(ranking.ranker, ranking.sequence))
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                })
+                .collect(),
+            provenance: export::Provenance {
+                chain_id: session.client.chain_id(),
+                inbox: session.deployment.inbox.to_string(),
+                prompts: session.deployment.prompts.to_string(),
+                ask_tx: self.told.ask_tx.to_string(),
+                claim_id: self
+                    .claim
+                    .as_ref()
+                    .map(|(id, _)| id.to_string())
+                    .unwrap_or_default(),
+                epoch: self.input.epoch,
+                claim_root: self
+                    .claim
+                    .as_ref()
+                    .map(|(_, claim)| claim.root.to_string())
+                    .unwrap_or_default(),
+                proposer: self
+                    .claim
+                    .as_ref()
+                    .map(|(_, claim)| claim.proposer.to_string())
+                    .unwrap_or_default(),
+            },
+        }
+    }
+}
+
+/// Name of a finish code in output.
+pub(crate) fn finish_name(code: u8) -> &'static str {
+    match code {
+        0 => "length",
+        1 => "stop",
+        2 => "too_long",
+        3 => "scored",
+        _ => "unknown",
+    }
+}
+
+/// What events say about one prompt, or about all of them.
+pub(crate) async fn told(
+    session: &Session,
+    only: Option<u64>,
+) -> Result<BTreeMap<u64, Told>, Failure> {
+    let d = &session.deployment;
+    let signatures = vec![
+        inbox::InputSubmitted::SIGNATURE_HASH,
+        prompts::ResponsePosted::SIGNATURE_HASH,
+        prompts::Ranked::SIGNATURE_HASH,
+    ];
+    let mut filter = Filter::new()
+        .address(vec![d.inbox, d.prompts])
+        .event_signature(signatures);
+    if let Some(id) = only {
+        filter = filter.topic1(U256::from(id));
+    }
+    let mut all: BTreeMap<u64, Told> = BTreeMap::new();
+    for log in logs(session, &filter).await? {
+        let Some((id, tx)) = log
+            .topics()
+            .get(1)
+            .and_then(|topic| u64::try_from(U256::from_be_bytes(topic.0)).ok())
+            .zip(log.transaction_hash)
+        else {
+            continue;
+        };
+        let told = all.entry(id).or_default();
+        let bad = |error: alloy::sol_types::Error| {
+            Failure::new(
+                Kind::Chain,
+                format!(
+                    "event of {}: found {error}, expected an event of the deployment",
+                    log.address()
+                ),
+            )
+        };
+        match log.topic0() {
+            Some(&inbox::InputSubmitted::SIGNATURE_HASH) if log.address() == d.inbox => {
+                let event = inbox::InputSubmitted::decode_log(&log.inner).map_err(bad)?;
+                told.payload = event.data.payload;
+                told.ask_tx = tx;
+            }
+            Some(&prompts::ResponsePosted::SIGNATURE_HASH) if log.address() == d.prompts => {
+                let event = prompts::ResponsePosted::decode_log(&log.inner)
+                    .map_err(bad)?
+                    .data;
+                told.chunks
+                    .insert((event.run, event.chunk), (event.text, tx));
+            }
+            Some(&prompts::Ranked::SIGNATURE_HASH) if log.address() == d.prompts => {
+                let event = prompts::Ranked::decode_log(&log.inner).map_err(bad)?.data;
+                told.rank_txs.insert((event.ranker, event.sequence), tx);
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Logs from the deployment's block to the newest, in ranges that public endpoints accept.
+async fn logs(session: &Session, filter: &Filter) -> Result<Vec<Log>, Failure> {
+    let client = &session.client;
+    let head = client.head().await.map_err(chain)?.number;
+    let step = client.options().log_range_blocks.max(1);
+    let mut found = Vec::new();
+    let mut from = session.deployment.block;
+    while from <= head {
+        let mut to = head.min(from.saturating_add(step - 1));
+        loop {
+            let filter = filter.clone().from_block(from).to_block(to);
+            let answer = client.request("eth_getLogs", |p| {
+                let filter = filter.clone();
+                async move { p.get_logs(&filter).await }
+            });
+            match answer.await {
+                Ok(logs) => {
+                    found.extend(logs.into_iter().filter(|log| !log.removed));
+                    break;
+                }
+                // Endpoints limit ranges and answers differently: halve until it fits.
+                Err(ChainError::Refused { .. }) if to > from => to = from + (to - from) / 2,
+                Err(error) => return Err(chain(error)),
+            }
+        }
+        from = to + 1;
+    }
+    Ok(found)
+}
+
+/// How far an input is, and the claim that counts: the final one, else the oldest that stands.
+pub(crate) async fn state(
+    session: &Session,
+    input: &inbox::Input,
+    id: u64,
+    all_posted: bool,
+) -> Result<(ChainState, Option<(B256, claims::Claim)>), Failure> {
+    let Session {
+        client,
+        deployment: d,
+    } = session;
+    if input.seed.is_zero() {
+        let refunded = client.is_settled(d, id).await.map_err(chain)?;
+        return Ok((
+            if refunded {
+                ChainState::Refunded
+            } else {
+                ChainState::Pending
+            },
+            None,
+        ));
+    }
+    if let Some(claim_id) = client
+        .final_claim(d, input.epoch, input.modelId)
+        .await
+        .map_err(chain)?
+    {
+        let claim = client.claim(d, claim_id).await.map_err(chain)?;
+        return Ok((
+            if all_posted {
+                ChainState::Posted
+            } else {
+                ChainState::Final
+            },
+            Some((claim_id, claim)),
+        ));
+    }
+    for claim_id in client
+        .lane_claims(d, input.epoch, input.modelId)
+        .await
+        .map_err(chain)?
+    {
+        let claim = client.claim(d, claim_id).await.map_err(chain)?;
+        if claim.status == STATUS_STANDING {
+            return Ok((ChainState::Claimed, Some((claim_id, claim))));
+        }
+    }
+    let refunded = client.is_settled(d, id).await.map_err(chain)?;
+    Ok((
+        if refunded {
+            ChainState::Refunded
+        } else {
+            ChainState::Sealed
+        },
+        None,
+    ))
+}
+
+/// The record of a prompt, given what events say.
+pub(crate) async fn load(session: &Session, id: u64, told: Told) -> Result<Record, Failure> {
+    let Session {
+        client,
+        deployment: d,
+    } = session;
+    let prompt = client.prompt(d, id).await.map_err(chain)?;
+    let input = client.input(d, id).await.map_err(chain)?;
+    let params = Params::unpack(Digest(input.params.0)).exit(Kind::Chain)?;
+    let mut responses = Vec::new();
+    for run in 0..u32::from(prompt.nRuns) {
+        responses.push(client.response(d, id, run).await.map_err(chain)?);
+    }
+    let mut rankings = Vec::new();
+    while (rankings.len() as u64) < u64::from(prompt.nRankers) {
+        let page = client
+            .rankings(d, id, rankings.len() as u64, 100)
+            .await
+            .map_err(chain)?;
+        if page.is_empty() {
+            break;
+        }
+        rankings.extend(page);
+    }
+    let all_posted = prompt.nPosted == prompt.nRuns;
+    let (state, claim) = state(session, &input, id, all_posted).await?;
+    Ok(Record {
+        id,
+        prompt,
+        input,
+        params,
+        state,
+        claim,
+        responses,
+        rankings,
+        told,
+    })
+}
+
+/// The record of one prompt.
+pub(crate) async fn one(session: &Session, id: u64) -> Result<Record, Failure> {
+    let told = told(session, Some(id))
+        .await?
+        .remove(&id)
+        .unwrap_or_default();
+    load(session, id, told).await
+}

@@ -1,0 +1,92 @@
+//! Where the node meets the machine: running jobs, committing results, proving vouchers.
+
+mod commit;
+mod served;
+
+use std::ops::ControlFlow;
+
+use alloy::primitives::B256;
+
+pub use commit::{LaneTree, VoucherCall, accumulate, chunk_count, commit, payload_root, run_count};
+pub use served::{ServeOptions, ServedModel};
+
+use crate::store::{ReportKind, StoredInput, StoredRun};
+
+/// What can go wrong with a machine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// The engine or a model file.
+    #[error(transparent)]
+    Inference(#[from] sworn_inference::Error),
+    /// A commitment or a proof.
+    #[error(transparent)]
+    Prover(#[from] sworn_prover::Error),
+    /// Something of the store is not what the machine makes.
+    #[error("{what}: found {found}, expected {expected}")]
+    Unexpected {
+        /// What.
+        what: &'static str,
+        /// Found.
+        found: String,
+        /// Expected.
+        expected: String,
+    },
+}
+
+impl MachineError {
+    /// Whether the caller asked for it.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(
+            self,
+            MachineError::Inference(sworn_inference::Error::Cancelled)
+        )
+    }
+}
+
+/// What a machine made of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// One result a run.
+    pub runs: Vec<StoredRun>,
+    /// What the asker should know.
+    pub note: Option<(ReportKind, String)>,
+}
+
+/// What people read about a served model.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ServedCard {
+    /// Id.
+    pub id: B256,
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// SPDX identifier.
+    pub license: Option<String>,
+    /// Weight formats.
+    pub quantisation: String,
+    /// Number of weights.
+    pub parameters: u64,
+    /// The largest number of tokens of a run.
+    pub context_tokens: u32,
+    /// Vocabulary size.
+    pub vocabulary: u32,
+}
+
+/// Receives (run, token, piece); stops the job by breaking.
+pub type OnToken<'a> = &'a mut dyn FnMut(u32, u32, &[u8]) -> ControlFlow<()>;
+
+/// A model that can answer. Its answers depend on nothing but the input and its seed.
+pub trait Machine: Send + Sync {
+    /// What it is.
+    fn card(&self) -> &ServedCard;
+
+    /// Answers an input. Total for whatever the inbox accepts: a malformed or too long prompt has a result as well.
+    fn answer(
+        &self,
+        input: &StoredInput,
+        seed: B256,
+        on_token: OnToken<'_>,
+    ) -> Result<Answer, MachineError>;
+}

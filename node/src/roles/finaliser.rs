@@ -1,0 +1,112 @@
+//! Makes right claims final when their time has come, and collects: fees of answered inputs, bonds of equal claims.
+
+use alloy::primitives::U256;
+
+use super::lane::{Collect, is_overtaken};
+use super::{Context, LaneStep, Role, RoleError};
+use crate::chain::abi::claims;
+use crate::chain::{ChainError, Gas, Sent};
+
+/// The finaliser.
+#[derive(Debug, Default)]
+pub struct Finaliser;
+
+impl Role for Finaliser {
+    fn name(&self) -> &'static str {
+        "finaliser"
+    }
+
+    async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
+        for (view, step) in context.open_lanes()? {
+            let outcome = match step {
+                LaneStep::Finalise {
+                    claim,
+                    ours,
+                    window_end,
+                } if context.may_help(ours, window_end)? => finalise(context, claim).await,
+                LaneStep::Collect(collect) => gather(context, &collect).await,
+                _ => Ok(()),
+            };
+            if let Err(err) = outcome {
+                tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not finish; trying again");
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn finalise(context: &Context, claim: alloy::primitives::B256) -> Result<(), RoleError> {
+    let call = claims::finaliseCall { claimId: claim };
+    let sent = match context
+        .client
+        .send(context.deployment.claims, &call, U256::ZERO, Gas::Estimate)
+        .await
+    {
+        Ok(sent) => sent,
+        Err(err) if is_overtaken(&err) || err.is_revert::<claims::NotFinalYet>() => return Ok(()),
+        Err(err) => return Err(err.into()),
+    };
+    tracing::info!(%claim, transaction = %sent.hash(), "finalising");
+    context.finalising.insert(claim);
+    context.announce();
+    let outcome = context.client.confirm(sent).await;
+    context.finalising.remove(&claim);
+    match outcome {
+        Err(err) if !is_overtaken(&err) => Err(err.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn gather(context: &Context, collect: &Collect) -> Result<(), RoleError> {
+    let (client, d) = (&context.client, &context.deployment);
+    let mut sent = Vec::new();
+    if context.may_help(collect.ours, collect.window_end)? {
+        for input in &collect.unsettled {
+            if client.is_settled(d, *input).await? {
+                continue;
+            }
+            keep(
+                &mut sent,
+                client
+                    .send(
+                        d.claims,
+                        &claims::settleCall {
+                            inputId: U256::from(*input),
+                        },
+                        U256::ZERO,
+                        Gas::Estimate,
+                    )
+                    .await,
+            )?;
+        }
+    }
+    for claim in &collect.locked {
+        keep(
+            &mut sent,
+            client
+                .send(
+                    d.claims,
+                    &claims::resolveRivalCall { claimId: *claim },
+                    U256::ZERO,
+                    Gas::Estimate,
+                )
+                .await,
+        )?;
+    }
+    for one in sent {
+        match client.confirm(one).await {
+            Err(err) if !is_overtaken(&err) => return Err(err.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn keep(sent: &mut Vec<Sent>, outcome: Result<Sent, ChainError>) -> Result<(), RoleError> {
+    match outcome {
+        Ok(one) => sent.push(one),
+        Err(err) if is_overtaken(&err) => {}
+        Err(err) => return Err(err.into()),
+    }
+    Ok(())
+}
