@@ -67,7 +67,7 @@ contract ClaimsTest is Deployment {
         same(address(claims).balance, BOND, "bond held");
     }
 
-    function test_configuration() external {
+    function test_configuration() external view {
         same(claims.bondWei(), BOND, "bond");
         same(claims.windowSeconds(), WINDOW, "window");
         same(claims.answerSeconds(), ANSWER, "answer");
