@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bytes};
 use alloy::signers::local::PrivateKeySigner;
+use sworn_node::devnet::{Devnet, DevnetConfig, DevnetHandle};
 use sworn_node::chain::{ChainClient, ClientOptions, DeployParams, Deployment, abi, deploy};
 use sworn_node::machine::{Answer, Machine, MachineError, OnToken, ServedCard};
 use sworn_node::store::{StoredInput, StoredRun};
@@ -26,22 +27,32 @@ pub fn signer(index: usize) -> PrivateKeySigner {
     KEYS[index].parse().unwrap()
 }
 
-/// A chain in a process of its own.
+/// A chain: the embedded one, or a foreign one in a process of its own.
 pub struct Chain {
-    process: Child,
     pub url: String,
+    pub embedded: Option<DevnetHandle>,
+    process: Option<Child>,
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
 impl Chain {
-    /// Starts anvil with blocks every half second, or says why not.
-    pub async fn start() -> Option<Chain> {
+    /// The embedded chain with a block every quarter of a second.
+    pub async fn embedded() -> Chain {
+        let config = DevnetConfig { port: 0, block_time: Some(Duration::from_millis(250)), ..DevnetConfig::default() };
+        let devnet = Devnet::spawn(config).await.unwrap();
+        Chain { url: devnet.ws_url().to_owned(), embedded: Some(devnet), process: None }
+    }
+
+    /// Anvil with a block every half second, or says why not.
+    pub async fn anvil() -> Option<Chain> {
         let Some(program) = anvil() else {
             assert!(std::env::var("SWORN_REQUIRE_DATA").is_err(), "anvil not found: run npm install in contracts/ or set SWORN_ANVIL");
             println!("SKIP: anvil not found: run npm install in contracts/ or set SWORN_ANVIL");
@@ -55,7 +66,7 @@ impl Chain {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Some(Chain { process, url: format!("ws://127.0.0.1:{port}") })
+        Some(Chain { url: format!("http://127.0.0.1:{port}"), embedded: None, process: Some(process) })
     }
 
     pub async fn client(&self, index: usize) -> ChainClient {
@@ -200,4 +211,9 @@ pub fn log() {
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
         .with_test_writer()
         .try_init();
+}
+
+/// The whole body of a path.
+pub async fn text(node: &NodeHandle, path: &str) -> String {
+    reqwest::get(format!("http://{}{path}", node.api_address().unwrap())).await.unwrap().text().await.unwrap()
 }
