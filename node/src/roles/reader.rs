@@ -115,6 +115,7 @@ impl Reader {
         };
         tracing::warn!(from = cursor.number, to = to.number, blocks = cursor.number - to.number, "the chain was reorganised; rewinding");
         context.store.rewind(to)?;
+        context.client.forget_nonces().await;
         context.announce();
         Ok(())
     }
