@@ -72,9 +72,7 @@ contract ClaimsTest is Deployment {
             )
         );
         vm.expectEmit(address(claims));
-        emit IClaims.Claimed(
-            expected, 0, modelId, alice, ROOT, accumulator, uint64(time()) + WINDOW, BOND
-        );
+        emit IClaims.Claimed(expected, 0, modelId, alice, ROOT, accumulator, uint64(time()) + WINDOW, BOND);
         vm.prank(alice);
         bytes32 id = claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
 

@@ -6,11 +6,15 @@
 
 mod attention;
 mod float_mode;
+mod isa;
 mod kernels;
 mod kv;
 mod pool;
 mod scalar;
+mod simd;
 mod threaded;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use float_mode::FloatMode;
 pub use kv::{KvPage, PAGE_POSITIONS};

@@ -27,7 +27,10 @@ pub(crate) async fn listen(api_url: String, id: u64, news: mpsc::Sender<FromNode
     let client = api::client();
     let mut sent = 0;
     while !news.is_closed() {
-        if stream(&client, &api_url, id, &news, &mut sent).await.is_none() {
+        if stream(&client, &api_url, id, &news, &mut sent)
+            .await
+            .is_none()
+        {
             tokio::time::sleep(RETRY).await;
             continue;
         }
@@ -39,8 +42,20 @@ pub(crate) async fn listen(api_url: String, id: u64, news: mpsc::Sender<FromNode
 }
 
 /// Follows the stream once; something when it came to its end. A stream that starts again repeats its tokens: `sent` counts those passed on.
-async fn stream(client: &reqwest::Client, api_url: &str, id: u64, news: &mpsc::Sender<FromNode>, sent: &mut usize) -> Option<()> {
-    let answer = client.get(format!("{api_url}/v1/prompts/{id}/stream")).send().await.ok()?.error_for_status().ok()?;
+async fn stream(
+    client: &reqwest::Client,
+    api_url: &str,
+    id: u64,
+    news: &mpsc::Sender<FromNode>,
+    sent: &mut usize,
+) -> Option<()> {
+    let answer = client
+        .get(format!("{api_url}/v1/prompts/{id}/stream"))
+        .send()
+        .await
+        .ok()?
+        .error_for_status()
+        .ok()?;
     let mut bytes = answer.bytes_stream();
     let mut parser = EventParser::default();
     let mut tokens = 0;
@@ -57,7 +72,11 @@ async fn stream(client: &reqwest::Client, api_url: &str, id: u64, news: &mpsc::S
                 }
                 "error" => {
                     failed = true;
-                    let message = data.get("message").and_then(Value::as_str).unwrap_or("the node gave no reason").to_owned();
+                    let message = data
+                        .get("message")
+                        .and_then(Value::as_str)
+                        .unwrap_or("the node gave no reason")
+                        .to_owned();
                     news.send(FromNode::Trouble(message)).await.ok()?;
                 }
                 // Somebody else may answer what this node cannot: keep watching the chain, not this node.
@@ -71,11 +90,22 @@ async fn stream(client: &reqwest::Client, api_url: &str, id: u64, news: &mpsc::S
 }
 
 fn token(data: &Value) -> FromNode {
-    let run = data.get("run").and_then(Value::as_u64).and_then(|run| u32::try_from(run).ok()).unwrap_or_default();
-    let hex = data.get("text_hex").and_then(Value::as_str).and_then(|hex| alloy::hex::decode(hex).ok());
+    let run = data
+        .get("run")
+        .and_then(Value::as_u64)
+        .and_then(|run| u32::try_from(run).ok())
+        .unwrap_or_default();
+    let hex = data
+        .get("text_hex")
+        .and_then(Value::as_str)
+        .and_then(|hex| alloy::hex::decode(hex).ok());
     let text = match hex {
         Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        None => data.get("text").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        None => data
+            .get("text")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
     };
     FromNode::Token { run, text }
 }
@@ -99,7 +129,10 @@ impl EventParser {
             let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
             let line = line.trim_end_matches('\r');
             if line.is_empty() {
-                let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
+                let (kind, data) = (
+                    std::mem::take(&mut self.kind),
+                    std::mem::take(&mut self.data),
+                );
                 // Comments that keep the connection open end up here without data.
                 if let Ok(value) = serde_json::from_str(&data) {
                     events.push((kind, value));
@@ -122,17 +155,26 @@ mod tests {
     #[test]
     fn events_come_in_any_pieces() {
         let text = ": hello\n\nevent: token\ndata: {\"run\":1,\"text\":\"é\"}\n\nevent: done\r\ndata: {}\r\n\r\n";
-        let expected = vec![("token".to_owned(), json!({"run": 1, "text": "é"})), ("done".to_owned(), json!({}))];
+        let expected = vec![
+            ("token".to_owned(), json!({"run": 1, "text": "é"})),
+            ("done".to_owned(), json!({})),
+        ];
         for size in 1..text.len() {
             let mut parser = EventParser::default();
-            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|chunk| parser.push(chunk)).collect();
+            let events: Vec<_> = text
+                .as_bytes()
+                .chunks(size)
+                .flat_map(|chunk| parser.push(chunk))
+                .collect();
             assert_eq!(events, expected, "{size}");
         }
     }
 
     #[test]
     fn tokens_may_be_bytes() {
-        let FromNode::Token { run, text } = token(&json!({"run": 2, "text_hex": "ff41"})) else { panic!("a token") };
+        let FromNode::Token { run, text } = token(&json!({"run": 2, "text_hex": "ff41"})) else {
+            panic!("a token")
+        };
         assert_eq!((run, text.as_str()), (2, "\u{fffd}A"));
     }
 }

@@ -9,7 +9,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of the node.
 pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).build().unwrap_or_default()
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .build()
+        .unwrap_or_default()
 }
 
 /// What a node says about a prompt.
@@ -31,6 +34,8 @@ pub(crate) async fn fetch(client: &reqwest::Client, url: &str) -> Option<serde_j
 /// Text of a response in a node's answer about a prompt.
 pub(crate) fn response_text(node: &serde_json::Value, run: u32) -> Option<String> {
     let responses = node.get("responses")?.as_array()?;
-    let response = responses.iter().find(|response| response.get("run").and_then(serde_json::Value::as_u64) == Some(u64::from(run)))?;
+    let response = responses.iter().find(|response| {
+        response.get("run").and_then(serde_json::Value::as_u64) == Some(u64::from(run))
+    })?;
     Some(response.get("text")?.as_str()?.to_owned())
 }

@@ -57,7 +57,10 @@ pub(crate) struct AskArgs {
 }
 
 pub(crate) fn run(args: &AskArgs, context: &Context) -> Result<(), Failure> {
-    let params = args.sampling.params(args.n, DEFAULT_TEMPERATURE_MILLI).map_err(Failure::usage)?;
+    let params = args
+        .sampling
+        .params(args.n, DEFAULT_TEMPERATURE_MILLI)
+        .map_err(Failure::usage)?;
     let prompt = args.source.read(args.text.as_ref())?;
     block_on(async {
         let session = Session::open(context).await?;
@@ -65,11 +68,18 @@ pub(crate) fn run(args: &AskArgs, context: &Context) -> Result<(), Failure> {
         let (model, registered) = asking::resolve_model(&session, args.model.as_deref()).await?;
         asking::check_length(&context.config, model, &prompt)?;
         let asked = asking::submit(&session, model, &prompt, &params).await?;
-        context.out.line(format!("prompt {} to {} for {} ETH", asked.id, registered.card.name, format_ether(asked.price_wei)));
+        context.out.line(format!(
+            "prompt {} to {} for {} ETH",
+            asked.id,
+            registered.card.name,
+            format_ether(asked.price_wei)
+        ));
         context.out.line(asked.mined.to_string());
         let mut document = json!({ "id": asked.id, "model": model, "price_wei": asked.price_wei.to_string(), "asked": asked.mined });
         if args.stream {
-            context.out.event(&json!({ "event": "asked", "id": asked.id, "tx": asked.mined.tx }))?;
+            context
+                .out
+                .event(&json!({ "event": "asked", "id": asked.id, "tx": asked.mined.tx }))?;
         }
         if args.no_wait {
             context.out.line(format!("see `sworn show {}`", asked.id));
@@ -82,7 +92,13 @@ pub(crate) fn run(args: &AskArgs, context: &Context) -> Result<(), Failure> {
     })
 }
 
-async fn wait(args: &AskArgs, context: &Context, session: &Session, model: B256, asked: &Asked) -> Result<(Vec<Value>, Vec<Answer>), Failure> {
+async fn wait(
+    args: &AskArgs,
+    context: &Context,
+    session: &Session,
+    model: B256,
+    asked: &Asked,
+) -> Result<(Vec<Value>, Vec<Answer>), Failure> {
     let target = Target {
         session,
         api_url: &context.config.api_url,
@@ -106,18 +122,33 @@ async fn wait(args: &AskArgs, context: &Context, session: &Session, model: B256,
             steps.push(event);
         }
     };
-    follow(&target, args.until, &mut on_step, &mut |state| progress.borrow_mut().state(state)).await?;
+    follow(&target, args.until, &mut on_step, &mut |state| {
+        progress.borrow_mut().state(state)
+    })
+    .await?;
     drop(progress);
     Ok((steps, printer.answers))
 }
 
 fn finish(args: &AskArgs, out: Out, id: u64, document: &Value) -> Result<(), Failure> {
     if args.until == Until::Posted {
-        out.line(format!("rank them with `sworn rank {id} {}`", (1..=args.n).map(|place| place.to_string()).collect::<Vec<_>>().join(",")));
+        out.line(format!(
+            "rank them with `sworn rank {id} {}`",
+            (1..=args.n)
+                .map(|place| place.to_string())
+                .collect::<Vec<_>>()
+                .join(",")
+        ));
     } else {
-        out.line(format!("it goes on without this command; see `sworn show {id}`"));
+        out.line(format!(
+            "it goes on without this command; see `sworn show {id}`"
+        ));
     }
-    if args.stream { out.event(&json!({ "event": "done", "result": document })) } else { out.document(document) }
+    if args.stream {
+        out.event(&json!({ "event": "done", "result": document }))
+    } else {
+        out.document(document)
+    }
 }
 
 /// A step for programs, with the seconds since the transaction was sent.
@@ -125,12 +156,22 @@ fn event(step: &Step, asked: &Asked) -> Value {
     let mut value = match step {
         Step::Sealed { epoch, tx } => json!({ "event": "sealed", "epoch": epoch, "tx": tx }),
         Step::Token { run, text } => json!({ "event": "token", "run": run, "text": text }),
-        Step::Answered { responses } => json!({ "event": "answered", "unfinal": true, "responses": responses }),
+        Step::Answered { responses } => {
+            json!({ "event": "answered", "unfinal": true, "responses": responses })
+        }
         Step::Trouble { message } => json!({ "event": "trouble", "message": message }),
-        Step::Claimed { claim, tx, window_end } => json!({ "event": "claimed", "claim": claim, "window_end": window_end, "tx": tx }),
+        Step::Claimed {
+            claim,
+            tx,
+            window_end,
+        } => json!({ "event": "claimed", "claim": claim, "window_end": window_end, "tx": tx }),
         Step::Final { claim, tx } => json!({ "event": "final", "claim": claim, "tx": tx }),
-        Step::Delivered { run, chunk, tx } => json!({ "event": "delivered", "run": run, "chunk": chunk, "tx": tx }),
-        Step::Posted { after_window_seconds } => json!({ "event": "posted", "after_window_seconds": after_window_seconds }),
+        Step::Delivered { run, chunk, tx } => {
+            json!({ "event": "delivered", "run": run, "chunk": chunk, "tx": tx })
+        }
+        Step::Posted {
+            after_window_seconds,
+        } => json!({ "event": "posted", "after_window_seconds": after_window_seconds }),
     };
     value["seconds"] = json!(asked.sent.elapsed().as_secs_f64());
     value
@@ -149,7 +190,14 @@ struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     fn new(out: Out, n_runs: u16, asked: &'a Asked) -> Printer<'a> {
-        Printer { out, n_runs, asked, filter: TerminalFilter::new(false), streamed: 0, answers: Vec::new() }
+        Printer {
+            out,
+            n_runs,
+            asked,
+            filter: TerminalFilter::new(false),
+            streamed: 0,
+            answers: Vec::new(),
+        }
     }
 
     fn show(&mut self, step: &Step) {
@@ -157,7 +205,8 @@ impl<'a> Printer<'a> {
         match step {
             Step::Token { run: 0, text } if !self.out.is_json() => {
                 if self.streamed == 0 {
-                    self.out.line(format!("--- response 1 of {} (unfinal)", self.n_runs));
+                    self.out
+                        .line(format!("--- response 1 of {} (unfinal)", self.n_runs));
                 }
                 self.streamed += text.len();
                 write_out(&self.filter.push(text.as_bytes()));
@@ -165,14 +214,30 @@ impl<'a> Printer<'a> {
             Step::Token { .. } => {}
             Step::Answered { responses } => {
                 self.answered(responses);
-                self.out.line(format!("answer readable after {after:.2} s; unfinal until its claim is final"));
+                self.out.line(format!(
+                    "answer readable after {after:.2} s; unfinal until its claim is final"
+                ));
             }
-            Step::Sealed { epoch, tx } => self.out.line(format!("sealed in epoch {epoch}, transaction {tx}")),
+            Step::Sealed { epoch, tx } => self
+                .out
+                .line(format!("sealed in epoch {epoch}, transaction {tx}")),
             Step::Trouble { message } => self.out.line(format!("trouble: {}", printable(message))),
-            Step::Claimed { claim, tx, window_end } => self.out.line(format!("claimed: {claim}, window ends at {window_end}, transaction {tx}")),
+            Step::Claimed {
+                claim,
+                tx,
+                window_end,
+            } => self.out.line(format!(
+                "claimed: {claim}, window ends at {window_end}, transaction {tx}"
+            )),
             Step::Final { tx, .. } => self.out.line(format!("final, transaction {tx}")),
-            Step::Delivered { run, tx, .. } => self.out.line(format!("response {} delivered, transaction {tx}", run + 1)),
-            Step::Posted { after_window_seconds } => self.out.line(format!("posted {after_window_seconds:.2} s after the window's end")),
+            Step::Delivered { run, tx, .. } => self
+                .out
+                .line(format!("response {} delivered, transaction {tx}", run + 1)),
+            Step::Posted {
+                after_window_seconds,
+            } => self.out.line(format!(
+                "posted {after_window_seconds:.2} s after the window's end"
+            )),
         }
     }
 
@@ -182,8 +247,17 @@ impl<'a> Printer<'a> {
             write_out(&self.filter.end());
             self.out.line("");
         }
-        for response in responses.iter().filter(|response| response.run > 0 || self.streamed == 0) {
-            self.out.line(format!("--- response {} of {} (unfinal, {}, {} tokens)", response.run + 1, self.n_runs, response.finish, response.new_tokens));
+        for response in responses
+            .iter()
+            .filter(|response| response.run > 0 || self.streamed == 0)
+        {
+            self.out.line(format!(
+                "--- response {} of {} (unfinal, {}, {} tokens)",
+                response.run + 1,
+                self.n_runs,
+                response.finish,
+                response.new_tokens
+            ));
             self.out.line(printable(&response.text));
         }
     }

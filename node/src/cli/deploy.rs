@@ -77,7 +77,9 @@ impl RuleArgs {
             bond_wei: self.bond_wei.unwrap_or(dev.bond_wei),
             base_wei: self.base_wei.unwrap_or(dev.base_wei),
             per_run_wei: self.per_run_wei.unwrap_or(dev.per_run_wei),
-            per_payload_byte_wei: self.per_payload_byte_wei.unwrap_or(dev.per_payload_byte_wei),
+            per_payload_byte_wei: self
+                .per_payload_byte_wei
+                .unwrap_or(dev.per_payload_byte_wei),
             callback_gas: self.callback_gas.unwrap_or(dev.callback_gas),
         }
     }
@@ -87,7 +89,10 @@ pub(crate) fn run(args: &DeployArgs, context: &Context) -> Result<(), Failure> {
     block_on(async {
         let client = connect(&context.config).await?;
         client.account().ok_or_else(no_key)?;
-        let path = args.output.clone().unwrap_or_else(|| deployment_path(&context.config));
+        let path = args
+            .output
+            .clone()
+            .unwrap_or_else(|| deployment_path(&context.config));
         // A file that cannot be read should cost no gas.
         let mut all = Deployments::load(&path).map_err(chain)?;
         let params = args.rules.params();
@@ -95,9 +100,16 @@ pub(crate) fn run(args: &DeployArgs, context: &Context) -> Result<(), Failure> {
         all.insert(deployment);
         all.save(&path).map_err(chain)?;
         context.out.document(&json!({ "chain_id": deployment.chain_id, "file": path, "deployment": deployment, "rules": params }))?;
-        let rows = deployment.contracts().map(|(name, address)| [name.to_owned(), address.to_string()]);
+        let rows = deployment
+            .contracts()
+            .map(|(name, address)| [name.to_owned(), address.to_string()]);
         context.out.table(["contract", "address"], rows);
-        context.out.line(format!("chain {}, from block {}; written to {}", deployment.chain_id, deployment.block, path.display()));
+        context.out.line(format!(
+            "chain {}, from block {}; written to {}",
+            deployment.chain_id,
+            deployment.block,
+            path.display()
+        ));
         Ok(())
     })
 }

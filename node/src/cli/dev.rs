@@ -51,8 +51,12 @@ pub(crate) fn run(command: &DevCommand, context: &Context) -> Result<(), Failure
             DevCommand::Mine { blocks } => mine(&client, *blocks).await?,
         }
         let head = client.head().await.map_err(chain)?;
-        context.out.document(&json!({ "block": head.number, "timestamp": head.timestamp }))?;
-        context.out.line(format!("block {} at time {}", head.number, head.timestamp));
+        context
+            .out
+            .document(&json!({ "block": head.number, "timestamp": head.timestamp }))?;
+        context
+            .out
+            .line(format!("block {} at time {}", head.number, head.timestamp));
         Ok(())
     })
 }
@@ -60,16 +64,28 @@ pub(crate) fn run(command: &DevCommand, context: &Context) -> Result<(), Failure
 /// Blocks that end the current epoch and make every waiting seal possible; 0 without a deployment.
 async fn blocks_of_an_epoch(client: &ChainClient, context: &Context) -> Result<u64, Failure> {
     let path = deployment_path(&context.config);
-    let Some(deployment) = Deployments::load(&path).map_err(chain)?.on_chain(client.chain_id()).copied() else { return Ok(0) };
+    let Some(deployment) = Deployments::load(&path)
+        .map_err(chain)?
+        .on_chain(client.chain_id())
+        .copied()
+    else {
+        return Ok(0);
+    };
     let parameters = client.inbox_parameters(&deployment).await.map_err(chain)?;
-    Ok(parameters.epoch_blocks.saturating_add(parameters.seal_delay_blocks).min(MAX_BLOCKS))
+    Ok(parameters
+        .epoch_blocks
+        .saturating_add(parameters.seal_delay_blocks)
+        .min(MAX_BLOCKS))
 }
 
 /// Mines `blocks` blocks.
 async fn mine(client: &ChainClient, blocks: u64) -> Result<(), Failure> {
     // One call where the chain has it; anvil and hardhat name it differently.
     for method in ["anvil_mine", "hardhat_mine"] {
-        if request(client, method, json!([format!("0x{blocks:x}")])).await.is_ok() {
+        if request(client, method, json!([format!("0x{blocks:x}")]))
+            .await
+            .is_ok()
+        {
             return Ok(());
         }
     }
@@ -79,10 +95,18 @@ async fn mine(client: &ChainClient, blocks: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn request(client: &ChainClient, method: &'static str, params: Value) -> Result<Value, Failure> {
+async fn request(
+    client: &ChainClient,
+    method: &'static str,
+    params: Value,
+) -> Result<Value, Failure> {
     let answer = client.request(method, |provider| {
         let params = params.clone();
-        async move { provider.raw_request::<Value, Value>(method.into(), params).await }
+        async move {
+            provider
+                .raw_request::<Value, Value>(method.into(), params)
+                .await
+        }
     });
     answer.await.map_err(|error| {
         let chain_id = client.chain_id();
@@ -93,7 +117,11 @@ async fn request(client: &ChainClient, method: &'static str, params: Value) -> R
 
 /// Parses `+10d`, `3600s`, `+2h`, `90`.
 fn seconds(text: &str) -> Result<u64, String> {
-    let expected = || format!("found `{text}`, expected a duration such as +10d, +2h, +30m or +3600s, at most 100 years");
+    let expected = || {
+        format!(
+            "found `{text}`, expected a duration such as +10d, +2h, +30m or +3600s, at most 100 years"
+        )
+    };
     let body = text.strip_prefix('+').unwrap_or(text);
     let (digits, unit) = match body.char_indices().next_back() {
         Some((at, 's')) => (&body[..at], 1),
@@ -106,7 +134,10 @@ fn seconds(text: &str) -> Result<u64, String> {
         return Err(expected());
     }
     let number: u64 = digits.parse().map_err(|_| expected())?;
-    number.checked_mul(unit).filter(|seconds| (1..=100 * 366 * 86_400).contains(seconds)).ok_or_else(expected)
+    number
+        .checked_mul(unit)
+        .filter(|seconds| (1..=100 * 366 * 86_400).contains(seconds))
+        .ok_or_else(expected)
 }
 
 #[cfg(test)]
@@ -115,10 +146,18 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (text, value) in [("+10d", 864_000), ("+3600s", 3_600), ("+2h", 7_200), ("30m", 1_800), ("90", 90)] {
+        for (text, value) in [
+            ("+10d", 864_000),
+            ("+3600s", 3_600),
+            ("+2h", 7_200),
+            ("30m", 1_800),
+            ("90", 90),
+        ] {
             assert_eq!(seconds(text), Ok(value), "{text}");
         }
-        for text in ["", "+", "d", "-1d", "+1w", "+1.5h", "0", "+200000d", "++1", "1é"] {
+        for text in [
+            "", "+", "d", "-1d", "+1w", "+1.5h", "0", "+200000d", "++1", "1é",
+        ] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

@@ -74,14 +74,20 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<(), Failure> {
         KindArg::Conversations => Kind::Conversations,
     };
     if args.strict_columns && kind != Kind::Dpo {
-        return Err(Failure::usage("found --strict-columns with conversations, expected it with --kind dpo; leave it out"));
+        return Err(Failure::usage(
+            "found --strict-columns with conversations, expected it with --kind dpo; leave it out",
+        ));
     }
     let format = match args.format {
         FormatArg::Jsonl => Format::Jsonl,
         FormatArg::Json => Format::Json,
         FormatArg::Tsv => Format::Tsv,
     };
-    let options = Options { kind, format, strict_columns: args.strict_columns };
+    let options = Options {
+        kind,
+        format,
+        strict_columns: args.strict_columns,
+    };
     let records = block_on(async {
         let session = Session::open(context).await?;
         collect(&session).await
@@ -97,15 +103,25 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<(), Failure> {
     };
     report(&summary, options);
     if let Some(path) = &args.output {
-        context.out.document(&serde_json::json!({ "file": path, "summary": summary }))?;
-        context.out.line(format!("{} rows from {} prompts in {}", summary.rows, summary.prompts, path.display()));
+        context
+            .out
+            .document(&serde_json::json!({ "file": path, "summary": summary }))?;
+        context.out.line(format!(
+            "{} rows from {} prompts in {}",
+            summary.rows,
+            summary.prompts,
+            path.display()
+        ));
     }
     Ok(())
 }
 
 /// Every prompt whose responses are all on the chain.
 pub(crate) async fn collect(session: &Session) -> Result<Vec<PromptExport>, Failure> {
-    let Session { client, deployment: d } = session;
+    let Session {
+        client,
+        deployment: d,
+    } = session;
     let count = client.prompt_count(d).await.map_err(chain)?;
     let mut told = records::told(session, None).await?;
     let mut cards: BTreeMap<B256, models::Model> = BTreeMap::new();
@@ -142,7 +158,11 @@ pub(crate) async fn collect(session: &Session) -> Result<Vec<PromptExport>, Fail
     Ok(found)
 }
 
-fn write(output: impl Write, options: Options, records: &[PromptExport]) -> Result<Summary, Failure> {
+fn write(
+    output: impl Write,
+    options: Options,
+    records: &[PromptExport],
+) -> Result<Summary, Failure> {
     let mut writer = Writer::new(output, options)?;
     for record in records {
         writer.push(record)?;
@@ -151,29 +171,57 @@ fn write(output: impl Write, options: Options, records: &[PromptExport]) -> Resu
 }
 
 /// Writes beside the file and renames: a reader never sees half an export.
-pub(crate) fn to_file(path: &Path, options: Options, records: &[PromptExport]) -> Result<Summary, Failure> {
-    let name = path.file_name().ok_or_else(|| Failure::usage(format!("found `{}`, expected the path of a file", path.display())))?;
+pub(crate) fn to_file(
+    path: &Path,
+    options: Options,
+    records: &[PromptExport],
+) -> Result<Summary, Failure> {
+    let name = path.file_name().ok_or_else(|| {
+        Failure::usage(format!(
+            "found `{}`, expected the path of a file",
+            path.display()
+        ))
+    })?;
     let new = path.with_file_name(format!(".{}.new", name.to_string_lossy()));
-    let failed = |error: std::io::Error| anyhow::anyhow!("{}: {error}; choose another path", path.display());
-    let file = File::create(&new).map_err(failed).exit(failure::Kind::Input)?;
+    let failed =
+        |error: std::io::Error| anyhow::anyhow!("{}: {error}; choose another path", path.display());
+    let file = File::create(&new)
+        .map_err(failed)
+        .exit(failure::Kind::Input)?;
     let summary = write(BufWriter::new(&file), options, records)?;
-    file.sync_all().and_then(|()| std::fs::rename(&new, path)).map_err(failed).exit(failure::Kind::Input)?;
+    file.sync_all()
+        .and_then(|()| std::fs::rename(&new, path))
+        .map_err(failed)
+        .exit(failure::Kind::Input)?;
     Ok(summary)
 }
 
 /// What was left out, on stderr.
 fn report(summary: &Summary, options: Options) {
     if options.format == Format::Tsv {
-        tracing::warn!("TSV is lossy: structs and numbers become text; use jsonl to keep their types");
+        tracing::warn!(
+            "TSV is lossy: structs and numbers become text; use jsonl to keep their types"
+        );
     }
     if summary.skipped_ill_formed > 0 {
-        tracing::warn!(pairs = summary.skipped_ill_formed, "left out: text that is no UTF-8 or a prompt with control tokens; --kind conversations has it");
+        tracing::warn!(
+            pairs = summary.skipped_ill_formed,
+            "left out: text that is no UTF-8 or a prompt with control tokens; --kind conversations has it"
+        );
     }
-    let skipped = [("ties", summary.skipped_ties), ("all-bad rankings", summary.skipped_all_bad), ("pairs of equal texts", summary.skipped_equal_texts)];
+    let skipped = [
+        ("ties", summary.skipped_ties),
+        ("all-bad rankings", summary.skipped_all_bad),
+        ("pairs of equal texts", summary.skipped_equal_texts),
+    ];
     for (what, count) in skipped.into_iter().filter(|(_, count)| *count > 0) {
         tracing::info!(count, "left out: {what}");
     }
     if summary.rows == 0 {
-        tracing::warn!(prompts = summary.prompts, rankings = summary.rankings, "no rows: ask, wait until responses are posted, and rank them first");
+        tracing::warn!(
+            prompts = summary.prompts,
+            rankings = summary.rankings,
+            "no rows: ask, wait until responses are posted, and rank them first"
+        );
     }
 }

@@ -42,7 +42,11 @@ pub(crate) enum Step {
     /// A node cannot answer; others may.
     Trouble { message: String },
     /// A claim covers the prompt.
-    Claimed { claim: B256, tx: B256, window_end: u64 },
+    Claimed {
+        claim: B256,
+        tx: B256,
+        window_end: u64,
+    },
     /// The claim is final.
     Final { claim: B256, tx: B256 },
     /// A voucher was executed.
@@ -103,7 +107,9 @@ impl Seen {
         match self {
             Seen { is_final: true, .. } => "final, waits for its vouchers",
             Seen { claims, .. } if !claims.is_empty() => "claimed, waits for the end of the window",
-            Seen { is_answered: true, .. } => "answered, waits for the claim",
+            Seen {
+                is_answered: true, ..
+            } => "answered, waits for the claim",
             Seen { epoch: Some(_), .. } => "sealed, waits for an answer",
             _ => "waits for its seed",
         }
@@ -111,11 +117,23 @@ impl Seen {
 }
 
 /// Follows a prompt and reports every step; also what to wait for next, to `waiting`.
-pub(crate) async fn follow(target: &Target<'_>, until: Until, on_step: &mut dyn FnMut(Step), waiting: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+pub(crate) async fn follow(
+    target: &Target<'_>,
+    until: Until,
+    on_step: &mut dyn FnMut(Step),
+    waiting: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
     let (sender, mut node) = mpsc::channel(256);
-    let listener = tokio::spawn(answers::listen(target.api_url.to_owned(), target.id, sender));
+    let listener = tokio::spawn(answers::listen(
+        target.api_url.to_owned(),
+        target.id,
+        sender,
+    ));
     let deadline = Instant::now() + target.timeout;
-    let mut seen = Seen { next_block: target.from_block, ..Seen::default() };
+    let mut seen = Seen {
+        next_block: target.from_block,
+        ..Seen::default()
+    };
     let mut shown = "";
     let result = loop {
         if seen.reached(until) {
@@ -153,60 +171,107 @@ fn heard(news: FromNode, seen: &mut Seen, on_step: &mut dyn FnMut(Step)) {
         FromNode::Token { run, text } => on_step(Step::Token { run, text }),
         FromNode::Answered(node) => {
             seen.is_answered = true;
-            on_step(Step::Answered { responses: answers_of(&node) });
+            on_step(Step::Answered {
+                responses: answers_of(&node),
+            });
         }
         FromNode::Trouble(message) => on_step(Step::Trouble { message }),
     }
 }
 
 /// Reads what the chain says since the last look.
-async fn look(target: &Target<'_>, seen: &mut Seen, on_step: &mut dyn FnMut(Step)) -> Result<(), Failure> {
+async fn look(
+    target: &Target<'_>,
+    seen: &mut Seen,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<(), Failure> {
     let Session { client, deployment } = target.session;
     let head = client.head().await.map_err(chain)?;
     if head.number >= seen.next_block {
-        for located in client.events(deployment, seen.next_block, head.number).await.map_err(chain)? {
+        for located in client
+            .events(deployment, seen.next_block, head.number)
+            .await
+            .map_err(chain)?
+        {
             apply(target, &located, seen, on_step)?;
         }
         seen.next_block = head.number + 1;
     }
     // The earliest window counts: its claim can be final first. The chain's clock shows in its blocks only, so ask the wall clock too.
     let window_end = seen.claims.values().min().copied();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    if seen.window_over.is_none() && window_end.is_some_and(|end| head.timestamp >= end || now >= end) {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    if seen.window_over.is_none()
+        && window_end.is_some_and(|end| head.timestamp >= end || now >= end)
+    {
         seen.window_over = Some(Instant::now());
     }
     if seen.is_final && !seen.is_posted {
         let prompt = client.prompt(deployment, target.id).await.map_err(chain)?;
         if prompt.nPosted == target.n_runs {
             seen.is_posted = true;
-            let after = seen.window_over.map_or(0.0, |over| over.elapsed().as_secs_f64());
-            on_step(Step::Posted { after_window_seconds: after });
+            let after = seen
+                .window_over
+                .map_or(0.0, |over| over.elapsed().as_secs_f64());
+            on_step(Step::Posted {
+                after_window_seconds: after,
+            });
         }
     }
     Ok(())
 }
 
-fn apply(target: &Target<'_>, located: &Located, seen: &mut Seen, on_step: &mut dyn FnMut(Step)) -> Result<(), Failure> {
+fn apply(
+    target: &Target<'_>,
+    located: &Located,
+    seen: &mut Seen,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<(), Failure> {
     let tx = located.transaction;
     match &located.event {
         Event::InputSealed { id, epoch, .. } if *id == target.id => {
             seen.epoch = Some(*epoch);
             on_step(Step::Sealed { epoch: *epoch, tx });
         }
-        Event::Claimed { claim, epoch, model, window_end, .. } if seen.epoch == Some(*epoch) && *model == target.model => {
+        Event::Claimed {
+            claim,
+            epoch,
+            model,
+            window_end,
+            ..
+        } if seen.epoch == Some(*epoch) && *model == target.model => {
             seen.claims.insert(*claim, *window_end);
-            on_step(Step::Claimed { claim: *claim, tx, window_end: *window_end });
+            on_step(Step::Claimed {
+                claim: *claim,
+                tx,
+                window_end: *window_end,
+            });
         }
         Event::Finalised { claim } if seen.claims.contains_key(claim) => {
             seen.is_final = true;
             on_step(Step::Final { claim: *claim, tx });
         }
-        Event::VoucherExecuted { input, run, chunk, .. } if *input == target.id => on_step(Step::Delivered { run: *run, chunk: *chunk, tx }),
+        Event::VoucherExecuted {
+            input, run, chunk, ..
+        } if *input == target.id => on_step(Step::Delivered {
+            run: *run,
+            chunk: *chunk,
+            tx,
+        }),
         Event::VoucherFailed { input, run, .. } if *input == target.id => {
-            on_step(Step::Trouble { message: format!("the voucher of response {} failed in {tx}; it will be tried again", run + 1) });
+            on_step(Step::Trouble {
+                message: format!(
+                    "the voucher of response {} failed in {tx}; it will be tried again",
+                    run + 1
+                ),
+            });
         }
         Event::Refunded { input } if *input == target.id => {
-            let message = format!("prompt {} was not answered in time and its fee went back; `sworn withdraw` collects it, then ask again", target.id);
+            let message = format!(
+                "prompt {} was not answered in time and its fee went back; `sworn withdraw` collects it, then ask again",
+                target.id
+            );
             return Err(Failure::new(Kind::Chain, message));
         }
         _ => {}
@@ -216,17 +281,35 @@ fn apply(target: &Target<'_>, located: &Located, seen: &mut Seen, on_step: &mut 
 
 /// Responses in a node's answer about a prompt.
 fn answers_of(node: &Value) -> Vec<Answer> {
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
-    let responses = node.get("responses").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &Value, key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let number =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let responses = node
+        .get("responses")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     responses
         .iter()
         .map(|response| {
             let text_hex = text(response, "text_hex");
-            let lossy = || String::from_utf8_lossy(&alloy::hex::decode(&text_hex).unwrap_or_default()).into_owned();
+            let lossy = || {
+                String::from_utf8_lossy(&alloy::hex::decode(&text_hex).unwrap_or_default())
+                    .into_owned()
+            };
             Answer {
                 run: u32::try_from(number(response, "run")).unwrap_or(u32::MAX),
-                text: if text_hex.is_empty() { text(response, "text") } else { lossy() },
+                text: if text_hex.is_empty() {
+                    text(response, "text")
+                } else {
+                    lossy()
+                },
                 text_hex,
                 finish: text(response, "finish"),
                 new_tokens: number(response, "new_tokens"),

@@ -2,26 +2,25 @@
 
 use std::io::IsTerminal;
 
-use sworn_node::config::{Config, LogFormat};
+use sworn_node::config::LogFormat;
 use tracing_subscriber::EnvFilter;
 
 use super::failure::{Failure, Kind};
 
-pub(crate) fn start(config: &Config) -> Result<(), Failure> {
+pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
     let bad = |error: &dyn std::fmt::Display| {
-        let found = &config.log_level;
         Failure::new(
             Kind::Usage,
             format!(
-                "log_level: found `{found}` ({error}), expected error, warn, info, debug, trace or module=level; correct -v, SWORN_LOG or sworn.toml"
+                "log_level: found `{level}` ({error}), expected error, warn, info, debug, trace or module=level; correct -v, SWORN_LOG or sworn.toml"
             ),
         )
     };
     // At the usual levels only the project's own modules speak: the HTTP and store libraries have their own ideas of what matters.
-    let directives = match config.log_level.as_str() {
+    let directives = match level {
         "info" | "debug" | "warn" => format!(
             "warn,sworn={level},sworn_node={level},sworn_inference={level},sworn_prover={level}",
-            level = config.log_level
+            level = level
         ),
         other => other.to_owned(),
     };
@@ -32,7 +31,7 @@ pub(crate) fn start(config: &Config) -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(colour);
     // A second call (tests) keeps the first subscriber.
-    let _ = match config.log_format {
+    let _ = match format {
         LogFormat::Json => builder.json().with_ansi(false).try_init(),
         LogFormat::Text => builder.with_target(false).try_init(),
     };

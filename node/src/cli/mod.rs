@@ -1,25 +1,45 @@
 //! Commands, their flags, and how they end.
 
+mod answers;
+mod api;
+mod ask;
+mod asking;
 mod config;
 mod decimal;
+mod demo;
+mod deploy;
+mod dev;
+mod devnet;
+mod export;
 mod failure;
+mod follow;
 mod generate;
 mod logs;
 mod model;
 mod models;
+mod money;
+mod node;
 mod output;
 mod progress;
 mod prompt;
+mod rank;
+mod records;
+mod register;
 mod sampling;
 mod seed;
+mod session;
+mod show;
+mod shutdown;
+mod status;
 mod tokenize;
+mod wallet;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use sworn_node::config::{Config, Inputs};
+use sworn_node::config::{Config, Inputs, Source};
 
 use failure::{Classify, Failure, Kind};
 use output::Out;
@@ -147,13 +167,41 @@ impl EngineArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a chain, the contracts and a node on this machine.
+    Demo(demo::DemoArgs),
+    /// Ask a model by a transaction and wait for the answer.
+    Ask(ask::AskArgs),
+    /// List the prompts asked.
+    Prompts(show::PromptsArgs),
+    /// Show one prompt: responses, claim, rankings.
+    Show(show::ShowArgs),
+    /// Rank the responses of a prompt.
+    Rank(rank::RankArgs),
+    /// Write preference data for training.
+    Export(export::ExportArgs),
     /// Run a model on this machine, without any chain.
     Generate(generate::GenerateArgs),
     /// Turn text into tokens, or back.
     Tokenize(tokenize::TokenizeArgs),
-    /// Import, list, show and verify models.
+    /// Import, list, show, verify and register models.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Run a node: answer, claim, make final, post.
+    Node(node::NodeArgs),
+    /// Run the embedded development chain alone.
+    Devnet(devnet::DevnetArgs),
+    /// Deploy the contracts.
+    Deploy(deploy::DeployArgs),
+    /// Show the chain, the deployment, the models and the node.
+    #[command(after_help = status::EXAMPLES)]
+    Status,
+    /// Get the fee of an unanswered prompt back.
+    Refund(money::RefundArgs),
+    /// Withdraw released bonds, earned fees and refunds.
+    Withdraw(money::WithdrawArgs),
+    /// Move time and mine blocks on a development chain.
+    #[command(subcommand)]
+    Dev(dev::DevCommand),
     /// Show the configuration and where each value comes from.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -163,16 +211,39 @@ impl Command {
     /// Settings among the command's own flags.
     fn flags(&self) -> Vec<(&'static str, String)> {
         match self {
+            Command::Demo(args) => args.engine.flags(),
             Command::Generate(args) => args.engine.flags(),
-            Command::Tokenize(_) | Command::Model(_) | Command::Config(_) => Vec::new(),
+            Command::Node(args) => args.flags(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The log level when nothing sets one: commands that print their own steps only warn.
+    fn usual_log_level(&self) -> Option<&'static str> {
+        match self {
+            Command::Demo(args) if args.is_once() => Some("warn"),
+            _ => None,
         }
     }
 
     fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
+            Command::Demo(args) => demo::run(args, context),
+            Command::Ask(args) => ask::run(args, context),
+            Command::Prompts(args) => show::run_prompts(args, context),
+            Command::Show(args) => show::run_show(args, context),
+            Command::Rank(args) => rank::run(args, context),
+            Command::Export(args) => export::run(args, context),
             Command::Generate(args) => generate::run(args, context),
             Command::Tokenize(args) => tokenize::run(args, context),
             Command::Model(command) => model::run(command, context),
+            Command::Node(args) => node::run(args, context),
+            Command::Devnet(args) => devnet::run(args, context),
+            Command::Deploy(args) => deploy::run(args, context),
+            Command::Status => status::run(context),
+            Command::Refund(args) => money::run_refund(args, context),
+            Command::Withdraw(args) => money::run_withdraw(args, context),
+            Command::Dev(command) => dev::run(command, context),
             Command::Config(command) => config::run(command, context),
         }
     }
@@ -204,7 +275,9 @@ fn run(cli: &Cli, out: Out) -> Result<(), Failure> {
     flags.extend(cli.command.flags());
     let config = Config::resolve(&Inputs::from_process(flags, cli.global.config.clone()))
         .exit(Kind::Usage)?;
-    logs::start(&config)?;
+    let is_default = config.source("log_level") == Some(&Source::Default);
+    let level = cli.command.usual_log_level().filter(|_| is_default);
+    logs::start(config.log_format, level.unwrap_or(&config.log_level))?;
     progress::set_quiet(cli.global.quiet);
     cli.command.run(&Context { config, out })
 }

@@ -10,6 +10,7 @@ use super::Context;
 use super::failure::{Classify, Failure, Kind};
 use super::models::{self, ImportProgress};
 use super::progress::Progress;
+use super::register;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
@@ -33,6 +34,8 @@ Examples:
   sworn model verify fable-2m
   sworn model verify 3f2a --json")]
     Verify(ModelRef),
+    /// Register an imported model on the chain.
+    Register(register::RegisterArgs),
 }
 
 #[derive(Debug, Args)]
@@ -80,9 +83,8 @@ pub(crate) fn run(command: &ModelCommand, context: &Context) -> Result<(), Failu
         ModelCommand::Add(args) => add(args, &library, context),
         ModelCommand::List => list(&library, context),
         ModelCommand::Show(args) => show(&models::stored(&library, &args.model)?, context),
-        ModelCommand::Verify(args) => {
-            verify(&models::stored(&library, &args.model)?, &library, context)
-        }
+        ModelCommand::Verify(args) => verify(&models::stored(&library, &args.model)?, &library, context),
+        ModelCommand::Register(args) => register::run(args, &library, context),
     }
 }
 

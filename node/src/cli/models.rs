@@ -78,26 +78,19 @@ pub(crate) fn stored(library: &Library, reference: &str) -> Result<StoredModel, 
 
 /// An engine as configured.
 pub(crate) fn engine(model: &Arc<Model>, config: &Config) -> Result<Engine, Failure> {
+    Engine::new(Arc::clone(model), engine_options(config)).exit(Kind::Other)
+}
+
+/// Backend and threads as configured.
+pub(crate) fn engine_options(config: &Config) -> EngineOptions {
     let backend = match config.backend {
         BackendChoice::Scalar => BackendKind::Scalar,
         BackendChoice::Threaded => BackendKind::Threaded,
         BackendChoice::Auto => BackendKind::Auto,
     };
-    Engine::new(
-        Arc::clone(model),
-        EngineOptions {
-            backend,
-            threads: threads(config),
-        },
-    )
-    .exit(Kind::Other)
-}
-
-/// Threads as configured; 0 is one per processor.
-pub(crate) fn threads(config: &Config) -> usize {
-    match config.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
+    EngineOptions {
+        backend,
+        threads: config.threads,
     }
 }
 

@@ -39,11 +39,22 @@ pub(crate) fn run_refund(args: &RefundArgs, context: &Context) -> Result<(), Fai
     block_on(async {
         let session = Session::open(context).await?;
         session.account()?;
-        let call = claims::refundCall { inputId: U256::from(args.id) };
-        let receipt = session.client.transact(session.deployment.claims, &call, U256::ZERO).await.map_err(chain)?;
+        let call = claims::refundCall {
+            inputId: U256::from(args.id),
+        };
+        let receipt = session
+            .client
+            .transact(session.deployment.claims, &call, U256::ZERO)
+            .await
+            .map_err(chain)?;
         let mined = Mined::of(&receipt);
-        context.out.document(&json!({ "id": args.id, "refunded": true, "mined": mined }))?;
-        context.out.line(format!("the fee of prompt {} can be withdrawn by its payer", args.id));
+        context
+            .out
+            .document(&json!({ "id": args.id, "refunded": true, "mined": mined }))?;
+        context.out.line(format!(
+            "the fee of prompt {} can be withdrawn by its payer",
+            args.id
+        ));
         context.out.line(mined.to_string());
         Ok(())
     })
@@ -52,25 +63,42 @@ pub(crate) fn run_refund(args: &RefundArgs, context: &Context) -> Result<(), Fai
 pub(crate) fn run_withdraw(args: &WithdrawArgs, context: &Context) -> Result<(), Failure> {
     block_on(async {
         let session = Session::open(context).await?;
-        let Session { client, deployment: d } = &session;
+        let Session {
+            client,
+            deployment: d,
+        } = &session;
         let account = session.account()?;
         let to = args.to.unwrap_or(account);
         let (bonds, earned) = client.withdrawable(d, account).await.map_err(chain)?;
         let mut mined = Vec::new();
         if !bonds.is_zero() {
-            let receipt = client.transact(d.claims, &claims::withdrawCall { to }, U256::ZERO).await.map_err(chain)?;
+            let receipt = client
+                .transact(d.claims, &claims::withdrawCall { to }, U256::ZERO)
+                .await
+                .map_err(chain)?;
             mined.push(Mined::of(&receipt));
         }
         if !earned.is_zero() {
-            let receipt = client.transact(d.fees, &fees::withdrawCall { to }, U256::ZERO).await.map_err(chain)?;
+            let receipt = client
+                .transact(d.fees, &fees::withdrawCall { to }, U256::ZERO)
+                .await
+                .map_err(chain)?;
             mined.push(Mined::of(&receipt));
         }
         context.out.document(&json!({ "account": account, "to": to, "bonds_wei": bonds.to_string(), "fees_wei": earned.to_string(), "mined": mined }))?;
         if mined.is_empty() {
-            context.out.line(format!("nothing to withdraw for {account}"));
+            context
+                .out
+                .line(format!("nothing to withdraw for {account}"));
         } else {
-            context.out.line(format!("{} ETH of bonds and {} ETH of fees to {to}", format_ether(bonds), format_ether(earned)));
-            mined.iter().for_each(|mined| context.out.line(mined.to_string()));
+            context.out.line(format!(
+                "{} ETH of bonds and {} ETH of fees to {to}",
+                format_ether(bonds),
+                format_ether(earned)
+            ));
+            mined
+                .iter()
+                .for_each(|mined| context.out.line(mined.to_string()));
         }
         Ok(())
     })

@@ -37,30 +37,68 @@ pub(crate) fn run(args: &RankArgs, context: &Context) -> Result<(), Failure> {
     block_on(async {
         let session = Session::open(context).await?;
         let account = session.account()?;
-        let prompt = session.client.prompt(&session.deployment, args.id).await.map_err(chain)?;
-        let places = if args.places.is_empty() { vec![1; usize::from(prompt.nRuns)] } else { args.places.clone() };
+        let prompt = session
+            .client
+            .prompt(&session.deployment, args.id)
+            .await
+            .map_err(chain)?;
+        let places = if args.places.is_empty() {
+            vec![1; usize::from(prompt.nRuns)]
+        } else {
+            args.places.clone()
+        };
         if places.len() != usize::from(prompt.nRuns) {
-            return Err(Failure::input(format!("found {} places, expected {}: one for each response of prompt {}", places.len(), prompt.nRuns, args.id)));
+            return Err(Failure::input(format!(
+                "found {} places, expected {}: one for each response of prompt {}",
+                places.len(),
+                prompt.nRuns,
+                args.id
+            )));
         }
         let mined = submit(&session, args.id, places.clone(), args.all_bad).await?;
         context.out.document(&json!({ "id": args.id, "ranker": account, "places": places, "all_bad": args.all_bad, "mined": mined }))?;
-        context.out.line(format!("prompt {} ranked {} by {account}", args.id, shown(&places, args.all_bad)));
+        context.out.line(format!(
+            "prompt {} ranked {} by {account}",
+            args.id,
+            shown(&places, args.all_bad)
+        ));
         context.out.line(mined.to_string());
         Ok(())
     })
 }
 
 /// Sends a ranking.
-pub(crate) async fn submit(session: &Session, id: u64, places: Vec<u8>, all_bad: bool) -> Result<Mined, Failure> {
-    let call = prompts::rankCall { inputId: U256::from(id), places: places.into(), allBad: all_bad };
-    let receipt = session.client.transact(session.deployment.prompts, &call, U256::ZERO).await.map_err(chain)?;
+pub(crate) async fn submit(
+    session: &Session,
+    id: u64,
+    places: Vec<u8>,
+    all_bad: bool,
+) -> Result<Mined, Failure> {
+    let call = prompts::rankCall {
+        inputId: U256::from(id),
+        places: places.into(),
+        allBad: all_bad,
+    };
+    let receipt = session
+        .client
+        .transact(session.deployment.prompts, &call, U256::ZERO)
+        .await
+        .map_err(chain)?;
     Ok(Mined::of(&receipt))
 }
 
 /// Places as people write them.
 pub(crate) fn shown(places: &[u8], all_bad: bool) -> String {
-    let places = places.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
-    if all_bad { format!("{places} (all bad)") } else { places }
+    let places = places
+        .iter()
+        .map(u8::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    if all_bad {
+        format!("{places} (all bad)")
+    } else {
+        places
+    }
 }
 
 /// A ranking uses every place from 1 to its largest.
@@ -68,7 +106,10 @@ fn check(places: &[u8]) -> Result<(), Failure> {
     let largest = places.iter().copied().max().unwrap_or(0);
     match (1..=largest).find(|place| !places.contains(place)) {
         None => Ok(()),
-        Some(missing) => Err(Failure::input(format!("found places {} without place {missing}, expected every place from 1 to {largest}; 1 is best, ties share a place", shown(places, false)))),
+        Some(missing) => Err(Failure::input(format!(
+            "found places {} without place {missing}, expected every place from 1 to {largest}; 1 is best, ties share a place",
+            shown(places, false)
+        ))),
     }
 }
 

@@ -16,6 +16,9 @@ use sworn_prover::{Digest, payload};
 use super::failure::{Classify, Failure, Kind};
 use super::session::{Session, chain};
 
+/// `IClaims.Status.Standing`; the ABI has enums as numbers.
+const STATUS_STANDING: u8 = 1;
+
 /// How far a prompt is, as far as the chain knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,20 +78,46 @@ pub(crate) struct Record {
 impl Record {
     /// Text of a posted response.
     pub(crate) fn text(&self, run: u32) -> Vec<u8> {
-        self.told.chunks.range((run, 0)..=(run, u32::MAX)).flat_map(|(_, (text, _))| text.iter().copied()).collect()
+        self.told
+            .chunks
+            .range((run, 0)..=(run, u32::MAX))
+            .flat_map(|(_, (text, _))| text.iter().copied())
+            .collect()
     }
 
     /// The prompt's text parts, one after the other.
     pub(crate) fn prompt_text(&self) -> Vec<u8> {
         let segments = payload::decode(&self.told.payload).unwrap_or_default();
-        segments.iter().filter_map(|segment| if let Segment::Text(text) = segment { Some(*text) } else { None }).flatten().copied().collect()
+        segments
+            .iter()
+            .filter_map(|segment| {
+                if let Segment::Text(text) = segment {
+                    Some(*text)
+                } else {
+                    None
+                }
+            })
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// As an export takes it.
     pub(crate) fn export(&self, session: &Session, model: &models::Model) -> PromptExport {
         let segments = payload::decode(&self.told.payload).unwrap_or_default();
-        let tx_of_run = |run: u32| self.told.chunks.range((run, 0)..=(run, u32::MAX)).next_back().map(|(_, (_, tx))| tx.to_string()).unwrap_or_default();
-        let responses = self.responses.iter().zip(0u32..).filter(|(response, _)| response.posted);
+        let tx_of_run = |run: u32| {
+            self.told
+                .chunks
+                .range((run, 0)..=(run, u32::MAX))
+                .next_back()
+                .map(|(_, (_, tx))| tx.to_string())
+                .unwrap_or_default()
+        };
+        let responses = self
+            .responses
+            .iter()
+            .zip(0u32..)
+            .filter(|(response, _)| response.posted);
         PromptExport {
             input_id: self.id,
             author: self.prompt.author.to_string(),
@@ -137,7 +166,12 @@ impl Record {
                     sequence: ranking.sequence,
                     all_bad: ranking.allBad,
                     places: ranking.places.clone(),
-                    tx: self.told.rank_txs.get(&(ranking.ranker, ranking.sequence)).map(ToString::to_string).unwrap_or_default(),
+                    tx: self
+                        .told
+                        .rank_txs
+                        .get(&(ranking.ranker, ranking.sequence))
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
                 })
                 .collect(),
             provenance: export::Provenance {
@@ -145,10 +179,22 @@ impl Record {
                 inbox: session.deployment.inbox.to_string(),
                 prompts: session.deployment.prompts.to_string(),
                 ask_tx: self.told.ask_tx.to_string(),
-                claim_id: self.claim.as_ref().map(|(id, _)| id.to_string()).unwrap_or_default(),
+                claim_id: self
+                    .claim
+                    .as_ref()
+                    .map(|(id, _)| id.to_string())
+                    .unwrap_or_default(),
                 epoch: self.input.epoch,
-                claim_root: self.claim.as_ref().map(|(_, claim)| claim.root.to_string()).unwrap_or_default(),
-                proposer: self.claim.as_ref().map(|(_, claim)| claim.proposer.to_string()).unwrap_or_default(),
+                claim_root: self
+                    .claim
+                    .as_ref()
+                    .map(|(_, claim)| claim.root.to_string())
+                    .unwrap_or_default(),
+                proposer: self
+                    .claim
+                    .as_ref()
+                    .map(|(_, claim)| claim.proposer.to_string())
+                    .unwrap_or_default(),
             },
         }
     }
@@ -166,18 +212,42 @@ pub(crate) fn finish_name(code: u8) -> &'static str {
 }
 
 /// What events say about one prompt, or about all of them.
-pub(crate) async fn told(session: &Session, only: Option<u64>) -> Result<BTreeMap<u64, Told>, Failure> {
+pub(crate) async fn told(
+    session: &Session,
+    only: Option<u64>,
+) -> Result<BTreeMap<u64, Told>, Failure> {
     let d = &session.deployment;
-    let signatures = vec![inbox::InputSubmitted::SIGNATURE_HASH, prompts::ResponsePosted::SIGNATURE_HASH, prompts::Ranked::SIGNATURE_HASH];
-    let mut filter = Filter::new().address(vec![d.inbox, d.prompts]).event_signature(signatures);
+    let signatures = vec![
+        inbox::InputSubmitted::SIGNATURE_HASH,
+        prompts::ResponsePosted::SIGNATURE_HASH,
+        prompts::Ranked::SIGNATURE_HASH,
+    ];
+    let mut filter = Filter::new()
+        .address(vec![d.inbox, d.prompts])
+        .event_signature(signatures);
     if let Some(id) = only {
         filter = filter.topic1(U256::from(id));
     }
     let mut all: BTreeMap<u64, Told> = BTreeMap::new();
     for log in logs(session, &filter).await? {
-        let Some((id, tx)) = log.topics().get(1).and_then(|topic| u64::try_from(U256::from_be_bytes(topic.0)).ok()).zip(log.transaction_hash) else { continue };
+        let Some((id, tx)) = log
+            .topics()
+            .get(1)
+            .and_then(|topic| u64::try_from(U256::from_be_bytes(topic.0)).ok())
+            .zip(log.transaction_hash)
+        else {
+            continue;
+        };
         let told = all.entry(id).or_default();
-        let bad = |error: alloy::sol_types::Error| Failure::new(Kind::Chain, format!("event of {}: found {error}, expected an event of the deployment", log.address()));
+        let bad = |error: alloy::sol_types::Error| {
+            Failure::new(
+                Kind::Chain,
+                format!(
+                    "event of {}: found {error}, expected an event of the deployment",
+                    log.address()
+                ),
+            )
+        };
         match log.topic0() {
             Some(&inbox::InputSubmitted::SIGNATURE_HASH) if log.address() == d.inbox => {
                 let event = inbox::InputSubmitted::decode_log(&log.inner).map_err(bad)?;
@@ -185,8 +255,11 @@ pub(crate) async fn told(session: &Session, only: Option<u64>) -> Result<BTreeMa
                 told.ask_tx = tx;
             }
             Some(&prompts::ResponsePosted::SIGNATURE_HASH) if log.address() == d.prompts => {
-                let event = prompts::ResponsePosted::decode_log(&log.inner).map_err(bad)?.data;
-                told.chunks.insert((event.run, event.chunk), (event.text, tx));
+                let event = prompts::ResponsePosted::decode_log(&log.inner)
+                    .map_err(bad)?
+                    .data;
+                told.chunks
+                    .insert((event.run, event.chunk), (event.text, tx));
             }
             Some(&prompts::Ranked::SIGNATURE_HASH) if log.address() == d.prompts => {
                 let event = prompts::Ranked::decode_log(&log.inner).map_err(bad)?.data;
@@ -229,29 +302,69 @@ async fn logs(session: &Session, filter: &Filter) -> Result<Vec<Log>, Failure> {
 }
 
 /// How far an input is, and the claim that counts: the final one, else the oldest that stands.
-pub(crate) async fn state(session: &Session, input: &inbox::Input, id: u64, all_posted: bool) -> Result<(ChainState, Option<(B256, claims::Claim)>), Failure> {
-    let Session { client, deployment: d } = session;
+pub(crate) async fn state(
+    session: &Session,
+    input: &inbox::Input,
+    id: u64,
+    all_posted: bool,
+) -> Result<(ChainState, Option<(B256, claims::Claim)>), Failure> {
+    let Session {
+        client,
+        deployment: d,
+    } = session;
     if input.seed.is_zero() {
         let refunded = client.is_settled(d, id).await.map_err(chain)?;
-        return Ok((if refunded { ChainState::Refunded } else { ChainState::Pending }, None));
+        return Ok((
+            if refunded {
+                ChainState::Refunded
+            } else {
+                ChainState::Pending
+            },
+            None,
+        ));
     }
-    if let Some(claim_id) = client.final_claim(d, input.epoch, input.modelId).await.map_err(chain)? {
+    if let Some(claim_id) = client
+        .final_claim(d, input.epoch, input.modelId)
+        .await
+        .map_err(chain)?
+    {
         let claim = client.claim(d, claim_id).await.map_err(chain)?;
-        return Ok((if all_posted { ChainState::Posted } else { ChainState::Final }, Some((claim_id, claim))));
+        return Ok((
+            if all_posted {
+                ChainState::Posted
+            } else {
+                ChainState::Final
+            },
+            Some((claim_id, claim)),
+        ));
     }
-    for claim_id in client.lane_claims(d, input.epoch, input.modelId).await.map_err(chain)? {
+    for claim_id in client
+        .lane_claims(d, input.epoch, input.modelId)
+        .await
+        .map_err(chain)?
+    {
         let claim = client.claim(d, claim_id).await.map_err(chain)?;
-        if claim.status == claims::Status::Standing {
+        if claim.status == STATUS_STANDING {
             return Ok((ChainState::Claimed, Some((claim_id, claim))));
         }
     }
     let refunded = client.is_settled(d, id).await.map_err(chain)?;
-    Ok((if refunded { ChainState::Refunded } else { ChainState::Sealed }, None))
+    Ok((
+        if refunded {
+            ChainState::Refunded
+        } else {
+            ChainState::Sealed
+        },
+        None,
+    ))
 }
 
 /// The record of a prompt, given what events say.
 pub(crate) async fn load(session: &Session, id: u64, told: Told) -> Result<Record, Failure> {
-    let Session { client, deployment: d } = session;
+    let Session {
+        client,
+        deployment: d,
+    } = session;
     let prompt = client.prompt(d, id).await.map_err(chain)?;
     let input = client.input(d, id).await.map_err(chain)?;
     let params = Params::unpack(Digest(input.params.0)).exit(Kind::Chain)?;
@@ -261,7 +374,10 @@ pub(crate) async fn load(session: &Session, id: u64, told: Told) -> Result<Recor
     }
     let mut rankings = Vec::new();
     while (rankings.len() as u64) < u64::from(prompt.nRankers) {
-        let page = client.rankings(d, id, rankings.len() as u64, 100).await.map_err(chain)?;
+        let page = client
+            .rankings(d, id, rankings.len() as u64, 100)
+            .await
+            .map_err(chain)?;
         if page.is_empty() {
             break;
         }
@@ -269,11 +385,24 @@ pub(crate) async fn load(session: &Session, id: u64, told: Told) -> Result<Recor
     }
     let all_posted = prompt.nPosted == prompt.nRuns;
     let (state, claim) = state(session, &input, id, all_posted).await?;
-    Ok(Record { id, prompt, input, params, state, claim, responses, rankings, told })
+    Ok(Record {
+        id,
+        prompt,
+        input,
+        params,
+        state,
+        claim,
+        responses,
+        rankings,
+        told,
+    })
 }
 
 /// The record of one prompt.
 pub(crate) async fn one(session: &Session, id: u64) -> Result<Record, Failure> {
-    let told = told(session, Some(id)).await?.remove(&id).unwrap_or_default();
+    let told = told(session, Some(id))
+        .await?
+        .remove(&id)
+        .unwrap_or_default();
     load(session, id, told).await
 }

@@ -29,7 +29,9 @@ impl Session {
     pub(crate) async fn open(context: &Context) -> Result<Session, Failure> {
         let client = connect(&context.config).await?;
         let path = deployment_path(&context.config);
-        let deployment = Deployments::load(&path).and_then(|all| all.require(client.chain_id(), &path)).map_err(chain)?;
+        let deployment = Deployments::load(&path)
+            .and_then(|all| all.require(client.chain_id(), &path))
+            .map_err(chain)?;
         client.check(&deployment).await.map_err(chain)?;
         Ok(Session { client, deployment })
     }
@@ -42,27 +44,42 @@ impl Session {
 
 /// The file of deployments that counts.
 pub(crate) fn deployment_path(config: &Config) -> PathBuf {
-    config.deployment.clone().unwrap_or_else(|| config.datadir.join(DEPLOYMENT_FILE))
+    config
+        .deployment
+        .clone()
+        .unwrap_or_else(|| config.datadir.join(DEPLOYMENT_FILE))
 }
 
 /// Connects to the chain with the configured signer.
 pub(crate) async fn connect(config: &Config) -> Result<ChainClient, Failure> {
     // A person waits: fewer attempts than a node makes.
-    let options = ClientOptions { attempts: 3, poll_interval: Duration::from_millis(100), ..ClientOptions::default() };
-    let unsigned = ChainClient::connect(&config.rpc_url, None, options.clone()).await.map_err(chain)?;
+    let options = ClientOptions {
+        attempts: 3,
+        poll_interval: Duration::from_millis(100),
+        ..ClientOptions::default()
+    };
+    let unsigned = ChainClient::connect(&config.rpc_url, None, options.clone())
+        .await
+        .map_err(chain)?;
     match wallet::signer(config, unsigned.chain_id())? {
         None => Ok(unsigned),
-        signer => ChainClient::connect(&config.rpc_url, signer, options).await.map_err(chain),
+        signer => ChainClient::connect(&config.rpc_url, signer, options)
+            .await
+            .map_err(chain),
     }
 }
 
 pub(crate) fn no_key() -> Failure {
-    Failure::usage("found no key, expected one to sign with; give --key-file FILE, SWORN_KEY_FILE or SWORN_KEY (on a development chain --account N)")
+    Failure::usage(
+        "found no key, expected one to sign with; give --key-file FILE, SWORN_KEY_FILE or SWORN_KEY (on a development chain --account N)",
+    )
 }
 
 /// Runs a command's future; Control-C ends it.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(async {
         tokio::select! {
             result = future => result,
@@ -83,32 +100,59 @@ pub(crate) fn chain(error: ChainError) -> Failure {
     let error = anyhow::Error::new(error);
     match remedy {
         // `{:#}` prints the error, then the remedy.
-        Some(remedy) => Failure { kind, error: anyhow::anyhow!("{error:#}; {remedy}") },
+        Some(remedy) => Failure {
+            kind,
+            error: anyhow::anyhow!("{error:#}; {remedy}"),
+        },
         None => Failure { kind, error },
     }
 }
 
 fn classify(error: &ChainError) -> (Kind, Option<&'static str>) {
     if error.is_revert::<prompts::NotAllPosted>() {
-        return (Kind::TooEarly, Some("wait until every response is posted (`sworn show ID`), then rank"));
+        return (
+            Kind::TooEarly,
+            Some("wait until every response is posted (`sworn show ID`), then rank"),
+        );
     }
     if error.is_revert::<claims::DeadlineNotPassed>() {
-        return (Kind::TooEarly, Some("refunds are due after the deadline; on a development chain `sworn dev time +1d` gets there"));
+        return (
+            Kind::TooEarly,
+            Some(
+                "refunds are due after the deadline; on a development chain `sworn dev time +1d` gets there",
+            ),
+        );
     }
-    if error.is_revert::<claims::NotFinalYet>() || error.is_revert::<claims::EpochNotEnded>() || error.is_revert::<inbox::TooEarly>() {
+    if error.is_revert::<claims::NotFinalYet>()
+        || error.is_revert::<claims::EpochNotEnded>()
+        || error.is_revert::<inbox::TooEarly>()
+    {
         return (Kind::TooEarly, Some("try again later"));
     }
     if error.is_revert::<claims::Covered>() || error.is_revert::<claims::AlreadySettled>() {
-        return (Kind::Chain, Some("the prompt is answered or paid back already, see `sworn show ID`"));
+        return (
+            Kind::Chain,
+            Some("the prompt is answered or paid back already, see `sworn show ID`"),
+        );
     }
     if error.is_revert::<prompts::UnknownPrompt>() || error.is_revert::<inbox::UnknownInput>() {
         return (Kind::Input, Some("see `sworn prompts` for the ids"));
     }
     if error.is_revert::<inbox::UnknownModel>() {
-        return (Kind::Input, Some("see `sworn status` for the registered models, or register it with `sworn model register`"));
+        return (
+            Kind::Input,
+            Some(
+                "see `sworn status` for the registered models, or register it with `sworn model register`",
+            ),
+        );
     }
     if error.is_revert::<prompts::NotARanking>() || error.is_revert::<prompts::WrongPlaceCount>() {
-        return (Kind::Input, Some("give one place for each response: 1 is best, ties share a place, no place is left out"));
+        return (
+            Kind::Input,
+            Some(
+                "give one place for each response: 1 is best, ties share a place, no place is left out",
+            ),
+        );
     }
     if error.is_revert::<inbox::PayloadTooLong>() {
         return (Kind::Input, Some("shorten the prompt"));
@@ -116,8 +160,14 @@ fn classify(error: &ChainError) -> (Kind, Option<&'static str>) {
     match error {
         ChainError::NotMined { .. } => (Kind::Timeout, None),
         ChainError::DeploymentFile { .. } => (Kind::Input, None),
-        ChainError::NoDeployment { .. } => (Kind::Chain, Some("`sworn deploy` makes one, `sworn demo` brings its own")),
-        ChainError::Unreachable { .. } => (Kind::Chain, Some("`sworn demo` or `sworn devnet` starts one on this machine")),
+        ChainError::NoDeployment { .. } => (
+            Kind::Chain,
+            Some("`sworn deploy` makes one, `sworn demo` brings its own"),
+        ),
+        ChainError::Unreachable { .. } => (
+            Kind::Chain,
+            Some("`sworn demo` or `sworn devnet` starts one on this machine"),
+        ),
         _ => (Kind::Chain, None),
     }
 }
@@ -132,12 +182,20 @@ pub(crate) struct Mined {
 
 impl Mined {
     pub(crate) fn of(receipt: &TransactionReceipt) -> Mined {
-        Mined { tx: receipt.transaction_hash, block: receipt.block_number.unwrap_or_default(), gas: receipt.gas_used }
+        Mined {
+            tx: receipt.transaction_hash,
+            block: receipt.block_number.unwrap_or_default(),
+            gas: receipt.gas_used,
+        }
     }
 }
 
 impl std::fmt::Display for Mined {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "transaction {} (block {}, gas {})", self.tx, self.block, self.gas)
+        write!(
+            f,
+            "transaction {} (block {}, gas {})",
+            self.tx, self.block, self.gas
+        )
     }
 }

@@ -41,26 +41,54 @@ pub(crate) struct ShowArgs {
 pub(crate) fn run_prompts(args: &PromptsArgs, context: &Context) -> Result<(), Failure> {
     block_on(async {
         let session = Session::open(context).await?;
-        let count = session.client.prompt_count(&session.deployment).await.map_err(chain)?;
+        let count = session
+            .client
+            .prompt_count(&session.deployment)
+            .await
+            .map_err(chain)?;
         let from = count.saturating_sub(args.limit);
-        let ids = session.client.prompt_ids(&session.deployment, from, args.limit).await.map_err(chain)?;
+        let ids = session
+            .client
+            .prompt_ids(&session.deployment, from, args.limit)
+            .await
+            .map_err(chain)?;
         let mut told = records::told(&session, None).await?;
         let loads = ids.into_iter().map(|id| {
             let told = told.remove(&id).unwrap_or_default();
             records::load(&session, id, told)
         });
-        let records: Vec<Record> = futures::stream::iter(loads.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
-        context.out.document(&records.iter().map(|record| document(record, None)).collect::<Vec<_>>())?;
+        let records: Vec<Record> = futures::stream::iter(loads.collect::<Vec<_>>())
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        context.out.document(
+            &records
+                .iter()
+                .map(|record| document(record, None))
+                .collect::<Vec<_>>(),
+        )?;
         if records.is_empty() {
-            context.out.line("no prompts yet; ask with `sworn ask \"Once upon a time\"`");
+            context
+                .out
+                .line("no prompts yet; ask with `sworn ask \"Once upon a time\"`");
             return Ok(());
         }
         let rows = records.iter().map(|record| {
             let prompt = one_line(&String::from_utf8_lossy(&record.prompt_text()), 48);
             let posted = format!("{}/{}", record.prompt.nPosted, record.prompt.nRuns);
-            [record.id.to_string(), record.state.name().to_owned(), posted, record.rankings.len().to_string(), short(&record.prompt.author.to_string()), prompt]
+            [
+                record.id.to_string(),
+                record.state.name().to_owned(),
+                posted,
+                record.rankings.len().to_string(),
+                short(&record.prompt.author.to_string()),
+                prompt,
+            ]
         });
-        context.out.table(["id", "state", "posted", "ranked by", "author", "prompt"], rows);
+        context.out.table(
+            ["id", "state", "posted", "ranked by", "author", "prompt"],
+            rows,
+        );
         Ok(())
     })
 }
@@ -69,7 +97,11 @@ pub(crate) fn run_show(args: &ShowArgs, context: &Context) -> Result<(), Failure
     block_on(async {
         let session = Session::open(context).await?;
         let record = records::one(&session, args.id).await?;
-        let node = if record.state == ChainState::Posted { None } else { api::prompt(&context.config, args.id).await };
+        let node = if record.state == ChainState::Posted {
+            None
+        } else {
+            api::prompt(&context.config, args.id).await
+        };
         context.out.document(&document(&record, node.as_ref()))?;
         show(&record, node.as_ref(), context);
         Ok(())
@@ -128,27 +160,64 @@ fn show(record: &Record, node: Option<&serde_json::Value>, context: &Context) {
         ("author", record.prompt.author.to_string()),
         ("asked in", record.told.ask_tx.to_string()),
         ("model", record.prompt.modelId.to_string()),
-        ("parameters", format!("{} responses, temperature {}, top-k {}, top-p {}, min-p {}", params.n_runs, unscaled(params.temperature_milli.into(), 3), params.top_k, unscaled(params.top_p_ppm.into(), 6), unscaled(params.min_p_ppm.into(), 6))),
+        (
+            "parameters",
+            format!(
+                "{} responses, temperature {}, top-k {}, top-p {}, min-p {}",
+                params.n_runs,
+                unscaled(params.temperature_milli.into(), 3),
+                params.top_k,
+                unscaled(params.top_p_ppm.into(), 6),
+                unscaled(params.min_p_ppm.into(), 6)
+            ),
+        ),
     ]);
     if let Some((id, claim)) = &record.claim {
-        out.fields(&[("claim", format!("{id} by {}, epoch {}, window ends at {}", claim.proposer, claim.epoch, claim.windowEnd))]);
+        out.fields(&[(
+            "claim",
+            format!(
+                "{id} by {}, epoch {}, window ends at {}",
+                claim.proposer, claim.epoch, claim.windowEnd
+            ),
+        )]);
     }
-    out.line(format!("\n{}", printable(&String::from_utf8_lossy(&record.prompt_text()))));
+    out.line(format!(
+        "\n{}",
+        printable(&String::from_utf8_lossy(&record.prompt_text()))
+    ));
     for (response, run) in record.responses.iter().zip(0u32..) {
         if response.posted {
-            out.line(format!("\n--- response {} ({}, {} tokens, posted)", run + 1, finish_name(response.finish), response.newTokens));
+            out.line(format!(
+                "\n--- response {} ({}, {} tokens, posted)",
+                run + 1,
+                finish_name(response.finish),
+                response.newTokens
+            ));
             out.line(printable(&String::from_utf8_lossy(&record.text(run))));
         } else if let Some(text) = node.and_then(|node| api::response_text(node, run)) {
-            out.line(format!("\n--- response {} (unfinal: what the node says)", run + 1));
+            out.line(format!(
+                "\n--- response {} (unfinal: what the node says)",
+                run + 1
+            ));
             out.line(printable(&text));
         }
     }
-    if let Some(error) = node.and_then(|node| node.get("error")).and_then(|error| error.as_str()) {
+    if let Some(error) = node
+        .and_then(|node| node.get("error"))
+        .and_then(|error| error.as_str())
+    {
         out.line(format!("\nthe node says: {}", printable(error)));
     }
     if !record.rankings.is_empty() {
         out.line("");
-        let rows = record.rankings.iter().map(|ranking| [ranking.ranker.to_string(), rank::shown(&ranking.places, ranking.allBad), ranking.sequence.to_string(), ranking.rankedAt.to_string()]);
+        let rows = record.rankings.iter().map(|ranking| {
+            [
+                ranking.ranker.to_string(),
+                rank::shown(&ranking.places, ranking.allBad),
+                ranking.sequence.to_string(),
+                ranking.rankedAt.to_string(),
+            ]
+        });
         out.table(["ranker", "places", "sequence", "at"], rows);
     }
 }
@@ -160,5 +229,8 @@ pub(crate) fn short(address: &str) -> String {
 
 /// A failure for a prompt that is not there.
 pub(crate) fn unknown(id: u64) -> Failure {
-    Failure::new(Kind::Input, format!("found no prompt {id}, expected one of `sworn prompts`"))
+    Failure::new(
+        Kind::Input,
+        format!("found no prompt {id}, expected one of `sworn prompts`"),
+    )
 }

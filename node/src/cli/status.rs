@@ -22,13 +22,22 @@ Examples:
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     block_on(async {
         let session = Session::open(context).await?;
-        let Session { client, deployment: d } = &session;
+        let Session {
+            client,
+            deployment: d,
+        } = &session;
         let head = client.head().await.map_err(chain)?;
-        let epoch = client.view(d.inbox, inbox::currentEpochCall {}).await.map_err(chain)?;
+        let epoch = client
+            .view(d.inbox, inbox::currentEpochCall {})
+            .await
+            .map_err(chain)?;
         let rules = client.inbox_parameters(d).await.map_err(chain)?;
         let window_seconds = client.window_seconds(d).await.map_err(chain)?;
         let bond = client.bond_wei(d).await.map_err(chain)?;
-        let (inputs, prompts) = (client.input_count(d).await.map_err(chain)?, client.prompt_count(d).await.map_err(chain)?);
+        let (inputs, prompts) = (
+            client.input_count(d).await.map_err(chain)?,
+            client.prompt_count(d).await.map_err(chain)?,
+        );
         let registered = registered(&session).await?;
         let mut account = Value::Null;
         let mut account_line = "none".to_owned();
@@ -36,7 +45,11 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             let balance = client.balance(address).await.map_err(chain)?;
             let (bonds, fees) = client.withdrawable(d, address).await.map_err(chain)?;
             account = json!({ "address": address, "balance_wei": balance.to_string(), "released_bonds_wei": bonds.to_string(), "earned_fees_wei": fees.to_string() });
-            account_line = format!("{address} with {} ETH; {} ETH can be withdrawn", format_ether(balance), format_ether(bonds + fees));
+            account_line = format!(
+                "{address} with {} ETH; {} ETH can be withdrawn",
+                format_ether(balance),
+                format_ether(bonds + fees)
+            );
         }
         let node = api::status(&context.config).await;
         let cards = registered.iter().map(|(id, model)| json!({ "id": id, "name": model.card.name, "version": model.card.version, "license": model.card.license, "context": model.context, "publisher": model.publisher }));
@@ -52,28 +65,65 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             "node": node,
         }))?;
         let node_line = match &node {
-            Some(node) => format!("{} (version {})", context.config.api_url, node["version"].as_str().unwrap_or("unknown")),
+            Some(node) => format!(
+                "{} (version {})",
+                context.config.api_url,
+                node["version"].as_str().unwrap_or("unknown")
+            ),
             None => format!("none at {}", context.config.api_url),
         };
         context.out.fields(&[
-            ("chain", format!("{} at {}, block {}, time {}", client.chain_id(), client.url(), head.number, head.timestamp)),
-            ("epoch", format!("{epoch} of {} blocks; claims stand {window_seconds} s under a bond of {} ETH", rules.epoch_blocks, format_ether(bond))),
+            (
+                "chain",
+                format!(
+                    "{} at {}, block {}, time {}",
+                    client.chain_id(),
+                    client.url(),
+                    head.number,
+                    head.timestamp
+                ),
+            ),
+            (
+                "epoch",
+                format!(
+                    "{epoch} of {} blocks; claims stand {window_seconds} s under a bond of {} ETH",
+                    rules.epoch_blocks,
+                    format_ether(bond)
+                ),
+            ),
             ("prompts", format!("{prompts} (inputs: {inputs})")),
             ("account", account_line),
             ("node", node_line),
         ]);
         context.out.line("");
-        context.out.table(["contract", "address"], d.contracts().map(|(name, address)| [name.to_owned(), address.to_string()]));
+        context.out.table(
+            ["contract", "address"],
+            d.contracts()
+                .map(|(name, address)| [name.to_owned(), address.to_string()]),
+        );
         context.out.line("");
-        let rows = registered.iter().map(|(id, model)| [id.to_string(), model.card.name.clone(), model.card.version.clone(), model.card.license.clone(), model.context.to_string()]);
-        context.out.table(["model", "name", "version", "licence", "context"], rows);
+        let rows = registered.iter().map(|(id, model)| {
+            [
+                id.to_string(),
+                model.card.name.clone(),
+                model.card.version.clone(),
+                model.card.license.clone(),
+                model.context.to_string(),
+            ]
+        });
+        context
+            .out
+            .table(["model", "name", "version", "licence", "context"], rows);
         Ok(())
     })
 }
 
 /// The registered models in order.
 pub(crate) async fn registered(session: &Session) -> Result<Vec<(B256, models::Model)>, Failure> {
-    let Session { client, deployment: d } = session;
+    let Session {
+        client,
+        deployment: d,
+    } = session;
     let mut found = Vec::new();
     for id in client.model_ids(d, 0, MAX_MODELS).await.map_err(chain)? {
         found.push((id, client.model(d, id).await.map_err(chain)?));

@@ -202,6 +202,18 @@ fn refusal(error: EVMError<Infallible>) -> Refusal {
             found: tx,
         },
         InvalidTransaction::NonceOverflowInTransaction => Refusal::NonceMax,
+        // The floor of EIP-7623 is reported as the intrinsic gas it is in effect.
+        InvalidTransaction::CallGasCostMoreThanGasLimit {
+            initial_gas: needed,
+            gas_limit,
+        }
+        | InvalidTransaction::GasFloorMoreThanGasLimit {
+            gas_floor: needed,
+            gas_limit,
+        } => Refusal::IntrinsicGas {
+            found: gas_limit,
+            needed,
+        },
         other => Refusal::Invalid(match other {
             InvalidTransaction::PriorityFeeGreaterThanMaxFee => {
                 "max priority fee per gas higher than max fee per gas".to_owned()
@@ -210,18 +222,6 @@ fn refusal(error: EVMError<Infallible>) -> Refusal {
                 "max fee per gas less than block base fee".to_owned()
             }
             InvalidTransaction::CallerGasLimitMoreThanBlock => "exceeds block gas limit".to_owned(),
-            InvalidTransaction::CallGasCostMoreThanGasLimit {
-                initial_gas,
-                gas_limit,
-            } => {
-                format!("intrinsic gas too low: gas {gas_limit}, minimum needed {initial_gas}")
-            }
-            InvalidTransaction::GasFloorMoreThanGasLimit {
-                gas_floor,
-                gas_limit,
-            } => format!(
-                "insufficient gas for floor data gas cost: gas {gas_limit}, minimum needed {gas_floor}"
-            ),
             InvalidTransaction::TxGasLimitGreaterThanCap { gas_limit, cap } => {
                 format!("transaction gas limit too high (cap: {cap}, tx: {gas_limit})")
             }

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use sworn_inference::format::packed::Model;
 use sworn_inference::format::ModelSource;
+use sworn_inference::format::packed::Model;
 use sworn_prover::commitment::Commitments;
 
 use super::{Card, CardFields, Library, LibraryError, StoredModel};

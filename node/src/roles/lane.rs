@@ -7,7 +7,10 @@ use alloy::primitives::{Address, B256};
 use super::Context;
 use crate::chain::abi::claims;
 use crate::machine::{LaneTree, chunk_count};
-use crate::store::{ClaimEnd, Key, LaneKey, Store, StoreError, StoredClaim, StoredInput, StoredResult, VoucherKey, tables};
+use crate::store::{
+    ClaimEnd, Key, LaneKey, Store, StoreError, StoredClaim, StoredInput, StoredResult, VoucherKey,
+    tables,
+};
 
 /// What comes next in a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,49 +95,103 @@ pub struct LaneView {
 
 /// What comes next. `us` is this node's account, `epoch_ended` whether no input can come any more, `now` the chain's time.
 pub fn next_step(view: &LaneView, us: Option<Address>, epoch_ended: bool, now: u64) -> LaneStep {
-    if let Some(last) = view.claims.iter().find(|c| matches!(c.end, Some((ClaimEnd::Final, _)))) {
+    if view.inputs.is_empty() {
+        // A lane of blocks that are no longer part of the chain.
+        return LaneStep::Done;
+    }
+    if let Some(last) = view
+        .claims
+        .iter()
+        .find(|c| matches!(c.end, Some((ClaimEnd::Final, _))))
+    {
         return after_finality(view, last, us);
     }
     if !epoch_ended {
         return LaneStep::AwaitEpochEnd;
     }
-    let Some(root) = view.root else { return LaneStep::AwaitResults };
+    let Some(root) = view.root else {
+        return LaneStep::AwaitResults;
+    };
     let standing = || view.claims.iter().filter(|c| c.end.is_none());
     // Ours first: finishing it releases our own bond.
-    let right = standing().filter(|c| c.root == root).min_by_key(|c| (c.window_end, Some(c.proposer) != us));
+    let right = standing()
+        .filter(|c| c.root == root)
+        .min_by_key(|c| (c.window_end, Some(c.proposer) != us));
     match right {
-        None => LaneStep::Claim { root, rivals: standing().map(|c| c.id).collect() },
-        Some(claim) if now <= claim.window_end => LaneStep::AwaitWindow { claim: claim.id, until: claim.window_end },
-        Some(claim) => LaneStep::Finalise { claim: claim.id, ours: Some(claim.proposer) == us, window_end: claim.window_end },
+        None => LaneStep::Claim {
+            root,
+            rivals: standing().map(|c| c.id).collect(),
+        },
+        Some(claim) if now <= claim.window_end => LaneStep::AwaitWindow {
+            claim: claim.id,
+            until: claim.window_end,
+        },
+        Some(claim) => LaneStep::Finalise {
+            claim: claim.id,
+            ours: Some(claim.proposer) == us,
+            window_end: claim.window_end,
+        },
     }
 }
 
 fn after_finality(view: &LaneView, last: &StoredClaim, us: Option<Address>) -> LaneStep {
-    let Some(root) = view.root else { return LaneStep::AwaitResults };
+    let Some(root) = view.root else {
+        return LaneStep::AwaitResults;
+    };
     if last.root != root {
-        return LaneStep::Lost { claim: last.id, found: last.root, expected: root };
+        return LaneStep::Lost {
+            claim: last.id,
+            found: last.root,
+            expected: root,
+        };
     }
     let mut vouchers = Vec::new();
     for input in &view.inputs {
-        let runs = view.results.get(&input.id).map(|r| r.runs.as_slice()).unwrap_or_default();
+        let runs = view
+            .results
+            .get(&input.id)
+            .map(|r| r.runs.as_slice())
+            .unwrap_or_default();
         for (run, stored) in (0u32..).zip(runs) {
             for chunk in 0..chunk_count(stored.text.len() as u64) {
-                vouchers.push(VoucherKey { input: input.id, run, chunk });
+                vouchers.push(VoucherKey {
+                    input: input.id,
+                    run,
+                    chunk,
+                });
             }
         }
     }
     vouchers.retain(|key| !view.delivered.contains(key));
-    let unsettled: Vec<_> = view.inputs.iter().map(|i| i.id).filter(|id| !view.settled.contains(id)).collect();
+    let unsettled: Vec<_> = view
+        .inputs
+        .iter()
+        .map(|i| i.id)
+        .filter(|id| !view.settled.contains(id))
+        .collect();
     let locked: Vec<_> = view
         .claims
         .iter()
-        .filter(|c| c.id != last.id && c.end.is_none() && c.bond_gone.is_none() && Some(c.proposer) == us && c.root == root)
+        .filter(|c| {
+            c.id != last.id
+                && c.end.is_none()
+                && c.bond_gone.is_none()
+                && Some(c.proposer) == us
+                && c.root == root
+        })
         .map(|c| c.id)
         .collect();
     if vouchers.is_empty() && unsettled.is_empty() && locked.is_empty() {
         return LaneStep::Done;
     }
-    LaneStep::Collect(Collect { claim: last.id, ours: Some(last.proposer) == us, window_end: last.window_end, vouchers, unsettled, locked })
+    LaneStep::Collect(Collect {
+        claim: last.id,
+        ours: Some(last.proposer) == us,
+        window_end: last.window_end,
+        vouchers,
+        unsettled,
+        locked,
+    })
 }
 
 impl Store {
@@ -165,7 +222,10 @@ impl LaneView {
     pub fn load(store: &Store, lane: LaneKey) -> Result<LaneView, super::RoleError> {
         let inputs = store.inputs_of(lane)?;
         let mut results = BTreeMap::new();
-        let (mut delivered, mut settled) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        let (mut delivered, mut settled) = (
+            std::collections::BTreeSet::new(),
+            std::collections::BTreeSet::new(),
+        );
         for input in &inputs {
             let result = store.read(tables::RESULTS, &input.id)?;
             if let Some(result) = result.filter(|r| input.seal.is_some_and(|s| s.seed == r.seed)) {
@@ -179,14 +239,26 @@ impl LaneView {
             }
         }
         let claims = store.claims_of(lane)?;
-        let mut view = LaneView { lane, inputs, results, claims, delivered, settled, root: None };
+        let mut view = LaneView {
+            lane,
+            inputs,
+            results,
+            claims,
+            delivered,
+            settled,
+            root: None,
+        };
         view.root = view.tree()?.map(|tree| tree.root());
         Ok(view)
     }
 
     /// The claim tree, when every input has its result.
     pub fn tree(&self) -> Result<Option<LaneTree>, super::RoleError> {
-        let leaves: Option<Vec<_>> = self.inputs.iter().map(|i| Some((i.id, self.results.get(&i.id)?))).collect();
+        let leaves: Option<Vec<_>> = self
+            .inputs
+            .iter()
+            .map(|i| Some((i.id, self.results.get(&i.id)?)))
+            .collect();
         Ok(leaves.map(|leaves| LaneTree::new(&leaves)).transpose()?)
     }
 }
@@ -194,8 +266,12 @@ impl LaneView {
 impl Context {
     /// The open lanes of served models with what comes next; forgets the finished ones.
     pub(super) fn open_lanes(&self) -> Result<Vec<(LaneView, LaneStep)>, super::RoleError> {
-        let Some(cursor) = self.cursor()? else { return Ok(Vec::new()) };
-        let now = cursor.timestamp.max(super::clock::unix_now().min(cursor.timestamp + 3));
+        let Some(cursor) = self.cursor()? else {
+            return Ok(Vec::new());
+        };
+        let now = cursor
+            .timestamp
+            .max(super::clock::unix_now().min(cursor.timestamp + 3));
         let mut found = Vec::new();
         for item in self.store.scan(tables::OPEN_LANES) {
             let (lane, ()) = item?;
@@ -230,4 +306,207 @@ pub(super) fn is_overtaken(err: &crate::chain::ChainError) -> bool {
         || err.is_revert::<claims::NotStanding>()
         || err.is_revert::<claims::AlreadySettled>()
         || err.is_revert::<crate::chain::abi::vouchers::AlreadyExecuted>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Seal, StoredRun};
+    use alloy::primitives::U256;
+
+    const US: Address = Address::repeat_byte(1);
+    const THEM: Address = Address::repeat_byte(2);
+    const LANE: LaneKey = LaneKey {
+        epoch: 3,
+        model: B256::repeat_byte(9),
+    };
+
+    fn input(id: u64) -> StoredInput {
+        StoredInput {
+            id,
+            sender: THEM,
+            recipient: THEM,
+            model: LANE.model,
+            params: B256::ZERO,
+            payload_root: B256::ZERO,
+            payload: Default::default(),
+            transaction: B256::ZERO,
+            block: 1,
+            submitted_at: 0,
+            rearms: Vec::new(),
+            seal: Some(Seal {
+                block: 3,
+                epoch: LANE.epoch,
+                lane_index: id as u32,
+                seed: B256::ZERO,
+                accumulator: B256::ZERO,
+            }),
+        }
+    }
+
+    fn result(id: u64) -> StoredResult {
+        let run = StoredRun {
+            n_prompt: 1,
+            tokens: vec![1, 2],
+            finish: 0,
+            text: b"x".to_vec().into(),
+            offsets: vec![0],
+        };
+        crate::machine::commit(id, B256::ZERO, vec![run.clone(), run], 0).unwrap()
+    }
+
+    fn claim(id: u8, proposer: Address, root: B256, window_end: u64) -> StoredClaim {
+        StoredClaim {
+            id: B256::repeat_byte(id),
+            lane: LANE,
+            proposer,
+            root,
+            accumulator: B256::ZERO,
+            window_end,
+            bond_wei: U256::ZERO,
+            block: u64::from(id),
+            transaction: B256::ZERO,
+            end: None,
+            bond_gone: None,
+        }
+    }
+
+    /// A lane of two inputs, of which `answered` have results.
+    fn view(answered: u64) -> LaneView {
+        let results: BTreeMap<_, _> = (0..answered).map(|id| (id, result(id))).collect();
+        let mut view = LaneView {
+            lane: LANE,
+            inputs: vec![input(0), input(1)],
+            results,
+            claims: Vec::new(),
+            delivered: Default::default(),
+            settled: Default::default(),
+            root: None,
+        };
+        view.root = view.tree().unwrap().map(|tree| tree.root());
+        view
+    }
+
+    #[test]
+    fn a_lane_waits_then_claims_then_finalises() {
+        assert_eq!(
+            next_step(&view(2), Some(US), false, 0),
+            LaneStep::AwaitEpochEnd
+        );
+        assert_eq!(
+            next_step(&view(1), Some(US), true, 0),
+            LaneStep::AwaitResults
+        );
+        let mut lane = view(2);
+        let root = lane.root.unwrap();
+        assert_eq!(
+            next_step(&lane, Some(US), true, 0),
+            LaneStep::Claim {
+                root,
+                rivals: vec![]
+            }
+        );
+        lane.claims.push(claim(1, US, root, 50));
+        let id = lane.claims[0].id;
+        assert_eq!(
+            next_step(&lane, Some(US), true, 50),
+            LaneStep::AwaitWindow {
+                claim: id,
+                until: 50
+            }
+        );
+        assert_eq!(
+            next_step(&lane, Some(US), true, 51),
+            LaneStep::Finalise {
+                claim: id,
+                ours: true,
+                window_end: 50
+            }
+        );
+    }
+
+    #[test]
+    fn somebody_elses_equal_claim_is_enough_and_a_wrong_one_is_not() {
+        let mut lane = view(2);
+        let root = lane.root.unwrap();
+        lane.claims
+            .push(claim(1, THEM, B256::repeat_byte(0xee), 40));
+        assert_eq!(
+            next_step(&lane, Some(US), true, 90),
+            LaneStep::Claim {
+                root,
+                rivals: vec![lane.claims[0].id]
+            }
+        );
+        lane.claims.push(claim(2, THEM, root, 60));
+        assert_eq!(
+            next_step(&lane, Some(US), true, 61),
+            LaneStep::Finalise {
+                claim: lane.claims[1].id,
+                ours: false,
+                window_end: 60
+            }
+        );
+        // One that fell is as if it had never been.
+        lane.claims[1].end = Some((ClaimEnd::Fallen, 9));
+        assert!(matches!(
+            next_step(&lane, Some(US), true, 61),
+            LaneStep::Claim { .. }
+        ));
+    }
+
+    #[test]
+    fn after_finality_everything_is_collected_once() {
+        let mut lane = view(2);
+        let root = lane.root.unwrap();
+        lane.claims.push(claim(1, THEM, root, 40));
+        lane.claims.push(claim(2, US, root, 41));
+        lane.claims[0].end = Some((ClaimEnd::Final, 8));
+        let LaneStep::Collect(collect) = next_step(&lane, Some(US), true, 50) else {
+            panic!("collect")
+        };
+        assert_eq!(
+            (
+                collect.ours,
+                collect.vouchers.len(),
+                collect.unsettled.len()
+            ),
+            (false, 4, 2)
+        );
+        assert_eq!(collect.locked, vec![lane.claims[1].id]);
+        lane.delivered = collect.vouchers.iter().copied().collect();
+        lane.settled = [0, 1].into();
+        lane.claims[1].bond_gone = Some(9);
+        assert_eq!(next_step(&lane, Some(US), true, 50), LaneStep::Done);
+        lane.delivered.remove(&VoucherKey {
+            input: 1,
+            run: 1,
+            chunk: 0,
+        });
+        let LaneStep::Collect(collect) = next_step(&lane, Some(US), true, 50) else {
+            panic!("collect")
+        };
+        assert_eq!(
+            collect.vouchers,
+            [VoucherKey {
+                input: 1,
+                run: 1,
+                chunk: 0
+            }]
+        );
+    }
+
+    #[test]
+    fn a_wrong_final_root_is_reported_and_an_empty_lane_is_done() {
+        let mut lane = view(2);
+        lane.claims
+            .push(claim(1, THEM, B256::repeat_byte(0xee), 40));
+        lane.claims[0].end = Some((ClaimEnd::Final, 8));
+        assert!(matches!(
+            next_step(&lane, Some(US), true, 50),
+            LaneStep::Lost { .. }
+        ));
+        lane.inputs.clear();
+        assert_eq!(next_step(&lane, Some(US), true, 50), LaneStep::Done);
+    }
 }

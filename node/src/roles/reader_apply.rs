@@ -2,42 +2,82 @@
 
 use std::collections::HashMap;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 
 use super::clock::unix_now;
 use super::{Context, RoleError};
 use crate::chain::{Event, Located};
 use crate::machine;
 use crate::store::tables::{
-    ATTEMPTS, CLAIMS, DELIVERIES, INPUTS, LANE_CLAIMS, LANE_INPUTS, MODELS, OPEN_LANES, REPORTS, RESULTS, SETTLEMENTS, UNANSWERED, UNSEALED,
+    ATTEMPTS, CLAIMS, DELIVERIES, INPUTS, LANE_CLAIMS, LANE_INPUTS, MODELS, OPEN_LANES, REPORTS,
+    RESULTS, SETTLEMENTS, UNANSWERED, UNSEALED,
 };
 use crate::store::{
-    ClaimEnd, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal, Settlement, SettlementKind, StoredClaim, StoredInput, StoredModel,
-    VoucherKey, Writes,
+    ClaimEnd, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal, Settlement,
+    SettlementKind, StoredClaim, StoredInput, StoredModel, VoucherKey, Writes,
 };
 
-/// Time stamps of blocks that hold inputs.
-pub(super) type BlockTimes = HashMap<u64, u64>;
+/// What applying events needs to know beside them.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The chain.
+    pub chain_id: u64,
+    /// The inbox.
+    pub inbox: Address,
+    /// This node's account.
+    pub account: Option<Address>,
+    /// Time stamps of blocks that hold inputs.
+    pub times: HashMap<u64, u64>,
+}
 
 /// Applies one event.
-pub fn apply(writes: &mut Writes<'_>, context: &Context, times: &HashMap<u64, u64>, located: &Located) -> Result<(), RoleError> {
-    let Located { block, transaction, event, .. } = located;
+pub fn apply(
+    writes: &mut Writes<'_>,
+    reading: &Reading,
+    located: &Located,
+) -> Result<(), RoleError> {
+    let Located {
+        block,
+        transaction,
+        event,
+        ..
+    } = located;
     let block = *block;
     match event {
-        Event::ModelRegistered { model, publisher, parent, name, version, license, weights_uri } => {
-            tracing::info!(%model, name, version, license, served = context.serves(model), "model registered");
-            writes.put(MODELS, model, &StoredModel {
-                id: *model,
-                publisher: *publisher,
-                name: name.clone(),
-                version: version.clone(),
-                license: license.clone(),
-                weights_uri: weights_uri.clone(),
-                parent: *parent,
-                block,
-            })?;
+        Event::ModelRegistered {
+            model,
+            publisher,
+            parent,
+            name,
+            version,
+            license,
+            weights_uri,
+        } => {
+            tracing::info!(%model, name, version, license, "model registered");
+            writes.put(
+                MODELS,
+                model,
+                &StoredModel {
+                    id: *model,
+                    publisher: *publisher,
+                    name: name.clone(),
+                    version: version.clone(),
+                    license: license.clone(),
+                    weights_uri: weights_uri.clone(),
+                    parent: *parent,
+                    block,
+                },
+            )?;
         }
-        Event::InputSubmitted { id, sender, model, recipient, params, payload_root, payload } => {
+        Event::InputSubmitted {
+            id,
+            sender,
+            model,
+            recipient,
+            params,
+            payload_root,
+            payload,
+        } => {
             let input = StoredInput {
                 id: *id,
                 sender: *sender,
@@ -48,48 +88,98 @@ pub fn apply(writes: &mut Writes<'_>, context: &Context, times: &HashMap<u64, u6
                 payload: payload.clone(),
                 transaction: *transaction,
                 block,
-                submitted_at: times.get(&block).copied().unwrap_or(0),
+                submitted_at: reading.times.get(&block).copied().unwrap_or(0),
                 rearms: Vec::new(),
                 seal: None,
             };
             tracing::info!(input = id, %model, bytes = payload.len(), block, "input submitted");
             let found = machine::payload_root(payload);
             if found != *payload_root {
-                report(writes, *id, ReportKind::Inconsistent, format!("payload: found bytes with root {found}, expected {payload_root}; the chain's events are not those of this protocol"))?;
+                report(
+                    writes,
+                    *id,
+                    ReportKind::Inconsistent,
+                    format!(
+                        "payload: found bytes with root {found}, expected {payload_root}; the chain's events are not those of this protocol"
+                    ),
+                )?;
             }
             writes.put(INPUTS, id, &input)?;
             writes.put(UNSEALED, id, &())?;
         }
         Event::InputRearmed { id, armed_block } => {
-            let Some(mut input) = known(writes, *id)? else { return Ok(()) };
-            let rearm = RearmRecord { block, armed_block: *armed_block };
+            let Some(mut input) = known(writes, *id)? else {
+                return Ok(());
+            };
+            let rearm = RearmRecord {
+                block,
+                armed_block: *armed_block,
+            };
             if !input.rearms.contains(&rearm) {
                 input.rearms.push(rearm);
             }
-            tracing::warn!(input = id, armed_block, "the seal of this input was missed; armed again");
+            tracing::warn!(
+                input = id,
+                armed_block,
+                "the seal of this input was missed; armed again"
+            );
             writes.put(INPUTS, id, &input)?;
         }
-        Event::InputSealed { id, epoch, lane_index, seed, accumulator, .. } => {
-            sealed(writes, context, *id, Seal { block, epoch: *epoch, lane_index: *lane_index, seed: *seed, accumulator: *accumulator })?;
+        Event::InputSealed {
+            id,
+            epoch,
+            lane_index,
+            seed,
+            accumulator,
+            ..
+        } => {
+            sealed(
+                writes,
+                reading,
+                *id,
+                Seal {
+                    block,
+                    epoch: *epoch,
+                    lane_index: *lane_index,
+                    seed: *seed,
+                    accumulator: *accumulator,
+                },
+            )?;
         }
-        Event::Claimed { claim, epoch, model, proposer, root, accumulator, window_end, bond_wei } => {
-            let lane = LaneKey { epoch: *epoch, model: *model };
-            let ours = Some(*proposer) == context.client.account();
+        Event::Claimed {
+            claim,
+            epoch,
+            model,
+            proposer,
+            root,
+            accumulator,
+            window_end,
+            bond_wei,
+        } => {
+            let lane = LaneKey {
+                epoch: *epoch,
+                model: *model,
+            };
+            let ours = Some(*proposer) == reading.account;
             tracing::info!(%claim, epoch, %model, %proposer, ours, %root, window_end, "claimed");
             let end = writes.read(CLAIMS, claim)?.and_then(|old| old.end);
-            writes.put(CLAIMS, claim, &StoredClaim {
-                id: *claim,
-                lane,
-                proposer: *proposer,
-                root: *root,
-                accumulator: *accumulator,
-                window_end: *window_end,
-                bond_wei: *bond_wei,
-                block,
-                transaction: *transaction,
-                end,
-                bond_gone: None,
-            })?;
+            writes.put(
+                CLAIMS,
+                claim,
+                &StoredClaim {
+                    id: *claim,
+                    lane,
+                    proposer: *proposer,
+                    root: *root,
+                    accumulator: *accumulator,
+                    window_end: *window_end,
+                    bond_wei: *bond_wei,
+                    block,
+                    transaction: *transaction,
+                    end,
+                    bond_gone: None,
+                },
+            )?;
             writes.put(LANE_CLAIMS, &(lane, *claim), &())?;
             writes.put(OPEN_LANES, &lane, &())?;
         }
@@ -111,19 +201,57 @@ pub fn apply(writes: &mut Writes<'_>, context: &Context, times: &HashMap<u64, u6
             }
         }
         Event::Settled { input, server } => {
-            writes.put(SETTLEMENTS, input, &Settlement { block, kind: SettlementKind::Paid(*server) })?;
+            writes.put(
+                SETTLEMENTS,
+                input,
+                &Settlement {
+                    block,
+                    kind: SettlementKind::Paid(*server),
+                },
+            )?;
         }
         Event::Refunded { input } => {
             tracing::info!(input, "fee refunded");
-            writes.put(SETTLEMENTS, input, &Settlement { block, kind: SettlementKind::Refunded })?;
+            writes.put(
+                SETTLEMENTS,
+                input,
+                &Settlement {
+                    block,
+                    kind: SettlementKind::Refunded,
+                },
+            )?;
         }
-        Event::VoucherExecuted { input, run, chunk, recipient, claim } => {
-            let key = VoucherKey { input: *input, run: *run, chunk: *chunk };
+        Event::VoucherExecuted {
+            input,
+            run,
+            chunk,
+            recipient,
+            claim,
+        } => {
+            let key = VoucherKey {
+                input: *input,
+                run: *run,
+                chunk: *chunk,
+            };
             tracing::info!(input, run, chunk, %recipient, %claim, "voucher executed");
-            writes.put(DELIVERIES, &key, &Delivery { block, transaction: *transaction, claim: *claim, recipient: *recipient })?;
+            writes.put(
+                DELIVERIES,
+                &key,
+                &Delivery {
+                    block,
+                    transaction: *transaction,
+                    claim: *claim,
+                    recipient: *recipient,
+                },
+            )?;
             writes.remove(ATTEMPTS, &key);
         }
-        Event::VoucherFailed { input, run, chunk, recipient } => {
+        Event::VoucherFailed {
+            input,
+            run,
+            chunk,
+            recipient,
+        } => {
             tracing::warn!(input, run, chunk, %recipient, "the recipient of a voucher failed");
         }
         Event::ResponsePosted { .. } => {}
@@ -131,26 +259,59 @@ pub fn apply(writes: &mut Writes<'_>, context: &Context, times: &HashMap<u64, u6
     Ok(())
 }
 
-fn sealed(writes: &mut Writes<'_>, context: &Context, id: u64, seal: Seal) -> Result<(), RoleError> {
-    let Some(mut input) = known(writes, id)? else { return Ok(()) };
+fn sealed(
+    writes: &mut Writes<'_>,
+    reading: &Reading,
+    id: u64,
+    seal: Seal,
+) -> Result<(), RoleError> {
+    let Some(mut input) = known(writes, id)? else {
+        return Ok(());
+    };
     let before = match id.checked_sub(1) {
         None => Some(B256::ZERO),
-        Some(previous) => writes.read(INPUTS, &previous)?.and_then(|input| input.seal).map(|seal| seal.accumulator),
+        Some(previous) => writes
+            .read(INPUTS, &previous)?
+            .and_then(|input| input.seal)
+            .map(|seal| seal.accumulator),
     };
-    let ours = before.map(|before| machine::accumulate(before, context.deployment.chain_id, context.deployment.inbox, &input, seal.seed)).transpose();
+    let ours = before
+        .map(|before| {
+            machine::accumulate(before, reading.chain_id, reading.inbox, &input, seal.seed)
+        })
+        .transpose();
     match ours {
         Ok(Some(found)) if found == seal.accumulator => {}
-        Ok(found) => report(writes, id, ReportKind::Inconsistent, format!("running hash: found {found:?}, expected {}; events before this one are missing: remove the store and read again", seal.accumulator))?,
+        Ok(found) => report(
+            writes,
+            id,
+            ReportKind::Inconsistent,
+            format!(
+                "running hash: found {found:?}, expected {}; events before this one are missing: remove the store and read again",
+                seal.accumulator
+            ),
+        )?,
         Err(err) => report(writes, id, ReportKind::Inconsistent, err.to_string())?,
     }
-    let lane = LaneKey { epoch: seal.epoch, model: input.model };
+    let lane = LaneKey {
+        epoch: seal.epoch,
+        model: input.model,
+    };
     input.seal = Some(seal);
-    tracing::info!(input = id, epoch = seal.epoch, lane_index = seal.lane_index, block = seal.block, "input sealed");
+    tracing::info!(
+        input = id,
+        epoch = seal.epoch,
+        lane_index = seal.lane_index,
+        block = seal.block,
+        "input sealed"
+    );
     writes.put(INPUTS, &id, &input)?;
     writes.remove(UNSEALED, &id);
     writes.put(LANE_INPUTS, &(lane, seal.lane_index), &id)?;
     writes.put(OPEN_LANES, &lane, &())?;
-    let answered = writes.read(RESULTS, &id)?.is_some_and(|result| result.seed == seal.seed);
+    let answered = writes
+        .read(RESULTS, &id)?
+        .is_some_and(|result| result.seed == seal.seed);
     if !answered {
         writes.put(UNANSWERED, &id, &())?;
     }
@@ -165,7 +326,12 @@ fn known(writes: &mut Writes<'_>, id: u64) -> Result<Option<StoredInput>, RoleEr
     Ok(input)
 }
 
-fn end_claim(writes: &mut Writes<'_>, claim: B256, end: ClaimEnd, block: u64) -> Result<(), RoleError> {
+fn end_claim(
+    writes: &mut Writes<'_>,
+    claim: B256,
+    end: ClaimEnd,
+    block: u64,
+) -> Result<(), RoleError> {
     if let Some(mut stored) = writes.read(CLAIMS, &claim)? {
         stored.end = Some((end, block));
         writes.put(OPEN_LANES, &stored.lane, &())?;
@@ -174,9 +340,22 @@ fn end_claim(writes: &mut Writes<'_>, claim: B256, end: ClaimEnd, block: u64) ->
     Ok(())
 }
 
-fn report(writes: &mut Writes<'_>, input: u64, kind: ReportKind, message: String) -> Result<(), RoleError> {
+fn report(
+    writes: &mut Writes<'_>,
+    input: u64,
+    kind: ReportKind,
+    message: String,
+) -> Result<(), RoleError> {
     tracing::error!(input, ?kind, message, "report");
-    writes.put(REPORTS, &input, &NodeReport { kind, message, at: unix_now() })?;
+    writes.put(
+        REPORTS,
+        &input,
+        &NodeReport {
+            kind,
+            message,
+            at: unix_now(),
+        },
+    )?;
     Ok(())
 }
 
@@ -186,7 +365,10 @@ pub fn repair(context: &Context) -> Result<(), RoleError> {
     let mut writes = context.store.begin();
     for item in context.store.scan(REPORTS) {
         let (id, report) = item?;
-        if !matches!(report.kind, ReportKind::NotServed | ReportKind::EngineFailed) {
+        if !matches!(
+            report.kind,
+            ReportKind::NotServed | ReportKind::EngineFailed
+        ) {
             continue;
         }
         let Some(input) = writes.read(INPUTS, &id)? else {
@@ -201,4 +383,244 @@ pub fn repair(context: &Context) -> Result<(), RoleError> {
     }
     writes.commit()?;
     Ok(context.store.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Cursor, Store, tables};
+    use alloy::primitives::{Bytes, U256};
+    use sworn_prover::params::Params;
+
+    const MODEL: B256 = B256::repeat_byte(7);
+    const CLAIM: B256 = B256::repeat_byte(0xc1);
+
+    fn at(block: u64, event: Event) -> Located {
+        Located {
+            block,
+            block_hash: B256::from(U256::from(block)),
+            log_index: 0,
+            transaction: B256::repeat_byte(block as u8),
+            event,
+        }
+    }
+
+    fn reading() -> Reading {
+        Reading {
+            chain_id: 1,
+            inbox: Address::repeat_byte(3),
+            account: None,
+            times: [(10, 1_000)].into(),
+        }
+    }
+
+    /// A whole life: submitted in block 10, sealed in 12, claimed in 14, final in 16, delivered and paid in 17.
+    fn life() -> Vec<Located> {
+        let payload: Bytes = vec![1, 0, 0, 0, 0, 1, b'x'].into();
+        let payload_root = crate::machine::payload_root(&payload);
+        let params = B256::from(Params::default().pack().0);
+        let (sender, recipient) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let input = StoredInput {
+            id: 0,
+            sender,
+            recipient,
+            model: MODEL,
+            params,
+            payload_root,
+            payload: payload.clone(),
+            transaction: B256::ZERO,
+            block: 10,
+            submitted_at: 0,
+            rearms: Vec::new(),
+            seal: None,
+        };
+        let seed = B256::repeat_byte(0x5e);
+        let accumulator =
+            crate::machine::accumulate(B256::ZERO, 1, reading().inbox, &input, seed).unwrap();
+        vec![
+            at(
+                10,
+                Event::InputSubmitted {
+                    id: 0,
+                    sender,
+                    model: MODEL,
+                    recipient,
+                    params,
+                    payload_root,
+                    payload,
+                },
+            ),
+            at(
+                11,
+                Event::InputRearmed {
+                    id: 0,
+                    armed_block: 11,
+                },
+            ),
+            at(
+                12,
+                Event::InputSealed {
+                    id: 0,
+                    epoch: 4,
+                    model: MODEL,
+                    lane_index: 0,
+                    seed,
+                    accumulator,
+                },
+            ),
+            at(
+                14,
+                Event::Claimed {
+                    claim: CLAIM,
+                    epoch: 4,
+                    model: MODEL,
+                    proposer: sender,
+                    root: B256::repeat_byte(9),
+                    accumulator,
+                    window_end: 2_000,
+                    bond_wei: U256::from(5),
+                },
+            ),
+            at(16, Event::Finalised { claim: CLAIM }),
+            at(
+                16,
+                Event::BondGone {
+                    claim: CLAIM,
+                    released: true,
+                },
+            ),
+            at(
+                17,
+                Event::VoucherExecuted {
+                    input: 0,
+                    run: 0,
+                    chunk: 0,
+                    recipient,
+                    claim: CLAIM,
+                },
+            ),
+            at(
+                17,
+                Event::Settled {
+                    input: 0,
+                    server: sender,
+                },
+            ),
+        ]
+    }
+
+    fn read(store: &Store, events: &[Located]) {
+        let mut writes = store.begin();
+        for event in events {
+            apply(&mut writes, &reading(), event).unwrap();
+        }
+        writes.commit().unwrap();
+    }
+
+    fn everything(store: &Store) -> String {
+        let all = (
+            store.scan(INPUTS).collect::<Result<Vec<_>, _>>().unwrap(),
+            store.scan(UNSEALED).collect::<Result<Vec<_>, _>>().unwrap(),
+            store
+                .scan(UNANSWERED)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store
+                .scan(LANE_INPUTS)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store.scan(CLAIMS).collect::<Result<Vec<_>, _>>().unwrap(),
+            store
+                .scan(LANE_CLAIMS)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store
+                .scan(DELIVERIES)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store
+                .scan(SETTLEMENTS)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store.scan(REPORTS).collect::<Result<Vec<_>, _>>().unwrap(),
+        );
+        format!("{all:#?}")
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1, reading().inbox, std::time::Duration::ZERO).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn reading_twice_changes_nothing() {
+        let (_dir, store) = store();
+        read(&store, &life());
+        let once = everything(&store);
+        assert_eq!(store.scan(REPORTS).count(), 0, "{once}");
+        read(&store, &life());
+        assert_eq!(everything(&store), once);
+    }
+
+    #[test]
+    fn a_rewind_to_any_block_is_as_if_later_blocks_had_never_been_read() {
+        for last_good in 9..=17 {
+            let (_dir, short) = store();
+            let kept: Vec<_> = life()
+                .into_iter()
+                .filter(|e| e.block <= last_good)
+                .collect();
+            read(&short, &kept);
+            let (_other, long) = store();
+            read(&long, &life());
+            long.rewind(Cursor {
+                number: last_good,
+                hash: B256::ZERO,
+                timestamp: 0,
+            })
+            .unwrap();
+            assert_eq!(
+                everything(&long),
+                everything(&short),
+                "rewound to {last_good}"
+            );
+            assert_eq!(
+                long.read(tables::CURSOR, &()).unwrap().unwrap().number,
+                last_good
+            );
+            read(&long, &life());
+            read(&short, &life());
+            assert_eq!(
+                everything(&long),
+                everything(&short),
+                "read again from {last_good}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_running_hash_that_does_not_follow_is_reported() {
+        let (_dir, store) = store();
+        let mut events = life();
+        let Event::InputSealed { seed, .. } = &mut events[2].event else {
+            panic!("the seal")
+        };
+        *seed = B256::repeat_byte(0x5f);
+        read(&store, &events);
+        assert_eq!(
+            store.read(REPORTS, &0).unwrap().unwrap().kind,
+            ReportKind::Inconsistent
+        );
+    }
+
+    #[test]
+    fn an_event_without_its_input_is_reported_not_a_panic() {
+        let (_dir, store) = store();
+        read(&store, &life()[1..]);
+        assert_eq!(
+            store.read(REPORTS, &0).unwrap().unwrap().kind,
+            ReportKind::Inconsistent
+        );
+    }
 }

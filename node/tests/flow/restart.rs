@@ -43,7 +43,13 @@ async fn a_node_goes_on_where_it_stopped() {
         let waiting = Instant::now();
         loop {
             // Right after the start the node may not have read the prompt.
-            let found = reqwest::get(format!("http://{}/v1/prompts/{}", node.api_address().unwrap(), asked.id)).await.unwrap();
+            let found = reqwest::get(format!(
+                "http://{}/v1/prompts/{}",
+                node.api_address().unwrap(),
+                asked.id
+            ))
+            .await
+            .unwrap();
             if found.status().is_success() {
                 break;
             }
@@ -51,7 +57,12 @@ async fn a_node_goes_on_where_it_stopped() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let (prompt, _) = wait_for(&node, asked.id, &[state], LONG).await;
-        let now: Vec<_> = prompt["responses"].as_array().unwrap().iter().map(|r| r["text"].clone()).collect();
+        let now: Vec<_> = prompt["responses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["text"].clone())
+            .collect();
         if !now.is_empty() {
             assert_eq!(texts.get_or_insert_with(|| now.clone()), &now);
         }
@@ -61,7 +72,10 @@ async fn a_node_goes_on_where_it_stopped() {
     // Let it run a while: whatever it would do twice, it has time to.
     let node = start(settings(&chain, d, data.path(), 0), &[parrot.clone()]).await;
     let account = node.context().client.account().unwrap();
-    assert_eq!(settled(&user, &d, account).await, (user.bond_wei(&d).await.unwrap(), asked.price_wei));
+    assert_eq!(
+        settled(&user, &d, account).await,
+        (user.bond_wei(&d).await.unwrap(), asked.price_wei)
+    );
     tokio::time::sleep(Duration::from_secs(2)).await;
     node.stop().await;
     let head = user.head().await.unwrap().number;
@@ -88,7 +102,12 @@ async fn a_dropped_node_loses_nothing() {
     let node = start(settings(&chain, d, data.path(), 0), &[slow.clone()]).await;
     let asked = user.ask(&d, slow.id(), payload, &params).await.unwrap();
     let waiting = Instant::now();
-    while node.context().streams.since(asked.id, 0).is_none_or(|tokens| tokens.len() < 5) {
+    while node
+        .context()
+        .streams
+        .since(asked.id, 0)
+        .is_none_or(|tokens| tokens.len() < 5)
+    {
         assert!(waiting.elapsed() < LONG);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -113,7 +132,12 @@ async fn two_nodes_agree() {
     let mut ids = Vec::new();
     for i in 0..6 {
         let (payload, params) = prompt(&format!("question {i}"), 1 + i % 3, 16);
-        ids.push(user.ask(&d, parrot.id(), payload, &params).await.unwrap().id);
+        ids.push(
+            user.ask(&d, parrot.id(), payload, &params)
+                .await
+                .unwrap()
+                .id,
+        );
     }
     for id in &ids {
         let (first, _) = wait_for(&one, *id, &["posted"], LONG).await;
@@ -128,9 +152,16 @@ async fn two_nodes_agree() {
     let mut roots = std::collections::BTreeMap::new();
     for located in &events {
         if let Event::Claimed { epoch, root, .. } = located.event {
-            assert_eq!(*roots.entry(epoch).or_insert(root), root, "two roots in epoch {epoch}");
+            assert_eq!(
+                *roots.entry(epoch).or_insert(root),
+                root,
+                "two roots in epoch {epoch}"
+            );
         }
     }
-    let vouchers = events.iter().filter(|e| matches!(e.event, Event::VoucherExecuted { .. })).count();
+    let vouchers = events
+        .iter()
+        .filter(|e| matches!(e.event, Event::VoucherExecuted { .. }))
+        .count();
     assert_eq!(vouchers, 1 + 2 + 3 + 1 + 2 + 3);
 }

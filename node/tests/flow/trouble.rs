@@ -19,7 +19,10 @@ async fn one_bad_input_stops_nothing() {
     log();
     let chain = Chain::embedded().await;
     let d = chain.deploy().await;
-    let (parrot, stranger) = (Arc::new(Parrot::new(1, Duration::ZERO)), Arc::new(Parrot::new(2, Duration::ZERO)));
+    let (parrot, stranger) = (
+        Arc::new(Parrot::new(1, Duration::ZERO)),
+        Arc::new(Parrot::new(2, Duration::ZERO)),
+    );
     let user = chain.client(1).await;
     parrot.register(&user, &d).await;
     stranger.register(&user, &d).await;
@@ -29,10 +32,16 @@ async fn one_bad_input_stops_nothing() {
     let node = start(node_settings.clone(), &[parrot.clone()]).await;
 
     let (payload, params) = prompt("who?", 2, 8);
-    let unserved = user.ask(&d, stranger.id(), payload.clone(), &params).await.unwrap();
+    let unserved = user
+        .ask(&d, stranger.id(), payload.clone(), &params)
+        .await
+        .unwrap();
     // A recipient that is no recipient: its callback reverts.
     let word = B256::from(params.pack().0);
-    let price = user.quote(&d, parrot.id(), word, payload.len() as u64).await.unwrap();
+    let price = user
+        .quote(&d, parrot.id(), word, payload.len() as u64)
+        .await
+        .unwrap();
     let contract_params = inbox::Params {
         kind: 1,
         nRuns: 2,
@@ -43,14 +52,24 @@ async fn one_bad_input_stops_nothing() {
         topPPpm: params.top_p_ppm,
         minPPpm: params.min_p_ppm,
     };
-    let call = inbox::submitCall { modelId: parrot.id(), params: contract_params, payload: payload.clone(), recipient: d.claims };
+    let call = inbox::submitCall {
+        modelId: parrot.id(),
+        params: contract_params,
+        payload: payload.clone(),
+        recipient: d.claims,
+    };
     user.transact(d.inbox, &call, price).await.unwrap();
     let good = user.ask(&d, parrot.id(), payload, &params).await.unwrap();
 
     wait_for(&node, good.id, &["posted"], LONG).await;
     let (failed, _) = wait_for(&node, unserved.id, &["failed"], LONG).await;
     assert_eq!(failed["error"]["kind"], "not_served");
-    assert!(failed["error"]["message"].as_str().unwrap().contains(&stranger.id().to_string()));
+    assert!(
+        failed["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains(&stranger.id().to_string())
+    );
     let undelivered = good.id - 1;
     let waiting = Instant::now();
     loop {
@@ -63,7 +82,10 @@ async fn one_bad_input_stops_nothing() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let stream = crate::world::text(&node, &format!("/v1/prompts/{}/stream", unserved.id)).await;
-    assert!(stream.contains("event: error") && stream.contains("event: done"), "{stream}");
+    assert!(
+        stream.contains("event: error") && stream.contains("event: done"),
+        "{stream}"
+    );
     node.stop().await;
 
     // Served from now on, it is taken up again.
@@ -93,11 +115,24 @@ async fn a_wrong_rival_is_not_followed() {
     }
     let accumulator = user.accumulator_at(&d, epoch).await.unwrap();
     let wrong = B256::repeat_byte(0xbd);
-    let lie = claims::claimCall { epoch, modelId: parrot.id(), accumulator, root: wrong };
-    liar.transact(d.claims, &lie, user.bond_wei(&d).await.unwrap()).await.unwrap();
+    let lie = claims::claimCall {
+        epoch,
+        modelId: parrot.id(),
+        accumulator,
+        root: wrong,
+    };
+    liar.transact(d.claims, &lie, user.bond_wei(&d).await.unwrap())
+        .await
+        .unwrap();
     let (posted, _) = wait_for(&node, asked.id, &["posted"], LONG).await;
     assert_ne!(posted["claim"]["root"], json!(wrong));
-    assert_eq!(user.lane_claims(&d, epoch, parrot.id()).await.unwrap().len(), 2);
+    assert_eq!(
+        user.lane_claims(&d, epoch, parrot.id())
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
     node.stop().await;
 }
 
@@ -119,8 +154,17 @@ async fn a_reorganised_chain_is_followed() {
     let snapshot = devnet.request("evm_snapshot", json!([])).await.unwrap();
     let (payload, params) = prompt("forgotten", 1, 8);
     let forgotten = user.ask(&d, parrot.id(), payload, &params).await.unwrap();
-    wait_for(&node, forgotten.id, &["answered", "claimed", "final", "posted"], LONG).await;
-    devnet.request("evm_revert", json!([snapshot])).await.unwrap();
+    wait_for(
+        &node,
+        forgotten.id,
+        &["answered", "claimed", "final", "posted"],
+        LONG,
+    )
+    .await;
+    devnet
+        .request("evm_revert", json!([snapshot]))
+        .await
+        .unwrap();
 
     let fresh = chain.client(2).await;
     let (payload, params) = prompt("instead", 1, 8);
@@ -136,7 +180,15 @@ async fn a_reorganised_chain_is_followed() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(user.response(&d, instead.id, 0).await.unwrap().posted);
-    assert_eq!(node.context().store.read(tables::INPUTS, &instead.id).unwrap().unwrap().sender, d.prompts);
+    assert_eq!(
+        node.context()
+            .store
+            .read(tables::INPUTS, &instead.id)
+            .unwrap()
+            .unwrap()
+            .sender,
+        d.prompts
+    );
     node.stop().await;
 }
 
@@ -149,18 +201,66 @@ async fn wrong_settings_are_refused_with_a_remedy() {
     let good = settings(&chain, d, data.path(), 0);
 
     let other_chain = Deployment { chain_id: 1, ..d };
-    let err = Node::start_with(sworn_node::NodeSettings { deployment: other_chain, ..good.clone() }, vec![]).await.unwrap_err();
-    assert!(matches!(err, NodeError::Chain(ChainError::WrongChain { found: 31337, expected: 1, .. })), "{err}");
+    let err = Node::start_with(
+        sworn_node::NodeSettings {
+            deployment: other_chain,
+            ..good.clone()
+        },
+        vec![],
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        matches!(
+            err,
+            NodeError::Chain(ChainError::WrongChain {
+                found: 31337,
+                expected: 1,
+                ..
+            })
+        ),
+        "{err}"
+    );
 
-    let nowhere = Deployment { vouchers: alloy::primitives::Address::repeat_byte(9), ..d };
-    let err = Node::start_with(sworn_node::NodeSettings { deployment: nowhere, ..good.clone() }, vec![]).await.unwrap_err();
-    assert!(err.to_string().contains("no code at") && err.to_string().contains("Vouchers"), "{err}");
+    let nowhere = Deployment {
+        vouchers: alloy::primitives::Address::repeat_byte(9),
+        ..d
+    };
+    let err = Node::start_with(
+        sworn_node::NodeSettings {
+            deployment: nowhere,
+            ..good.clone()
+        },
+        vec![],
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        err.to_string().contains("no code at") && err.to_string().contains("Vouchers"),
+        "{err}"
+    );
 
-    let err = Node::start_with(sworn_node::NodeSettings { signer: None, ..good.clone() }, vec![]).await.unwrap_err();
+    let err = Node::start_with(
+        sworn_node::NodeSettings {
+            signer: None,
+            ..good.clone()
+        },
+        vec![],
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(err, NodeError::NoKey { .. }), "{err}");
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let err = Node::start_with(sworn_node::NodeSettings { api: Some(taken.local_addr().unwrap()), ..good.clone() }, vec![]).await.unwrap_err();
+    let err = Node::start_with(
+        sworn_node::NodeSettings {
+            api: Some(taken.local_addr().unwrap()),
+            ..good.clone()
+        },
+        vec![],
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(err, NodeError::Listen { .. }), "{err}");
 
     let node = start(good.clone(), &[]).await;
@@ -171,7 +271,9 @@ async fn wrong_settings_are_refused_with_a_remedy() {
         ("/v1/prompts?colour=red", 400, "bad_parameter"),
         ("/v2", 404, "unknown_route"),
     ] {
-        let response = reqwest::get(format!("http://{}{path}", node.api_address().unwrap())).await.unwrap();
+        let response = reqwest::get(format!("http://{}{path}", node.api_address().unwrap()))
+            .await
+            .unwrap();
         assert_eq!(response.status(), status, "{path}");
         let body: serde_json::Value = response.json().await.unwrap();
         assert_eq!(body["error"]["code"], code, "{path}");
@@ -179,10 +281,27 @@ async fn wrong_settings_are_refused_with_a_remedy() {
     node.stop().await;
 
     // A poor signer is told what it needs.
-    let poor = sworn_node::chain::ChainClient::connect(&chain.url, Some(alloy::signers::local::PrivateKeySigner::random()), crate::world::options()).await.unwrap();
-    let call = inbox::sealCall { header: vec![].into(), limit: U256::from(1) };
+    let poor = sworn_node::chain::ChainClient::connect(
+        &chain.url,
+        Some(alloy::signers::local::PrivateKeySigner::random()),
+        crate::world::options(),
+    )
+    .await
+    .unwrap();
+    let call = inbox::sealCall {
+        header: vec![].into(),
+        limit: U256::from(1),
+    };
     let err = poor.transact(d.inbox, &call, U256::ZERO).await.unwrap_err();
     assert!(err.is_revert::<inbox::NothingToSeal>(), "{err}");
-    let err = poor.send(d.inbox, &call, U256::from(1_000), sworn_node::chain::Gas::Limit(100_000)).await.unwrap_err();
+    let err = poor
+        .send(
+            d.inbox,
+            &call,
+            U256::from(1_000),
+            sworn_node::chain::Gas::Limit(100_000),
+        )
+        .await
+        .unwrap_err();
     assert!(matches!(err, ChainError::Poor { .. }), "{err}");
 }

@@ -37,6 +37,11 @@ impl Random {
         }
     }
 
+    /// 0 to `end - 1`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.word() as usize % end
+    }
+
     /// Between -bound and bound.
     pub(super) fn near(&mut self, bound: f32) -> f32 {
         (self.word() as f32 / 2_147_483_648.0 - 1.0) * bound
