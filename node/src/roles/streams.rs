@@ -36,17 +36,8 @@ impl Streams {
     /// Adds a token.
     pub fn push(&self, input: u64, run: u32, token: u32, piece: &[u8]) {
         if let Some(items) = self.lock().get_mut(&input) {
-            let index = items
-                .iter()
-                .rev()
-                .find(|item| item.run == run)
-                .map_or(0, |last| last.index + 1);
-            items.push(TokenPiece {
-                run,
-                index,
-                token,
-                piece: piece.to_vec(),
-            });
+            let index = items.iter().rev().find(|item| item.run == run).map_or(0, |last| last.index + 1);
+            items.push(TokenPiece { run, index, token, piece: piece.to_vec() });
         }
     }
 
@@ -57,9 +48,7 @@ impl Streams {
 
     /// The job's tokens from number `from` on; nothing when it is not in progress.
     pub fn since(&self, input: u64, from: usize) -> Option<Vec<TokenPiece>> {
-        self.lock()
-            .get(&input)
-            .map(|items| items.get(from..).unwrap_or_default().to_vec())
+        self.lock().get(&input).map(|items| items.get(from..).unwrap_or_default().to_vec())
     }
 }
 
@@ -76,12 +65,7 @@ mod tests {
             streams.push(1, run, token, &[b'a']);
         }
         let all = streams.since(1, 0).unwrap();
-        assert_eq!(
-            all.iter()
-                .map(|t| (t.run, t.index, t.token))
-                .collect::<Vec<_>>(),
-            [(0, 0, 5), (1, 0, 6), (0, 1, 7)]
-        );
+        assert_eq!(all.iter().map(|t| (t.run, t.index, t.token)).collect::<Vec<_>>(), [(0, 0, 5), (1, 0, 6), (0, 1, 7)]);
         assert_eq!(streams.since(1, 2).unwrap().len(), 1);
         assert_eq!(streams.since(1, 9).unwrap(), []);
         streams.end(1);

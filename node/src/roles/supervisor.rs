@@ -51,12 +51,7 @@ pub trait Role: Send {
 }
 
 /// Steps a role on every change until `stop`.
-pub async fn supervise<R: Role, T: Send + Sync>(
-    mut role: R,
-    context: Context,
-    mut changes: watch::Receiver<T>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub async fn supervise<R: Role, T: Send + Sync>(mut role: R, context: Context, mut changes: watch::Receiver<T>, mut stop: watch::Receiver<bool>) {
     let mut failures = 0u32;
     loop {
         if *stop.borrow() {
