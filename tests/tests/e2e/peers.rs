@@ -22,7 +22,7 @@ pub(crate) fn http_json(port: u16, path: &str) -> Value {
 /// viem, ethers 6 and cast work against the embedded chain.
 #[test]
 fn clients_work_against_the_embedded_chain() {
-    if npm_tool("clients_work_against_the_embedded_chain", "tests/clients", "cast").is_none() {
+    if npm_tool("clients_work_against_the_embedded_chain", "contracts", "cast").is_none() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
