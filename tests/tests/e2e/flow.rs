@@ -29,7 +29,7 @@ fn flow(test: &str, chain: Chain) {
     rank(3, "2,1");
     let refused = operator.as_account(2).run(&["rank", &id, "1,3"]);
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("NotARanking"), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("without place 2"), "{}", String::from_utf8_lossy(&refused.stderr));
 
     let shown = asker.json(&["show", &id]);
     assert_eq!(shown["state"], "posted");

@@ -28,7 +28,7 @@ fn clients_work_against_the_embedded_chain() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let mut command = Command::new(sworn_binary());
-    command.args(["devnet", "--port", &port.to_string(), "--datadir"]).arg(folder.path());
+    command.args(["devnet", "--block-seconds", "0", "--port", &port.to_string(), "--datadir"]).arg(folder.path());
     let mut chain = Background::spawn(&mut command, &folder.path().join("chain.log"));
     chain.wait_for_port(port);
     let output = Command::new("node")
