@@ -87,7 +87,12 @@ fn two_nodes_agree() {
     // Each node has both answers by itself, and an equal claim is not made twice.
     for id in [&asked["id"], &others["id"]] {
         let views: Vec<Value> = [system.operator.api_port, second.api_port].iter().map(|port| crate::peers::http_json(*port, &format!("/v1/prompts/{id}"))).collect();
-        assert_eq!(views[0]["responses"], views[1]["responses"]);
+        // One node may have seen the vouchers a block before the other: only what it computed itself is compared.
+        let computed = |view: &Value| -> Vec<[Value; 4]> {
+            view["responses"].as_array().expect("responses").iter().map(|r| ["run", "text", "finish", "new_tokens"].map(|field| r[field].clone())).collect()
+        };
+        assert_eq!(computed(&views[0]), computed(&views[1]));
+        assert!(!computed(&views[0]).is_empty());
         assert_eq!(views[0]["claim"]["root"], views[1]["claim"]["root"]);
     }
 }
