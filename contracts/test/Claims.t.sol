@@ -3,37 +3,11 @@ pragma solidity ^0.8.37;
 
 import {Claims} from "../src/Claims.sol";
 import {IClaims} from "../src/interfaces/IClaims.sol";
-import {IDisputes} from "../src/interfaces/IDisputes.sol";
 import {IFees} from "../src/interfaces/IFees.sol";
 import {IInbox} from "../src/interfaces/IInbox.sol";
 import {Deployment} from "./utils/Deployment.sol";
 import {Bomb, Grabber, Refuser} from "./utils/Hostile.sol";
-
-/// @dev Disputes whose outcome the test decides.
-contract TestDisputes is IDisputes {
-    bool public open;
-    bool public refusing;
-
-    function setOpen(bool open_) external {
-        open = open_;
-    }
-
-    function setRefusing(bool refusing_) external {
-        refusing = refusing_;
-    }
-
-    function mayFinalise(bytes32, uint64) external view returns (bool) {
-        return !open;
-    }
-
-    function fall(IClaims claims, bytes32 claimId) external {
-        claims.fall(claimId);
-    }
-
-    receive() external payable {
-        require(!refusing, "takes nothing");
-    }
-}
+import {TestDisputes} from "./utils/TestDisputes.sol";
 
 contract ClaimsTest is Deployment {
     bytes32 private constant ROOT = keccak256("root");
@@ -93,7 +67,7 @@ contract ClaimsTest is Deployment {
         same(address(claims).balance, BOND, "bond held");
     }
 
-    function test_configuration() external {
+    function test_configuration() external view {
         same(claims.bondWei(), BOND, "bond");
         same(claims.windowSeconds(), WINDOW, "window");
         same(claims.answerSeconds(), ANSWER, "answer");

@@ -266,8 +266,8 @@ impl NodeHandle {
                 RoleName::Sealer => self.run(Sealer),
                 RoleName::Executor => self.run(Executor::default()),
                 RoleName::Proposer => self.run(Proposer::default()),
-                RoleName::Finaliser => self.run(Finaliser),
-                RoleName::Courier => self.run(Courier),
+                RoleName::Finaliser => self.run(Finaliser::default()),
+                RoleName::Courier => self.run(Courier::default()),
             }
         }
         if let Some(listener) = listener {

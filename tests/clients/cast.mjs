@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { address, equal, fails, key, ok, probe } from './check.mjs';
 
 const exec = promisify(execFile);
-const program = fileURLToPath(new URL('./node_modules/.bin/cast', import.meta.url));
+const program = fileURLToPath(new URL('../../contracts/node_modules/.bin/cast', import.meta.url));
 
 export async function run(url) {
   // Options come first: what follows --create is the constructor's. The launcher that npm installs

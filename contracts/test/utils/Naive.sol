@@ -12,10 +12,14 @@ library Naive {
     /// @notice The leaves of a text: sha256 of 256 bytes each, the last filled with zero bytes.
     function textLeaves(bytes memory text) internal pure returns (bytes32[] memory leaves) {
         leaves = new bytes32[]((text.length + 255) / 256);
+        bytes memory leaf = new bytes(256);
         for (uint256 i = 0; i < leaves.length; ++i) {
-            bytes memory leaf = new bytes(256);
-            for (uint256 j = 0; j < 256 && 256 * i + j < text.length; ++j) {
-                leaf[j] = text[256 * i + j];
+            uint256 length = text.length - 256 * i < 256 ? text.length - 256 * i : 256;
+            assembly ("memory-safe") {
+                mcopy(add(leaf, 32), add(add(text, 32), mul(i, 256)), length)
+            }
+            for (uint256 j = length; j < 256; ++j) {
+                leaf[j] = 0;
             }
             leaves[i] = sha256(leaf);
         }

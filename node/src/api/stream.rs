@@ -76,7 +76,8 @@ impl From<StoreError> for End {
 impl Follower {
     async fn run(mut self) {
         let mut changes = self.context.changes.subscribe();
-        if let Err(End::Store(err)) = self.follow(&mut changes).await {
+        let mut tokens = self.context.streams.subscribe();
+        if let Err(End::Store(err)) = self.follow(&mut changes, &mut tokens).await {
             let _ = self
                 .send(
                     "error",
@@ -86,7 +87,11 @@ impl Follower {
         }
     }
 
-    async fn follow(&mut self, changes: &mut watch::Receiver<u64>) -> Result<(), End> {
+    async fn follow(
+        &mut self,
+        changes: &mut watch::Receiver<u64>,
+        tokens: &mut watch::Receiver<u64>,
+    ) -> Result<(), End> {
         loop {
             changes.mark_unchanged();
             // The live list goes away only after the result is in the store: look at it first.
@@ -132,8 +137,24 @@ impl Follower {
                     .send("done", &json!({ "id": self.id, "state": now }))
                     .await;
             }
-            if changes.changed().await.is_err() {
-                return Err(End::Gone);
+            // While tokens come, nothing else about the prompt changes: no need to read the store for each of them.
+            loop {
+                tokio::select! {
+                    changed = changes.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return Err(End::Gone),
+                    },
+                    changed = tokens.changed() => {
+                        if changed.is_err() {
+                            return Err(End::Gone);
+                        }
+                        for token in self.context.streams.since(self.id, self.seen).into_iter().flatten() {
+                            self.seen += 1;
+                            self.token(token).await?;
+                        }
+                    }
+                    () = self.sender.closed() => return Err(End::Gone),
+                }
             }
         }
     }

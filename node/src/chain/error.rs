@@ -135,6 +135,16 @@ pub enum ChainError {
         /// How long this client waited.
         seconds: u64,
     },
+    /// The chain forgot a transaction.
+    #[error(
+        "{what}: transaction {hash} is gone from the chain and its pool, expected it mined; it is sent again"
+    )]
+    Dropped {
+        /// What was sent.
+        what: String,
+        /// Its hash.
+        hash: B256,
+    },
     /// Signing failed.
     #[error("cannot sign: {0}")]
     Sign(#[from] alloy::signers::Error),
@@ -144,7 +154,9 @@ impl ChainError {
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            ChainError::Unreachable { .. } | ChainError::NotMined { .. } => true,
+            ChainError::Unreachable { .. }
+            | ChainError::NotMined { .. }
+            | ChainError::Dropped { .. } => true,
             ChainError::Refused { transient, .. } => *transient,
             _ => false,
         }

@@ -19,6 +19,9 @@ pub(crate) const TRANSACTION_GAS_CAP: u64 = 1 << 24;
 /// A nonce handed out is remembered this long; after that the chain's word counts again.
 const NONCE_MEMORY: Duration = Duration::from_secs(20);
 
+/// How often a waiting client asks whether the chain still knows its transaction.
+const DROP_CHECK: Duration = Duration::from_millis(1_500);
+
 /// How much gas a transaction gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gas {
@@ -168,6 +171,8 @@ impl ChainClient {
         let options = &self.inner.options;
         for raise in 0..=options.fee_raises {
             let deadline = Instant::now() + options.receipt_timeout;
+            let mut check_at = Instant::now() + DROP_CHECK;
+            let mut unknown = 0;
             while Instant::now() < deadline {
                 for hash in sent.hashes.iter().rev().copied() {
                     let receipt = self
@@ -177,6 +182,21 @@ impl ChainClient {
                         .await?;
                     if let Some(receipt) = receipt {
                         return self.judge(&sent, receipt).await;
+                    }
+                }
+                if Instant::now() >= check_at {
+                    check_at = Instant::now() + DROP_CHECK;
+                    unknown = if self.is_known(&sent).await? {
+                        0
+                    } else {
+                        unknown + 1
+                    };
+                    if unknown == 2 {
+                        self.forget_nonces().await;
+                        return Err(ChainError::Dropped {
+                            what: sent.what.clone(),
+                            hash: sent.hash(),
+                        });
                     }
                 }
                 tokio::time::sleep(options.poll_interval.min(Duration::from_secs(2))).await;
@@ -191,6 +211,26 @@ impl ChainClient {
             hash: sent.hash(),
             seconds,
         })
+    }
+
+    /// Whether the chain still knows one of the versions; it forgets them when it is reorganised or its pool overflows.
+    async fn is_known(&self, sent: &Sent) -> Result<bool, ChainError> {
+        for hash in sent.hashes.iter().copied() {
+            let found = self
+                .request("eth_getTransactionByHash", |p| async move {
+                    p.get_transaction_by_hash(hash).await
+                })
+                .await?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Counts nonces from the chain's word again: transactions that were counted on are gone.
+    pub async fn forget_nonces(&self) {
+        *self.inner.nonces.next.lock().await = None;
     }
 
     async fn judge(

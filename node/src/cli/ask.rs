@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use alloy::primitives::utils::format_ether;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use super::Context;
 use super::asking::{self, Asked};
 use super::failure::Failure;
 use super::follow::{Answer, Step, Target, Until, follow};
-use super::output::{Out, TerminalFilter, printable, write_out};
+use super::output::{Out, TerminalFilter, ether, printable, write_out};
 use super::progress::Progress;
 use super::prompt::PromptArgs;
 use super::sampling::{SamplingArgs, n_runs};
@@ -72,7 +71,7 @@ pub(crate) fn run(args: &AskArgs, context: &Context) -> Result<(), Failure> {
             "prompt {} to {} for {} ETH",
             asked.id,
             registered.card.name,
-            format_ether(asked.price_wei)
+            ether(asked.price_wei)
         ));
         context.out.line(asked.mined.to_string());
         let mut document = json!({ "id": asked.id, "model": model, "price_wei": asked.price_wei.to_string(), "asked": asked.mined });

@@ -1,6 +1,7 @@
 //! `sworn export`: preference data from the chain.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -146,11 +147,14 @@ pub(crate) async fn collect(session: &Session) -> Result<Vec<PromptExport>, Fail
             if record.state != records::ChainState::Posted {
                 continue;
             }
-            let model = record.prompt.modelId;
-            if !cards.contains_key(&model) {
-                cards.insert(model, client.model(d, model).await.map_err(chain)?);
-            }
-            found.extend(cards.get(&model).map(|card| record.export(session, card)));
+            let card = match cards.entry(record.prompt.modelId) {
+                Entry::Occupied(card) => card.into_mut(),
+                Entry::Vacant(empty) => {
+                    let model = record.prompt.modelId;
+                    empty.insert(client.model(d, model).await.map_err(chain)?)
+                }
+            };
+            found.push(record.export(session, card));
         }
         progress.set(from, count);
     }

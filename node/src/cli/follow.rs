@@ -17,6 +17,9 @@ use super::session::{Session, chain};
 /// Pause between looks at the chain.
 const POLL: Duration = Duration::from_millis(100);
 
+/// How long a node has to tell the answer that is already claimed.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How far to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Until {
@@ -82,6 +85,8 @@ pub(crate) struct Target<'a> {
 #[derive(Debug, Default)]
 struct Seen {
     next_block: u64,
+    /// Of the newest block, in seconds.
+    head_timestamp: u64,
     epoch: Option<u64>,
     /// Claims of the epoch's lane and the ends of their windows.
     claims: BTreeMap<B256, u64>,
@@ -158,6 +163,22 @@ pub(crate) async fn follow(
             Some(news) = node.recv() => heard(news, &mut seen, on_step),
             () = tokio::time::sleep(POLL) => {}
         }
+        match news(target, &mut seen).await {
+            Ok(events) => {
+                // A claim follows its answer closely: give the node a moment to tell the answer first.
+                let is_claim = |located: &Located| matches!(located.event, Event::Claimed { .. });
+                if !seen.is_answered && seen.epoch.is_some() && events.iter().any(is_claim) {
+                    hear_answer(&mut node, &mut seen, on_step).await;
+                }
+                if let Err(failure) = events
+                    .iter()
+                    .try_for_each(|located| apply(target, located, &mut seen, on_step))
+                {
+                    break Err(failure);
+                }
+            }
+            Err(failure) => break Err(failure),
+        }
         if let Err(failure) = look(target, &mut seen, on_step).await {
             break Err(failure);
         }
@@ -179,31 +200,51 @@ fn heard(news: FromNode, seen: &mut Seen, on_step: &mut dyn FnMut(Step)) {
     }
 }
 
-/// Reads what the chain says since the last look.
+/// Waits a little for the node's answer.
+async fn hear_answer(
+    node: &mut mpsc::Receiver<FromNode>,
+    seen: &mut Seen,
+    on_step: &mut dyn FnMut(Step),
+) {
+    let deadline = tokio::time::Instant::now() + ANSWER_PATIENCE;
+    while !seen.is_answered {
+        match tokio::time::timeout_at(deadline, node.recv()).await {
+            Ok(Some(news)) => heard(news, seen, on_step),
+            _ => return,
+        }
+    }
+}
+
+/// What the chain says since the last look.
+async fn news(target: &Target<'_>, seen: &mut Seen) -> Result<Vec<Located>, Failure> {
+    let Session { client, deployment } = target.session;
+    let head = client.head().await.map_err(chain)?;
+    if head.number < seen.next_block {
+        return Ok(Vec::new());
+    }
+    let events = client
+        .events(deployment, seen.next_block, head.number)
+        .await
+        .map_err(chain)?;
+    seen.next_block = head.number + 1;
+    seen.head_timestamp = head.timestamp;
+    Ok(events)
+}
+
+/// Notes the end of the window, and the posting, which is no single event.
 async fn look(
     target: &Target<'_>,
     seen: &mut Seen,
     on_step: &mut dyn FnMut(Step),
 ) -> Result<(), Failure> {
     let Session { client, deployment } = target.session;
-    let head = client.head().await.map_err(chain)?;
-    if head.number >= seen.next_block {
-        for located in client
-            .events(deployment, seen.next_block, head.number)
-            .await
-            .map_err(chain)?
-        {
-            apply(target, &located, seen, on_step)?;
-        }
-        seen.next_block = head.number + 1;
-    }
     // The earliest window counts: its claim can be final first. The chain's clock shows in its blocks only, so ask the wall clock too.
     let window_end = seen.claims.values().min().copied();
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     if seen.window_over.is_none()
-        && window_end.is_some_and(|end| head.timestamp >= end || now >= end)
+        && window_end.is_some_and(|end| seen.head_timestamp >= end || now >= end)
     {
         seen.window_over = Some(Instant::now());
     }

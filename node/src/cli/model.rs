@@ -83,7 +83,9 @@ pub(crate) fn run(command: &ModelCommand, context: &Context) -> Result<(), Failu
         ModelCommand::Add(args) => add(args, &library, context),
         ModelCommand::List => list(&library, context),
         ModelCommand::Show(args) => show(&models::stored(&library, &args.model)?, context),
-        ModelCommand::Verify(args) => verify(&models::stored(&library, &args.model)?, &library, context),
+        ModelCommand::Verify(args) => {
+            verify(&models::stored(&library, &args.model)?, &library, context)
+        }
         ModelCommand::Register(args) => register::run(args, &library, context),
     }
 }

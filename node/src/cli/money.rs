@@ -1,6 +1,5 @@
 //! `sworn refund` and `sworn withdraw`: money that comes back.
 
-use alloy::primitives::utils::format_ether;
 use alloy::primitives::{Address, U256};
 use clap::Args;
 use serde_json::json;
@@ -8,6 +7,7 @@ use sworn_node::chain::abi::{claims, fees};
 
 use super::Context;
 use super::failure::Failure;
+use super::output::ether;
 use super::session::{Mined, Session, block_on, chain};
 
 #[derive(Debug, Args)]
@@ -93,8 +93,8 @@ pub(crate) fn run_withdraw(args: &WithdrawArgs, context: &Context) -> Result<(),
         } else {
             context.out.line(format!(
                 "{} ETH of bonds and {} ETH of fees to {to}",
-                format_ether(bonds),
-                format_ether(earned)
+                ether(bonds),
+                ether(earned)
             ));
             mined
                 .iter()

@@ -104,6 +104,12 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Wei as ETH without needless zeros.
+pub(crate) fn ether(wei: alloy::primitives::U256) -> String {
+    let text = alloy::primitives::utils::format_ether(wei);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Bytes as `0x` hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -203,6 +209,15 @@ pub(crate) fn write_out(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ether_has_no_needless_zeros() {
+        let ether = |wei: u64| ether(alloy::primitives::U256::from(wei));
+        assert_eq!(ether(30_022_000_000_000), "0.000030022");
+        assert_eq!(ether(1_000_000_000_000_000_000), "1");
+        assert_eq!(ether(10_000_000_000_000_000_000), "10");
+        assert_eq!(ether(0), "0");
+    }
 
     #[test]
     fn streamed_text_is_filtered_across_pieces() {

@@ -82,10 +82,9 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}: {state}", self.what)),
             None => tracing::info!(
-                state,
-                seconds = self.started.elapsed().as_secs_f32(),
-                "{}",
-                self.what
+                "{} {state} ({:.1} s)",
+                self.what,
+                self.started.elapsed().as_secs_f64()
             ),
         }
     }

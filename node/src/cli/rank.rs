@@ -76,7 +76,7 @@ pub(crate) async fn submit(
 ) -> Result<Mined, Failure> {
     let call = prompts::rankCall {
         inputId: U256::from(id),
-        places: places.into(),
+        places,
         allBad: all_bad,
     };
     let receipt = session

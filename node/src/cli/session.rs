@@ -8,7 +8,7 @@ use alloy::primitives::{Address, B256};
 use alloy::rpc::types::TransactionReceipt;
 use sworn_node::chain::abi::{claims, inbox, prompts};
 use sworn_node::chain::{ChainClient, ChainError, ClientOptions, Deployment, Deployments};
-use sworn_node::config::Config;
+use sworn_node::config::{Config, Source};
 
 use super::Context;
 use super::failure::{Failure, Kind};
@@ -60,12 +60,26 @@ pub(crate) async fn connect(config: &Config) -> Result<ChainClient, Failure> {
     };
     let unsigned = ChainClient::connect(&config.rpc_url, None, options.clone())
         .await
-        .map_err(chain)?;
+        .map_err(|error| unreachable(error, config))?;
     match wallet::signer(config, unsigned.chain_id())? {
         None => Ok(unsigned),
         signer => ChainClient::connect(&config.rpc_url, signer, options)
             .await
             .map_err(chain),
+    }
+}
+
+/// A demo that was killed leaves its state behind.
+fn unreachable(error: ChainError, config: &Config) -> Failure {
+    match config.source("rpc_url") {
+        Some(Source::Demo(path)) => {
+            let message = format!(
+                "{error}; the demo that {} tells of is gone: start it again with `sworn demo`, or give --rpc-url",
+                path.display()
+            );
+            Failure::new(Kind::Chain, message)
+        }
+        _ => chain(error),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Context;
 use super::api;
 use super::decimal::unscaled;
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::output::{hex, one_line, printable};
 use super::rank;
 use super::records::{self, ChainState, Record, finish_name};
@@ -225,12 +225,4 @@ fn show(record: &Record, node: Option<&serde_json::Value>, context: &Context) {
 /// First digits of an address.
 pub(crate) fn short(address: &str) -> String {
     address.chars().take(10).collect()
-}
-
-/// A failure for a prompt that is not there.
-pub(crate) fn unknown(id: u64) -> Failure {
-    Failure::new(
-        Kind::Input,
-        format!("found no prompt {id}, expected one of `sworn prompts`"),
-    )
 }

@@ -37,7 +37,8 @@ pub(crate) fn run_until_stopped<T>(
         std::process::exit(130);
     });
     let result = runtime.block_on(command(Stop { stopped }));
-    runtime.shutdown_timeout(Duration::from_secs(2));
+    // Everything that has to be kept is flushed by now.
+    runtime.shutdown_timeout(Duration::from_millis(200));
     result
 }
 

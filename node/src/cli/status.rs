@@ -1,13 +1,13 @@
 //! `sworn status`: the chain, the deployment, the models and the node, at a glance.
 
 use alloy::primitives::B256;
-use alloy::primitives::utils::format_ether;
 use serde_json::{Value, json};
 use sworn_node::chain::abi::{inbox, models};
 
 use super::Context;
 use super::api;
 use super::failure::Failure;
+use super::output::ether;
 use super::session::{Session, block_on, chain};
 
 /// Models of a registry that are looked at.
@@ -47,8 +47,8 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             account = json!({ "address": address, "balance_wei": balance.to_string(), "released_bonds_wei": bonds.to_string(), "earned_fees_wei": fees.to_string() });
             account_line = format!(
                 "{address} with {} ETH; {} ETH can be withdrawn",
-                format_ether(balance),
-                format_ether(bonds + fees)
+                ether(balance),
+                ether(bonds + fees)
             );
         }
         let node = api::status(&context.config).await;
@@ -88,7 +88,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
                 format!(
                     "{epoch} of {} blocks; claims stand {window_seconds} s under a bond of {} ETH",
                     rules.epoch_blocks,
-                    format_ether(bond)
+                    ether(bond)
                 ),
             ),
             ("prompts", format!("{prompts} (inputs: {inputs})")),

@@ -174,6 +174,10 @@ fn call_env<H: Fn(u64) -> Option<alloy::primitives::B256>>(
         let affordable = funds / U256::from(fee);
         gas_limit = gas_limit.min(u64::try_from(affordable).unwrap_or(u64::MAX));
     }
+    let tip = request
+        .max_priority_fee_per_gas
+        .filter(|_| fee > 0)
+        .unwrap_or_default();
     let authorizations = request.authorization_list.clone().unwrap_or_default();
     let tx_type = if !authorizations.is_empty() {
         4
@@ -194,9 +198,7 @@ fn call_env<H: Fn(u64) -> Option<alloy::primitives::B256>>(
         // Typed transactions must name a chain; a question may leave it out.
         chain_id: request.chain_id.or(Some(chain_id)),
         access_list: request.access_list.clone().unwrap_or_default(),
-        gas_priority_fee: request
-            .max_priority_fee_per_gas
-            .or((tx_type >= 2).then_some(0)),
+        gas_priority_fee: (tx_type >= 2).then_some(tip),
         blob_hashes: Vec::new(),
         max_fee_per_blob_gas: 0,
         authorization_list: authorizations.into_iter().map(Either::Left).collect(),

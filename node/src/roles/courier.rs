@@ -5,6 +5,7 @@ use alloy::sol_types::SolEvent;
 
 use super::clock::unix_now;
 use super::lane::is_overtaken;
+use super::patience::Patience;
 use super::{Context, LaneStep, LaneView, Role, RoleError};
 use crate::chain::abi::vouchers;
 use crate::chain::{ChainError, Gas, Sent};
@@ -19,7 +20,9 @@ const LONGEST_PAUSE_SECONDS: u64 = 3_600;
 
 /// The courier (voucher executor).
 #[derive(Debug, Default)]
-pub struct Courier;
+pub struct Courier {
+    patience: Patience,
+}
 
 impl Role for Courier {
     fn name(&self) -> &'static str {
@@ -28,6 +31,9 @@ impl Role for Courier {
 
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
         for (view, step) in context.open_lanes()? {
+            if !self.patience.allows(view.lane) {
+                continue;
+            }
             let outcome = match step {
                 LaneStep::Collect(collect)
                     if !collect.vouchers.is_empty()
@@ -42,9 +48,7 @@ impl Role for Courier {
                 }
                 _ => Ok(()),
             };
-            if let Err(err) = outcome {
-                tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not deliver; trying again");
-            }
+            self.patience.note(view.lane, self.name(), outcome);
         }
         Ok(())
     }

@@ -120,13 +120,11 @@ async fn answer(
     let cancel = Arc::new(AtomicBool::new(false));
     let guard = CancelOnDrop(cancel.clone());
     let streams = context.streams.clone();
-    let changes = context.changes.clone();
     streams.start(id);
     let started = Instant::now();
     let task = tokio::task::spawn_blocking(move || -> Result<Answer, MachineError> {
         machine.answer(&input, seal.seed, &mut |run, token, piece| {
             streams.push(id, run, token, piece);
-            changes.send_modify(|n| *n = n.wrapping_add(1));
             if cancel.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {

@@ -3,13 +3,16 @@
 use alloy::primitives::U256;
 
 use super::lane::{Collect, is_overtaken};
+use super::patience::Patience;
 use super::{Context, LaneStep, Role, RoleError};
 use crate::chain::abi::claims;
 use crate::chain::{ChainError, Gas, Sent};
 
 /// The finaliser.
 #[derive(Debug, Default)]
-pub struct Finaliser;
+pub struct Finaliser {
+    patience: Patience,
+}
 
 impl Role for Finaliser {
     fn name(&self) -> &'static str {
@@ -18,6 +21,9 @@ impl Role for Finaliser {
 
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
         for (view, step) in context.open_lanes()? {
+            if !self.patience.allows(view.lane) {
+                continue;
+            }
             let outcome = match step {
                 LaneStep::Finalise {
                     claim,
@@ -27,9 +33,7 @@ impl Role for Finaliser {
                 LaneStep::Collect(collect) => gather(context, &collect).await,
                 _ => Ok(()),
             };
-            if let Err(err) = outcome {
-                tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not finish; trying again");
-            }
+            self.patience.note(view.lane, self.name(), outcome);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Claims the results of ended lanes under bond.
 
 use super::lane::is_overtaken;
+use super::patience::Patience;
 use super::{Context, LaneStep, LaneView, Role, RoleError};
 use crate::chain::abi::claims;
 use crate::store::ReportKind;
@@ -11,6 +12,7 @@ use alloy::primitives::{B256, U256};
 #[derive(Debug, Default)]
 pub struct Proposer {
     bond: Option<U256>,
+    patience: Patience,
     /// Lanes whose claim was sent and not yet seen in the events.
     claimed: std::collections::BTreeMap<crate::store::LaneKey, B256>,
 }
@@ -23,13 +25,12 @@ impl Role for Proposer {
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
         for (view, step) in context.open_lanes()? {
             match step {
-                LaneStep::Claim { root, rivals } => {
+                LaneStep::Claim { root, rivals } if self.patience.allows(view.lane) => {
                     for rival in &rivals {
                         tracing::error!(claim = %rival, epoch = view.lane.epoch, model = %view.lane.model, expected = %root, "a standing claim states another root than this node computed");
                     }
-                    if let Err(err) = self.claim(context, &view, root).await {
-                        tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not claim; trying again");
-                    }
+                    let outcome = self.claim(context, &view, root).await;
+                    self.patience.note(view.lane, self.name(), outcome);
                 }
                 LaneStep::Lost {
                     claim,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::reader_apply::{BlockTimes, apply};
+use super::reader_apply::{Reading, apply};
 use super::{Context, Role, RoleError};
 use crate::chain::{ChainError, Event, Head};
 use crate::store::tables::{BLOCKS, CURSOR};
@@ -84,10 +84,15 @@ impl Reader {
             );
             return Ok(true);
         }
-        let times = block_times(context, &events).await?;
+        let reading = Reading {
+            chain_id: context.deployment.chain_id,
+            inbox: context.deployment.inbox,
+            account: context.client.account(),
+            times: block_times(context, &events).await?,
+        };
         let mut writes = context.store.begin();
         for located in &events {
-            apply(&mut writes, context, &times, located)?;
+            apply(&mut writes, &reading, located)?;
         }
         let news = !events.is_empty();
         advance_cursor(context, &mut writes, last)?;
@@ -163,6 +168,7 @@ impl Reader {
             "the chain was reorganised; rewinding"
         );
         context.store.rewind(to)?;
+        context.client.forget_nonces().await;
         context.announce();
         Ok(())
     }
@@ -180,7 +186,7 @@ fn missing_block(number: u64) -> ChainError {
 async fn block_times(
     context: &Context,
     events: &[crate::chain::Located],
-) -> Result<BlockTimes, RoleError> {
+) -> Result<HashMap<u64, u64>, RoleError> {
     let mut times = HashMap::new();
     for located in events {
         if matches!(located.event, Event::InputSubmitted { .. })

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 /// One new token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenPiece {
@@ -17,9 +19,19 @@ pub struct TokenPiece {
 }
 
 /// The jobs in progress.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Streams {
     live: Mutex<HashMap<u64, Vec<TokenPiece>>>,
+    news: watch::Sender<u64>,
+}
+
+impl Default for Streams {
+    fn default() -> Streams {
+        Streams {
+            live: Mutex::default(),
+            news: watch::channel(0).0,
+        }
+    }
 }
 
 impl Streams {
@@ -48,6 +60,12 @@ impl Streams {
                 piece: piece.to_vec(),
             });
         }
+        self.news.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Changes with every token. Apart from the store's news: the roles have nothing to do because of a token.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
     }
 
     /// Ends a job's list: its result is in the store, or there is none.

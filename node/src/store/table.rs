@@ -244,3 +244,41 @@ impl Writes<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Store, tables};
+    use alloy::primitives::Address;
+
+    #[test]
+    fn a_batch_sees_itself_and_lands_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1, Address::ZERO, std::time::Duration::ZERO).unwrap();
+        store.put(tables::UNSEALED, &5, &()).unwrap();
+        store.put(tables::UNANSWERED, &1, &()).unwrap();
+        let mut writes = store.begin();
+        assert!(writes.is_empty());
+        writes.remove(tables::UNSEALED, &5);
+        writes.put(tables::UNANSWERED, &9, &()).unwrap();
+        assert_eq!(writes.read(tables::UNSEALED, &5).unwrap(), None);
+        assert_eq!(writes.read(tables::UNANSWERED, &9).unwrap(), Some(()));
+        assert_eq!(writes.last(tables::UNANSWERED).unwrap(), Some((9, ())));
+        assert!(
+            store.contains(tables::UNSEALED, &5).unwrap(),
+            "nothing is visible before the commit"
+        );
+        writes.commit().unwrap();
+        assert!(!store.contains(tables::UNSEALED, &5).unwrap());
+        // Tables do not run into each other.
+        let keys: Vec<u64> = store
+            .scan(tables::UNANSWERED)
+            .map(|item| item.unwrap().0)
+            .collect();
+        assert_eq!(keys, [1, 9]);
+        let from: Vec<u64> = store
+            .scan_from(tables::UNANSWERED, &2)
+            .map(|item| item.unwrap().0)
+            .collect();
+        assert_eq!(from, [9]);
+    }
+}

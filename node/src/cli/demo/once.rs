@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use alloy::primitives::B256;
-use alloy::primitives::utils::format_ether;
 use alloy::providers::Provider;
 use serde_json::{Value, json};
 use sworn_node::export::{Format, Kind as RowKind, Options, Writer};
@@ -15,7 +14,7 @@ use super::super::asking::{self, Asked};
 use super::super::export;
 use super::super::failure::{Failure, Kind};
 use super::super::follow::{Answer, Step, Target, Until, follow};
-use super::super::output::{Out, printable, write_out};
+use super::super::output::{Out, ether, printable, write_out};
 use super::super::rank;
 use super::super::sampling::RunParams;
 use super::super::session::{Mined, Session, chain};
@@ -89,7 +88,7 @@ async fn flow(
         "contracts",
         &format!(
             "deployed for {} ETH\n            {contracts}",
-            format_ether(demo.deploy_gas_wei)
+            ether(demo.deploy_gas_wei)
         ),
         None,
         json!({ "deployment": demo.session.deployment }),
@@ -122,7 +121,7 @@ async fn flow(
         "prompt {} {:?}, {RUNS} responses at temperature 0.8, for {} ETH",
         asked.id,
         args.prompt,
-        format_ether(asked.price_wei)
+        ether(asked.price_wei)
     );
     log.step(
         "asked",

@@ -63,9 +63,19 @@ impl Demo {
 pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Failure> {
     let config = &context.config;
     let place = Place::create(&config.datadir, args.is_once()).await?;
-    let stored = shipped_model(context).await?;
     let port =
         |given: Option<u16>, usual: u16| given.unwrap_or(if args.is_once() { 0 } else { usual });
+    let api = SocketAddr::from((Ipv4Addr::LOCALHOST, port(args.api_port, API_PORT)));
+    // The node binds it for good; looking first saves deploying for nothing.
+    std::net::TcpListener::bind(api)
+        .map(drop)
+        .map_err(|source| {
+            listen(&NodeError::Listen {
+                address: api,
+                source,
+            })
+        })?;
+    let stored = shipped_model(context).await?;
     let chain_config = DevnetConfig {
         port: port(args.rpc_port, RPC_PORT),
         ..DevnetConfig::default()
@@ -86,7 +96,6 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
         B256::ZERO,
     )
     .await?;
-    let api = SocketAddr::from((Ipv4Addr::LOCALHOST, port(args.api_port, API_PORT)));
     let mut settings = NodeSettings::new(&ws_url, deployment, &place.dir);
     settings.signer = Some(wallet::dev_account(
         wallet::NODE_ACCOUNT,
@@ -97,10 +106,7 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
     settings.client = patience();
     settings.serve = node::serve_options(context);
     let node = Node::start(settings).await.map_err(|error| match error {
-        NodeError::Listen { .. } => Failure::new(
-            Kind::Chain,
-            format!("{error} (--api-port PORT, 0 for any free one)"),
-        ),
+        NodeError::Listen { .. } => listen(&error),
         error => node::failure(error),
     })?;
     let api_url = format!("http://{}", node.api_address().unwrap_or(api));
@@ -118,6 +124,14 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
         node,
         devnet,
     })
+}
+
+/// A port of the API that is taken.
+fn listen(error: &NodeError) -> Failure {
+    Failure::new(
+        Kind::Chain,
+        format!("{error} (--api-port PORT, 0 for any free one)"),
+    )
 }
 
 /// Imports on the first run; takes a second.
