@@ -1,7 +1,8 @@
 //! Speed of plain decoding and of prefill on one thread, beside a straightforward f32 forward pass in C at -O3 on the same shapes.
 //!
 //! `cargo run -p sworn-inference --example decode [-- threads [shape]]`. Weights are random; the C program (`benches/f32_forward.c`) is compiled with
-//! `cc`. Runs are interleaved, and medians are compared.
+//! `cc`. Runs are interleaved, and medians are compared: of processor time for
+//! one thread, else of time, which other programs disturb.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -183,11 +184,10 @@ fn main() -> Result<(), Error> {
                     let args = [dim, hidden_dim, n_layers, n_heads, vocab_size, TOKENS]
                         .map(|n| n.to_string());
                     let output = Command::new(c).args(args).output().map_err(io)?;
-                    theirs.extend(
-                        String::from_utf8_lossy(&output.stdout)
-                            .trim()
-                            .parse::<f64>(),
-                    );
+                    // Processor time, then time.
+                    let text = String::from_utf8_lossy(&output.stdout);
+                    let number = text.split_whitespace().nth(usize::from(threads > 1));
+                    theirs.extend(number.and_then(|number| number.parse::<f64>().ok()));
                 }
             }
             let (ours, prefill) = (median(ours), median(prefill));

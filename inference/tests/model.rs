@@ -205,6 +205,8 @@ fn weights_stay_in_their_files() {
     let config = LlamaConfig {
         dim: 512,
         hidden_dim: 2048,
+        head_dim: 128,
+        rope_dim: 128,
         n_layers: 4,
         ..testing::tiny_config()
     };

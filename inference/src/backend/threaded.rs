@@ -16,7 +16,7 @@ use crate::numeric::{canonical, f32_to_f16, inverse_root, rope_pair, tile_sum};
 use crate::program::{AttentionShape, WeightFormat};
 
 /// The usual [`Threaded::small`].
-const SMALL: usize = 1 << 15;
+const SMALL: usize = 1 << 16;
 /// Parts that each thread gets of a large job, so that a slow thread holds up the others little.
 const PARTS_PER_THREAD: usize = 4;
 /// Rows of activations that a loop takes through a group of weights together.
@@ -27,7 +27,7 @@ const ROWS: usize = 4;
 pub struct Threaded {
     pool: Pool,
     isa: Isa,
-    /// Multiply-adds below which a job is not worth waking a thread.
+    /// Bytes to go through below which a job is not worth waking a thread: a few microseconds of work.
     small: usize,
 }
 
@@ -57,7 +57,7 @@ impl Threaded {
         Isa::all().into_iter().map(backend).collect()
     }
 
-    /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is the multiply-adds of all.
+    /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is about the bytes that all go through.
     fn split(&self, n: usize, unit: usize, cost: usize, f: impl Fn(Range<usize>) + Sync) {
         let units = n.div_ceil(unit);
         if cost < self.small || self.pool.threads() == 1 {
@@ -98,7 +98,7 @@ impl Threaded {
         one: impl Fn(&[u8], &[X; 1]) -> [[f32; LANES]; 1] + Sync,
     ) {
         let outputs = weights.shape().rows as usize;
-        let cost = outputs * weights.shape().cols as usize * x.len();
+        let cost = weights.layout().bytes() * x.len().div_ceil(ROWS);
         let out = Shared::new(out);
         let store = |t: usize, group: usize, values: &[f32; LANES]| {
             let (start, n) = (
