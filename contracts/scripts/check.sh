@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 npm ci --no-audit --no-fund --loglevel=error
-export PATH="$PWD/node_modules/.bin:$PATH"
+forge() { node bin/foundry.mjs forge "$@"; }
 
 forge fmt --check
 node scripts/artifacts.mjs --check

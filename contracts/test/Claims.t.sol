@@ -288,6 +288,22 @@ contract ClaimsTest is Deployment {
         claims.settle(99);
     }
 
+    /// @dev The claims contract's flag holds by itself: with fees that would pay again and again.
+    function test_settledFlag() external {
+        uint256 served = submitFrom(asker, modelId, 1, asker);
+        finaliseFor(served, alice);
+        uint256 open = submitFrom(asker, modelId, 1, asker);
+        vm.mockCall(address(fees), abi.encodeCall(IFees.settle, (served, alice)), "");
+        vm.mockCall(address(fees), abi.encodeCall(IFees.refund, (open)), "");
+        claims.settle(served);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.AlreadySettled.selector, served));
+        claims.settle(served);
+        vm.warp(time() + ANSWER + 1);
+        claims.refund(open);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.AlreadySettled.selector, open));
+        claims.refund(open);
+    }
+
     function test_refundUnsealed() external {
         uint256 id = submitFrom(asker, modelId, 2, asker);
         uint256 price = priceOf(2, textPayload("Once upon a time").length);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
 import {Vouchers} from "../src/Vouchers.sol";
 import {IClaims} from "../src/interfaces/IClaims.sol";
 import {IInbox} from "../src/interfaces/IInbox.sol";
@@ -360,6 +362,8 @@ contract VouchersTest is Deployment {
         check(deliver(claimId, first, 0), "delivered");
         same(reenterer.received(), 1, "once");
         same(reenterer.succeeded(), 0, "nothing from inside");
+        bytes4 expected = ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector;
+        check(reenterer.lastError() == expected, "refused by the guard");
         check(!vouchers.isExecuted(second, 0, 0), "the other one waits");
         check(deliver(claimId, second, 0), "and is delivered");
         same(reenterer.received(), 2, "twice");

@@ -81,6 +81,7 @@ contract Reenterer is ISwornRecipient {
     bytes[] private _calls;
     uint256 public received;
     uint256 public succeeded;
+    bytes4 public lastError;
     bool public failAfterwards;
 
     constructor(IVouchers vouchers) {
@@ -98,8 +99,9 @@ contract Reenterer is ISwornRecipient {
     function onSwornResponse(Response calldata, bytes calldata) external {
         ++received;
         for (uint256 i = 0; i < _calls.length; ++i) {
-            (bool ok,) = address(_vouchers).call(_calls[i]);
+            (bool ok, bytes memory answer) = address(_vouchers).call(_calls[i]);
             if (ok) ++succeeded;
+            else lastError = bytes4(answer);
         }
         require(!failAfterwards, "as told");
     }
