@@ -135,7 +135,7 @@ impl DevnetHandle {
         self.node.chain_id
     }
 
-    /// The unlocked accounts, richest friends of every test.
+    /// The unlocked accounts, funded at genesis.
     pub fn accounts(&self) -> &[DevAccount] {
         &self.node.accounts
     }
