@@ -24,6 +24,9 @@ const SPEC: SpecId = SpecId::OSAKA;
 /// EIP-7825: no transaction may use more gas.
 pub(super) const TRANSACTION_GAS_CAP: u64 = 1 << 24;
 
+/// No fee per gas may be higher: revm multiplies it with the gas in 128 bits.
+const MAX_FEE_WEI: u128 = 1 << 80;
+
 /// How strictly a transaction is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strictness {
@@ -122,6 +125,7 @@ impl<H: Fn(u64) -> Option<B256>> Machine<H> {
         transaction: TxEnv,
         strictness: Strictness,
     ) -> Result<ResultAndState, Refusal> {
+        check_fees(&transaction)?;
         self.set(strictness);
         self.evm.transact(transaction).map_err(refusal)
     }
@@ -143,6 +147,7 @@ impl<H: Fn(u64) -> Option<B256>> Machine<H> {
         transaction: TxEnv,
         strictness: Strictness,
     ) -> Result<(), Refusal> {
+        check_fees(&transaction)?;
         self.set(strictness);
         self.evm.ctx.tx = transaction;
         let handler = MainnetHandler::<
@@ -172,6 +177,18 @@ impl<H: Fn(u64) -> Option<B256>> Machine<H> {
         }
         Ok(())
     }
+}
+
+fn check_fees(transaction: &TxEnv) -> Result<(), Refusal> {
+    let highest = transaction
+        .gas_price
+        .max(transaction.gas_priority_fee.unwrap_or_default());
+    if highest > MAX_FEE_WEI {
+        return Err(Refusal::Invalid(format!(
+            "fee per gas: expected at most 2^80 wei, found {highest}"
+        )));
+    }
+    Ok(())
 }
 
 /// revm's refusals in the words of go-ethereum, which clients know.
