@@ -91,7 +91,7 @@ pub enum NodeError {
         /// Its folder.
         folder: PathBuf,
         /// Why.
-        source: MachineError,
+        source: Box<MachineError>,
     },
     /// The API's address is taken or not ours.
     #[error(
@@ -232,7 +232,10 @@ async fn open_models(settings: &NodeSettings) -> Result<Vec<Arc<dyn Machine>>, N
                         tracing::info!(model = %card.id, name = card.name, folder = %folder.display(), "model checked");
                         Ok(Arc::new(model) as Arc<dyn Machine>)
                     }
-                    Err(source) => Err(NodeError::Model { folder, source }),
+                    Err(source) => Err(NodeError::Model {
+                        folder,
+                        source: Box::new(source),
+                    }),
                 }
             })
             .collect()

@@ -122,7 +122,7 @@ impl ChainClient {
     ) -> Result<TransactionReceipt, ChainError> {
         let call = prompts::rankCall {
             inputId: U256::from(id),
-            places: places.into(),
+            places,
             allBad: all_bad,
         };
         self.transact(d.prompts, &call, U256::ZERO).await

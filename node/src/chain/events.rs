@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 
-use super::abi::{claims, inbox, models, prompts, vouchers};
+use super::abi::{claims, inbox, models, vouchers};
 use super::{ChainError, Deployment};
 
 /// An event and where it stands.
@@ -98,15 +98,6 @@ pub enum Event {
         run: u32,
         chunk: u32,
         recipient: Address,
-    },
-    ResponsePosted {
-        input: u64,
-        run: u32,
-        chunk: u32,
-        n_chunks: u32,
-        finish: u8,
-        claim: B256,
-        text: Bytes,
     },
 }
 
@@ -264,17 +255,6 @@ fn decode(deployment: &Deployment, log: &Log, topic: B256) -> Result<Option<Even
             version: e.version,
             license: e.license,
             weights_uri: e.weightsUri,
-        }
-    } else if address == deployment.prompts && topic == prompts::ResponsePosted::SIGNATURE_HASH {
-        let e: prompts::ResponsePosted = parse(log)?;
-        Event::ResponsePosted {
-            input: input_id(e.inputId)?,
-            run: e.run,
-            chunk: e.chunk,
-            n_chunks: e.nChunks,
-            finish: e.finish,
-            claim: e.claimId,
-            text: e.text,
         }
     } else {
         return Ok(None);

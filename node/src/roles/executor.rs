@@ -65,14 +65,12 @@ impl Executor {
     fn next(&self, context: &Context) -> Result<Option<StoredInput>, RoleError> {
         for item in context.store.scan(UNANSWERED) {
             let (id, ()) = item?;
-            if !self.failed.contains(&id) {
-                if let Some(input) = context
-                    .store
-                    .read(INPUTS, &id)?
-                    .filter(|i| i.seal.is_some())
-                {
-                    return Ok(Some(input));
-                }
+            if self.failed.contains(&id) {
+                continue;
+            }
+            let input = context.store.read(INPUTS, &id)?;
+            if let Some(input) = input.filter(|i| i.seal.is_some()) {
+                return Ok(Some(input));
             }
         }
         Ok(None)

@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(streams.since(1, 0), None);
         streams.start(1);
         for (run, token) in [(0, 5), (1, 6), (0, 7)] {
-            streams.push(1, run, token, &[b'a']);
+            streams.push(1, run, token, b"a");
         }
         let all = streams.since(1, 0).unwrap();
         assert_eq!(

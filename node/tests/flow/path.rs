@@ -34,7 +34,7 @@ async fn straight(chain: Chain) {
     let user = chain.client(1).await;
     parrot.register(&user, &d).await;
     let data = tempfile::tempdir().unwrap();
-    let node = start(settings(&chain, d, data.path(), 0), &[parrot.clone()]).await;
+    let node = start(settings(&chain, d, data.path(), 0), &[&parrot]).await;
 
     let (payload, params) = prompt("hello", 2, 64);
     let asked = user.ask(&d, parrot.id(), payload, &params).await.unwrap();

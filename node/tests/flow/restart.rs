@@ -39,7 +39,7 @@ async fn a_node_goes_on_where_it_stopped() {
         roles.extend(role);
         let mut settings = settings(&chain, d, data.path(), 0);
         settings.roles = roles.clone();
-        let node = start(settings, &[parrot.clone()]).await;
+        let node = start(settings, &[&parrot]).await;
         let waiting = Instant::now();
         loop {
             // Right after the start the node may not have read the prompt.
@@ -70,7 +70,7 @@ async fn a_node_goes_on_where_it_stopped() {
     }
 
     // Let it run a while: whatever it would do twice, it has time to.
-    let node = start(settings(&chain, d, data.path(), 0), &[parrot.clone()]).await;
+    let node = start(settings(&chain, d, data.path(), 0), &[&parrot]).await;
     let account = node.context().client.account().unwrap();
     assert_eq!(
         settled(&user, &d, account).await,
@@ -99,7 +99,7 @@ async fn a_dropped_node_loses_nothing() {
     slow.register(&user, &d).await;
     let data = tempfile::tempdir().unwrap();
     let (payload, params) = prompt("slowly", 1, 40);
-    let node = start(settings(&chain, d, data.path(), 0), &[slow.clone()]).await;
+    let node = start(settings(&chain, d, data.path(), 0), &[&slow]).await;
     let asked = user.ask(&d, slow.id(), payload, &params).await.unwrap();
     let waiting = Instant::now();
     while node
@@ -112,7 +112,7 @@ async fn a_dropped_node_loses_nothing() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     drop(node);
-    let node = start(settings(&chain, d, data.path(), 0), &[slow]).await;
+    let node = start(settings(&chain, d, data.path(), 0), &[&slow]).await;
     wait_for(&node, asked.id, &["posted"], LONG).await;
     node.stop().await;
 }
@@ -127,8 +127,8 @@ async fn two_nodes_agree() {
     let user = chain.client(2).await;
     parrot.register(&user, &d).await;
     let (one_data, two_data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let one = start(settings(&chain, d, one_data.path(), 0), &[parrot.clone()]).await;
-    let two = start(settings(&chain, d, two_data.path(), 1), &[parrot.clone()]).await;
+    let one = start(settings(&chain, d, one_data.path(), 0), &[&parrot]).await;
+    let two = start(settings(&chain, d, two_data.path(), 1), &[&parrot]).await;
     let mut ids = Vec::new();
     for i in 0..6 {
         let (payload, params) = prompt(&format!("question {i}"), 1 + i % 3, 16);

@@ -29,7 +29,7 @@ async fn one_bad_input_stops_nothing() {
     let data = tempfile::tempdir().unwrap();
     let mut node_settings = settings(&chain, d, data.path(), 0);
     node_settings.behaviour.voucher_retry_seconds = 1;
-    let node = start(node_settings.clone(), &[parrot.clone()]).await;
+    let node = start(node_settings.clone(), &[&parrot]).await;
 
     let (payload, params) = prompt("who?", 2, 8);
     let unserved = user
@@ -89,7 +89,7 @@ async fn one_bad_input_stops_nothing() {
     node.stop().await;
 
     // Served from now on, it is taken up again.
-    let node = start(node_settings, &[parrot, stranger]).await;
+    let node = start(node_settings, &[&parrot, &stranger]).await;
     wait_for(&node, unserved.id, &["posted"], LONG).await;
     node.stop().await;
 }
@@ -104,7 +104,7 @@ async fn a_wrong_rival_is_not_followed() {
     let (user, liar) = (chain.client(1).await, chain.client(2).await);
     parrot.register(&user, &d).await;
     let data = tempfile::tempdir().unwrap();
-    let node = start(settings(&chain, d, data.path(), 0), &[parrot.clone()]).await;
+    let node = start(settings(&chain, d, data.path(), 0), &[&parrot]).await;
     let (payload, params) = prompt("true?", 1, 40);
     let asked = user.ask(&d, parrot.id(), payload, &params).await.unwrap();
     let (sealed, _) = wait_for(&node, asked.id, &["sealed", "answered"], LONG).await;
@@ -147,7 +147,7 @@ async fn a_reorganised_chain_is_followed() {
     let user = chain.client(1).await;
     parrot.register(&user, &d).await;
     let data = tempfile::tempdir().unwrap();
-    let node = start(settings(&chain, d, data.path(), 0), &[parrot.clone()]).await;
+    let node = start(settings(&chain, d, data.path(), 0), &[&parrot]).await;
     let (payload, params) = prompt("before", 1, 8);
     let kept = user.ask(&d, parrot.id(), payload, &params).await.unwrap();
     wait_for(&node, kept.id, &["posted"], LONG).await;

@@ -257,10 +257,10 @@ pub fn settings(chain: &Chain, d: Deployment, data: &std::path::Path, key: usize
     }
 }
 
-pub async fn start(settings: NodeSettings, machines: &[Arc<Parrot>]) -> NodeHandle {
+pub async fn start(settings: NodeSettings, machines: &[&Arc<Parrot>]) -> NodeHandle {
     let machines = machines
         .iter()
-        .map(|m| m.clone() as Arc<dyn Machine>)
+        .map(|m| Arc::clone(m) as Arc<dyn Machine>)
         .collect();
     Node::start_with(settings, machines).await.unwrap()
 }
