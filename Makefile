@@ -27,7 +27,7 @@ contracts-deps:
 	cd tests/clients && npm ci --no-audit --no-fund
 
 test-contracts:
-	contracts/scripts/test.sh
+	bash contracts/scripts/check.sh
 
 ## Rebuilds the committed contract artifacts and the constants generated from prover/machine.toml.
 contracts:

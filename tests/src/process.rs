@@ -1,6 +1,7 @@
 //! Runs the `sworn` binary and foreign chains as separate processes, as people do.
 
 use std::fs::File;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -29,19 +30,35 @@ pub fn sworn_binary() -> PathBuf {
     binary
 }
 
-/// A tool from `contracts/node_modules` or `tests/clients/node_modules`; skips when `npm ci` was not run there.
+/// Foundry's native `anvil` or `cast` as `npm ci` in contracts/ installs it; skips when that was not run. The launchers in `.bin` are not
+/// used: they end with status 0 whatever the tool says, and killing one leaves its tool running.
 ///
 /// # Panics
 /// When it is missing although `SWORN_REQUIRE_DATA=1`.
 #[must_use]
-pub fn npm_tool(test: &str, folder: &str, name: &str) -> Option<PathBuf> {
-    let tool = repository_root().join(folder).join("node_modules/.bin").join(name);
-    if tool.exists() {
-        return Some(tool);
+pub fn foundry_tool(test: &str, name: &str) -> Option<PathBuf> {
+    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let package = format!("contracts/node_modules/@foundry-rs/{name}-{os}-{arch}/bin/{name}");
+    present(test, &repository_root().join(package), "run `npm ci` in contracts/")
+}
+
+/// A path that a command makes; skips when it was not run.
+///
+/// # Panics
+/// When it is missing although `SWORN_REQUIRE_DATA=1`.
+#[must_use]
+pub fn present(test: &str, path: &Path, remedy: &str) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path.to_owned());
     }
-    let message = format!("{test}: {name} is not installed; run `npm ci` in {folder}/");
+    let message = format!("{test}: {} is missing; {remedy}", path.display());
     assert!(std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"), "{message}");
     println!("SKIP: {message}");
+    if let Some(log) = std::env::var_os("SWORN_SKIP_LOG") {
+        let log = File::options().create(true).append(true).open(log);
+        let _ = log.and_then(|mut log| writeln!(log, "{message}"));
+    }
     None
 }
 

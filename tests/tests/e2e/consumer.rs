@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use sworn_tests::process::npm_tool;
+use sworn_tests::process::foundry_tool;
 use sworn_tests::repository_root;
 
 use crate::system::{Chain, System};
@@ -21,7 +21,7 @@ fn cast(tool: &Path, arguments: &[&str]) -> String {
 }
 
 fn consumer(test: &str, chain: Chain) {
-    let Some(tool) = npm_tool(test, "contracts", "cast") else { return };
+    let Some(tool) = foundry_tool(test, "cast") else { return };
     let Some(system) = System::start(test, chain) else { return };
     let _node = system.node(&system.operator);
     let rpc = system.operator.rpc_url.as_str();

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::Value;
-use sworn_tests::process::{Background, free_port, npm_tool, sworn_binary};
+use sworn_tests::process::{Background, foundry_tool, free_port, present, sworn_binary};
 use sworn_tests::repository_root;
 
 /// The JSON document at a path of a node's API.
@@ -22,7 +22,9 @@ pub(crate) fn http_json(port: u16, path: &str) -> Value {
 /// viem, ethers 6 and cast work against the embedded chain.
 #[test]
 fn clients_work_against_the_embedded_chain() {
-    if npm_tool("clients_work_against_the_embedded_chain", "contracts", "cast").is_none() {
+    let test = "clients_work_against_the_embedded_chain";
+    let modules = repository_root().join("tests/clients/node_modules");
+    if foundry_tool(test, "cast").is_none() || present(test, &modules, "run `npm ci` in tests/clients/").is_none() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

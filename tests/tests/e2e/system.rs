@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sworn_tests::process::{Background, User, free_port, npm_tool, sworn_binary};
+use sworn_tests::process::{Background, User, free_port, foundry_tool, sworn_binary};
 use sworn_tests::repository_root;
 
 /// Whose EVM.
@@ -41,7 +41,7 @@ impl System {
                 command
             }
             Chain::Anvil => {
-                let mut command = Command::new(npm_tool(test, "contracts", "anvil")?);
+                let mut command = Command::new(foundry_tool(test, "anvil")?);
                 command.args(["--port", &port.to_string(), "--block-time", "1", "--mixed-mining", "--silent"]);
                 command
             }
