@@ -1,5 +1,5 @@
 # Thin: each target is a command that anyone could type.
-.PHONY: demo test test-rust test-contracts lint deny contracts bench peers clean-skips
+.PHONY: demo test lint test-contracts test-rust test-walk-through contracts deny bench
 
 CARGO ?= cargo
 SWORN_SKIP_LOG ?= $(CURDIR)/target/skipped-tests.log
@@ -10,7 +10,7 @@ demo:
 	$(CARGO) run --locked --release -p sworn-node --bin sworn -- demo
 
 ## Everything that must hold: style, lints, docs, contracts, Rust tests, clients and foreign chains.
-test: lint contracts-deps test-contracts test-rust
+test: lint test-contracts test-rust test-walk-through
 	@if [ -s "$(SWORN_SKIP_LOG)" ]; then echo "skipped data tests: $$(wc -l < "$(SWORN_SKIP_LOG)")"; cat "$(SWORN_SKIP_LOG)"; else echo "skipped data tests: 0"; fi
 
 lint:
@@ -18,13 +18,16 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
+# After test-contracts, which installs anvil and cast.
 test-rust:
 	@mkdir -p target && rm -f "$(SWORN_SKIP_LOG)"
+	cd tests/clients && npm ci --no-audit --no-fund
 	$(CARGO) test --locked --workspace
 
-contracts-deps:
-	cd contracts && npm ci --no-audit --no-fund
-	cd tests/clients && npm ci --no-audit --no-fund
+## The README's walk-through, and its exports in Hugging Face datasets.
+test-walk-through:
+	$(CARGO) build --locked -p sworn-node --bin sworn
+	tests/peers/walk_through.sh target/debug/sworn
 
 test-contracts:
 	bash contracts/scripts/check.sh
@@ -41,4 +44,4 @@ deny:
 
 ## Speed against a straightforward f32 forward pass in C, in one run.
 bench:
-	$(CARGO) bench --locked -p sworn-inference
+	$(CARGO) run --locked --release -p sworn-inference --example decode
