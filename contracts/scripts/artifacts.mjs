@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { executable } from "../bin/foundry.mjs";
+
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = join(root, "artifacts");
 const check = process.argv.includes("--check");
@@ -35,8 +37,7 @@ function artifact(file) {
   return `${JSON.stringify(fields, null, 1)}\n`;
 }
 
-const forge = join(root, "node_modules", ".bin", "forge");
-execFileSync(forge, ["build", "--skip", "test", "--root", root], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+execFileSync(executable("forge"), ["build", "--skip", "test", "--root", root], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
 
 const wanted = new Map();
 for (const file of folders.flatMap(sources)) wanted.set(`${file.slice(0, -".sol".length)}.json`, artifact(file));

@@ -47,18 +47,7 @@ contract Models is IModels {
             _programs[programRoot] = store;
         }
 
-        Model storage entry = _models[modelId];
-        entry.publisher = msg.sender;
-        entry.registeredAt = uint64(block.timestamp);
-        entry.program = store;
-        entry.context = header.context;
-        entry.vocabulary = header.vocabulary;
-        entry.commitments = Commitments(programRoot, weightsRoot, tokenizerRoot);
-        entry.card = card;
-        _ids.push(modelId);
-        emit ModelRegistered(
-            modelId, msg.sender, card.parent, store, card.name, card.version, card.license, card.weightsUri
-        );
+        _store(modelId, store, header, Commitments(programRoot, weightsRoot, tokenizerRoot), card);
     }
 
     /// @inheritdoc IModels
@@ -89,5 +78,30 @@ contract Models is IModels {
     function programOf(bytes32 modelId) external view returns (bytes memory) {
         if (!exists(modelId)) revert UnknownModel(modelId);
         return CodeStore.read(_models[modelId].program);
+    }
+
+    function _store(
+        bytes32 modelId,
+        address store,
+        ProgramHeader.Header memory header,
+        Commitments memory commitments,
+        Card calldata card
+    ) private {
+        Model storage entry = _models[modelId];
+        entry.publisher = msg.sender;
+        entry.registeredAt = uint64(block.timestamp);
+        entry.program = store;
+        entry.context = header.context;
+        entry.vocabulary = header.vocabulary;
+        entry.commitments = commitments;
+        entry.card = card;
+        _ids.push(modelId);
+        _announce(modelId, store, card);
+    }
+
+    function _announce(bytes32 modelId, address store, Card calldata card) private {
+        emit ModelRegistered(
+            modelId, msg.sender, card.parent, store, card.name, card.version, card.license, card.weightsUri
+        );
     }
 }

@@ -3,37 +3,11 @@ pragma solidity ^0.8.37;
 
 import {Claims} from "../src/Claims.sol";
 import {IClaims} from "../src/interfaces/IClaims.sol";
-import {IDisputes} from "../src/interfaces/IDisputes.sol";
 import {IFees} from "../src/interfaces/IFees.sol";
 import {IInbox} from "../src/interfaces/IInbox.sol";
 import {Deployment} from "./utils/Deployment.sol";
 import {Bomb, Grabber, Refuser} from "./utils/Hostile.sol";
-
-/// @dev Disputes whose outcome the test decides.
-contract TestDisputes is IDisputes {
-    bool public open;
-    bool public refusing;
-
-    function setOpen(bool open_) external {
-        open = open_;
-    }
-
-    function setRefusing(bool refusing_) external {
-        refusing = refusing_;
-    }
-
-    function mayFinalise(bytes32, uint64) external view returns (bool) {
-        return !open;
-    }
-
-    function fall(IClaims claims, bytes32 claimId) external {
-        claims.fall(claimId);
-    }
-
-    receive() external payable {
-        require(!refusing, "takes nothing");
-    }
-}
+import {TestDisputes} from "./utils/TestDisputes.sol";
 
 contract ClaimsTest is Deployment {
     bytes32 private constant ROOT = keccak256("root");
@@ -72,9 +46,7 @@ contract ClaimsTest is Deployment {
             )
         );
         vm.expectEmit(address(claims));
-        emit IClaims.Claimed(
-            expected, 0, modelId, alice, ROOT, accumulator, uint64(time()) + WINDOW, BOND
-        );
+        emit IClaims.Claimed(expected, 0, modelId, alice, ROOT, accumulator, uint64(time()) + WINDOW, BOND);
         vm.prank(alice);
         bytes32 id = claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
 
@@ -95,7 +67,7 @@ contract ClaimsTest is Deployment {
         same(address(claims).balance, BOND, "bond held");
     }
 
-    function test_configuration() external {
+    function test_configuration() external view {
         same(claims.bondWei(), BOND, "bond");
         same(claims.windowSeconds(), WINDOW, "window");
         same(claims.answerSeconds(), ANSWER, "answer");
@@ -314,6 +286,22 @@ contract ClaimsTest is Deployment {
         claims.refund(id);
         vm.expectRevert(abi.encodeWithSelector(IInbox.UnknownInput.selector, 99));
         claims.settle(99);
+    }
+
+    /// @dev The claims contract's flag holds by itself: with fees that would pay again and again.
+    function test_settledFlag() external {
+        uint256 served = submitFrom(asker, modelId, 1, asker);
+        finaliseFor(served, alice);
+        uint256 open = submitFrom(asker, modelId, 1, asker);
+        vm.mockCall(address(fees), abi.encodeCall(IFees.settle, (served, alice)), "");
+        vm.mockCall(address(fees), abi.encodeCall(IFees.refund, (open)), "");
+        claims.settle(served);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.AlreadySettled.selector, served));
+        claims.settle(served);
+        vm.warp(time() + ANSWER + 1);
+        claims.refund(open);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.AlreadySettled.selector, open));
+        claims.refund(open);
     }
 
     function test_refundUnsealed() external {

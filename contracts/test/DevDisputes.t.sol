@@ -6,7 +6,7 @@ import {Test} from "./utils/Test.sol";
 
 contract DevDisputesTest is Test {
     function testFuzz_windowOnly(uint64 nowSeconds, uint64 windowEnd, bytes32 claimId) external {
-        DevDisputes disputes = new DevDisputes();
+        DevDisputes disputes = DevDisputes(make("DevDisputes", ""));
         vm.warp(nowSeconds);
         check(disputes.mayFinalise(claimId, windowEnd) == (nowSeconds > windowEnd), "after the window only");
     }

@@ -15,7 +15,7 @@ contract FlatFeesTest is Deployment {
 
     /// @dev This test stands for both the inbox and the claims contract.
     function setUp() external {
-        flat = new FlatFees(address(this), address(this), BASE_WEI, PER_RUN_WEI, PER_BYTE_WEI);
+        flat = makeFees(address(this), address(this), BASE_WEI, PER_RUN_WEI, PER_BYTE_WEI);
         params = ParamsWord.pack(sampled(2));
         payer = account("payer");
         server = account("server");
@@ -58,14 +58,14 @@ contract FlatFeesTest is Deployment {
     }
 
     function test_amountTooLarge() external {
-        FlatFees dear = new FlatFees(address(this), address(this), 2 ** 88, 0, 0);
+        FlatFees dear = makeFees(address(this), address(this), 2 ** 88, 0, 0);
         vm.deal(address(this), 2 ** 89);
         vm.expectRevert(abi.encodeWithSelector(IFees.AmountTooLarge.selector, 2 ** 88));
         dear.escrow{value: 2 ** 88}(7, payer, modelId, params, 10);
     }
 
     function test_freeInputsAreSettledOnceToo() external {
-        FlatFees free = new FlatFees(address(this), address(this), 0, 0, 0);
+        FlatFees free = makeFees(address(this), address(this), 0, 0, 0);
         free.escrow(7, payer, modelId, params, 10);
         free.settle(7, server);
         vm.expectRevert(abi.encodeWithSelector(IFees.AlreadySettled.selector, 7));
@@ -73,7 +73,7 @@ contract FlatFeesTest is Deployment {
     }
 
     function test_onlyInboxAndClaims() external {
-        FlatFees closed = new FlatFees(address(1), address(2), 0, 0, 0);
+        FlatFees closed = makeFees(address(1), address(2), 0, 0, 0);
         bytes memory refusal = abi.encodeWithSelector(IFees.NotAuthorised.selector, address(this));
         vm.expectRevert(refusal);
         closed.escrow(7, payer, modelId, params, 10);

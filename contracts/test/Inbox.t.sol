@@ -249,9 +249,7 @@ contract InboxSealTest is Deployment {
         uint256 number = height();
         submitFrom(asker, modelId, 1, asker);
         for (uint256 i = 0; i <= SEAL_DELAY; ++i) {
-            vm.expectRevert(
-                abi.encodeWithSelector(IInbox.TooEarly.selector, 0, number + SEAL_DELAY + 1, height())
-            );
+            vm.expectRevert(abi.encodeWithSelector(IInbox.TooEarly.selector, 0, number + SEAL_DELAY + 1, height()));
             inbox.seal("", 1);
             mine(1);
         }
@@ -297,9 +295,7 @@ contract InboxSealTest is Deployment {
         same(inbox.input(0).submittedBlock, submitted, "block moved");
         same(inbox.input(0).submittedAt, 1_800_000_000, "the time of submission did not");
         same(inbox.input(2).submittedBlock, 1001, "the third did not move");
-        vm.expectRevert(
-            abi.encodeWithSelector(IInbox.TooEarly.selector, 0, submitted + SEAL_DELAY + 1, height())
-        );
+        vm.expectRevert(abi.encodeWithSelector(IInbox.TooEarly.selector, 0, submitted + SEAL_DELAY + 1, height()));
         inbox.seal("", 10);
         mine(SEAL_DELAY + 1);
         same(inbox.seal(headerOf(submitted + SEAL_DELAY), 10), 2, "sealed");

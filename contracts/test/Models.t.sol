@@ -49,7 +49,7 @@ contract ModelsTest is Deployment {
 
     function test_machineVersion() external {
         same(models.machineVersion(), 1, "version");
-        same(new Models(7).machineVersion(), 7, "another");
+        same(Models(make("Models", abi.encode(7))).machineVersion(), 7, "another");
     }
 
     function test_ids() external {
@@ -117,9 +117,7 @@ contract ModelsTest is Deployment {
         same(models.programOf(id), program, "the longest that fits");
         made.body = 761;
         program = Programs.encode(made);
-        vm.expectRevert(
-            abi.encodeWithSelector(IModels.ProgramTooLong.selector, program.length, CodeStore.MAX_BYTES)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IModels.ProgramTooLong.selector, program.length, CodeStore.MAX_BYTES));
         models.register(program, WEIGHTS, TOKENIZER, card("a"));
     }
 

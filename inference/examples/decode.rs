@@ -1,7 +1,8 @@
 //! Speed of plain decoding and of prefill on one thread, beside a straightforward f32 forward pass in C at -O3 on the same shapes.
 //!
-//! `cargo run -p sworn-inference --example decode [-- threads]`. Weights are random; the C program (`benches/f32_forward.c`) is compiled with
-//! `cc`. Runs are interleaved, and medians are compared.
+//! `cargo run -p sworn-inference --example decode [-- threads [shape]]`. Weights are random; the C program (`benches/f32_forward.c`) is compiled with
+//! `cc`. Runs are interleaved, and medians are compared: of processor time for
+//! one thread, else of time, which other programs disturb.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,6 +73,15 @@ fn weights(program: &Program, path: &Path) -> Result<Weights, Error> {
     Weights::open(path, program)
 }
 
+/// Seconds since some start: of processor time of this thread where the system tells (other programs disturb that little) and
+/// no other thread works, else of time.
+fn seconds(threads: usize, origin: Instant) -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let busy = stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok());
+    busy.filter(|_| threads == 1)
+        .map_or_else(|| origin.elapsed().as_secs_f64(), |ns| ns / 1e9)
+}
+
 fn compile_c(folder: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/f32_forward.c");
     let program = folder.join("f32_forward");
@@ -98,20 +108,25 @@ fn engine(network: Network<'_>, options: &EngineOptions) -> Result<(f64, f64), E
     };
     let (mut session, mut scratch) = (Session::new(network, &*backend), Vec::new());
     let sequence = session.start();
-    let (mut token, mut tokens, start) = (1, Vec::new(), Instant::now());
+    let (mut token, mut tokens, origin) = (1, Vec::new(), Instant::now());
+    let start = seconds(options.threads, origin);
     for _ in 0..TOKENS {
         tokens.push(token);
         let logits = session.forward(&[Row { sequence, token }], &[0], None)?;
         token = select(logits, &sampling, || 0, &mut scratch);
     }
-    let decode = f64::from(TOKENS) / start.elapsed().as_secs_f64();
+    let decode = f64::from(TOKENS) / (seconds(options.threads, origin) - start);
     let sequence = session.start();
-    let start = Instant::now();
+    let start = seconds(options.threads, origin);
     session.prefill(sequence, &tokens)?;
-    Ok((decode, f64::from(TOKENS) / start.elapsed().as_secs_f64()))
+    Ok((
+        decode,
+        f64::from(TOKENS) / (seconds(options.threads, origin) - start),
+    ))
 }
 
 fn main() -> Result<(), Error> {
+    let only = std::env::args().nth(2);
     let threads = std::env::args()
         .nth(1)
         .and_then(|n| n.parse().ok())
@@ -135,6 +150,9 @@ fn main() -> Result<(), Error> {
         ("fable", 192, 512, 4, 6, 1024),
     ];
     for (name, dim, hidden_dim, n_layers, n_heads, vocab_size) in shapes {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         for format in [WeightFormat::F32, WeightFormat::Q8_0, WeightFormat::Q4_0] {
             let head_dim = dim / n_heads;
             let config = LlamaConfig {
@@ -166,11 +184,10 @@ fn main() -> Result<(), Error> {
                     let args = [dim, hidden_dim, n_layers, n_heads, vocab_size, TOKENS]
                         .map(|n| n.to_string());
                     let output = Command::new(c).args(args).output().map_err(io)?;
-                    theirs.extend(
-                        String::from_utf8_lossy(&output.stdout)
-                            .trim()
-                            .parse::<f64>(),
-                    );
+                    // Processor time, then time.
+                    let text = String::from_utf8_lossy(&output.stdout);
+                    let number = text.split_whitespace().nth(usize::from(threads > 1));
+                    theirs.extend(number.and_then(|number| number.parse::<f64>().ok()));
                 }
             }
             let (ours, prefill) = (median(ours), median(prefill));

@@ -468,6 +468,50 @@ fn bad_jobs_are_errors_and_a_break_cancels() {
         Err(Error::BadParameter { .. })
     ));
     assert_eq!(engine.logits(&[]).unwrap(), []);
+
+    let network = Network {
+        program: engine.model().program(),
+        weights: engine.model().weights(),
+    };
+    let backend = options(BackendKind::Threaded, 2).open().unwrap();
+    let mut session = Session::new(network, &*backend);
+    let sequence = session.start();
+    let row = Row { sequence, token: 1 };
+    assert_eq!(session.forward(&[], &[], None).unwrap(), []);
+    assert_eq!(session.prefill(sequence, &[]).unwrap(), []);
+    assert_eq!(session.forward(&[row], &[], None).unwrap(), []);
+    assert!(
+        session.forward(&[row], &[1], None).is_err(),
+        "no such wanted row"
+    );
+    assert!(
+        session
+            .forward(
+                &[Row {
+                    sequence: 9,
+                    token: 1
+                }],
+                &[],
+                None
+            )
+            .is_err()
+    );
+    assert!(
+        session
+            .forward(
+                &[
+                    row,
+                    Row {
+                        sequence,
+                        token: 320
+                    }
+                ],
+                &[],
+                None
+            )
+            .is_err()
+    );
+    assert_eq!(session.length(sequence), 1, "errors ran nothing");
 }
 
 proptest! {

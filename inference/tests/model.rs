@@ -4,8 +4,10 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::Files;
+use sworn_inference::engine::{Engine, EngineOptions};
 use sworn_inference::format::packed::Model;
 use sworn_inference::format::{ModelSource, TensorRole};
 use sworn_inference::program::llama::{WeightSource, weight_sources};
@@ -180,6 +182,49 @@ fn a_tokenizer_of_another_size_is_refused() {
         .to_string();
     assert!(found.contains("found 321 tokens, expected 320"), "{found}");
     assert_eq!(TensorRole::ALL.len(), 12);
+}
+
+/// Anonymous memory of this process, where the system tells.
+fn anonymous_bytes() -> Option<usize> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<usize>()
+        .ok()
+        .map(|kb| kb * 1024)
+}
+
+/// Importing and running a model of 68 MB takes little memory beyond the mapped files.
+#[test]
+fn weights_stay_in_their_files() {
+    let Some(_) = anonymous_bytes() else {
+        println!("SKIP: weights_stay_in_their_files: this system does not tell");
+        return;
+    };
+    let config = LlamaConfig {
+        dim: 512,
+        hidden_dim: 2048,
+        head_dim: 128,
+        rope_dim: 128,
+        n_layers: 4,
+        ..testing::tiny_config()
+    };
+    let files = Files::new();
+    let source = files.open(&testing::llama2c(&config, 0, 0, 1)).unwrap();
+    let before = anonymous_bytes().unwrap();
+    let mut most = 0;
+    let mut look = || most = most.max(anonymous_bytes().unwrap());
+    let model = Model::import(&source, &files.path().join("model"), &mut |_, _| look()).unwrap();
+    let size = fs::metadata(files.path().join("model/weights.bin"))
+        .unwrap()
+        .len() as usize;
+    assert!(size > 60 << 20);
+    let engine = Engine::new(Arc::new(model), EngineOptions::default()).unwrap();
+    let logits = engine.logits(&[1; 64]).unwrap();
+    look();
+    assert_eq!(logits.len(), 64 * 320);
+    assert!(most < before + (24 << 20), "{before} bytes, then {most}");
 }
 
 #[test]

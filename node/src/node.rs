@@ -15,7 +15,8 @@ use crate::api;
 use crate::chain::{ChainClient, ChainError, ClientOptions, Deployment, watch_heads};
 use crate::machine::{Machine, MachineError, ServeOptions, ServedModel};
 use crate::roles::{
-    Context, Courier, Executor, Finaliser, Proposer, Reader, Role, RoleError, RoleName, RoleSettings, Rules, Sealer, Streams, repair, supervise,
+    Context, Courier, Executor, Finaliser, Proposer, Reader, Role, RoleError, RoleName,
+    RoleSettings, Rules, Sealer, Streams, repair, supervise,
 };
 use crate::store::{Store, StoreError};
 
@@ -51,7 +52,11 @@ pub struct NodeSettings {
 
 impl NodeSettings {
     /// All roles, API on `127.0.0.1:8555`.
-    pub fn new(rpc_url: impl Into<String>, deployment: Deployment, data_dir: impl Into<PathBuf>) -> NodeSettings {
+    pub fn new(
+        rpc_url: impl Into<String>,
+        deployment: Deployment,
+        data_dir: impl Into<PathBuf>,
+    ) -> NodeSettings {
         NodeSettings {
             rpc_url: rpc_url.into(),
             deployment,
@@ -86,10 +91,12 @@ pub enum NodeError {
         /// Its folder.
         folder: PathBuf,
         /// Why.
-        source: MachineError,
+        source: Box<MachineError>,
     },
     /// The API's address is taken or not ours.
-    #[error("cannot listen on {address}: {source}; another program uses it: stop that one or choose another address")]
+    #[error(
+        "cannot listen on {address}: {source}; another program uses it: stop that one or choose another address"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -97,7 +104,9 @@ pub enum NodeError {
         source: std::io::Error,
     },
     /// Roles that send transactions need a key.
-    #[error("no key is configured, expected one for the roles {roles}; give a key by environment or key file, or run without these roles")]
+    #[error(
+        "no key is configured, expected one for the roles {roles}; give a key by environment or key file, or run without these roles"
+    )]
     NoKey {
         /// The roles.
         roles: String,
@@ -116,9 +125,17 @@ impl Node {
     }
 
     /// Starts a node with machines that were opened before.
-    pub async fn start_with(settings: NodeSettings, machines: Vec<Arc<dyn Machine>>) -> Result<NodeHandle, NodeError> {
+    pub async fn start_with(
+        settings: NodeSettings,
+        machines: Vec<Arc<dyn Machine>>,
+    ) -> Result<NodeHandle, NodeError> {
         require_key(&settings)?;
-        let client = ChainClient::connect(&settings.rpc_url, settings.signer.clone(), settings.client.clone()).await?;
+        let client = ChainClient::connect(
+            &settings.rpc_url,
+            settings.signer.clone(),
+            settings.client.clone(),
+        )
+        .await?;
         let deployment = settings.deployment;
         client.check(&deployment).await?;
         let parameters = client.inbox_parameters(&deployment).await?;
@@ -130,15 +147,24 @@ impl Node {
         };
         let listener = match settings.api {
             None => None,
-            Some(address) => Some(tokio::net::TcpListener::bind(address).await.map_err(|source| NodeError::Listen { address, source })?),
+            Some(address) => Some(
+                tokio::net::TcpListener::bind(address)
+                    .await
+                    .map_err(|source| NodeError::Listen { address, source })?,
+            ),
         };
         let api_address = listener.as_ref().and_then(|l| l.local_addr().ok());
         let path = settings.data_dir.join("store");
         // Waiting for the lock blocks; so do the first reads of a big store.
-        let store = tokio::task::spawn_blocking(move || Store::open(&path, deployment.chain_id, deployment.inbox, STORE_PATIENCE))
-            .await
-            .map_err(|err| RoleError::Died(err.to_string()))??;
-        let machines: BTreeMap<B256, Arc<dyn Machine>> = machines.into_iter().map(|machine| (machine.card().id, machine)).collect();
+        let store = tokio::task::spawn_blocking(move || {
+            Store::open(&path, deployment.chain_id, deployment.inbox, STORE_PATIENCE)
+        })
+        .await
+        .map_err(|err| RoleError::Died(err.to_string()))??;
+        let machines: BTreeMap<B256, Arc<dyn Machine>> = machines
+            .into_iter()
+            .map(|machine| (machine.card().id, machine))
+            .collect();
         let (changes, _) = watch::channel(0);
         let context = Context {
             client: client.clone(),
@@ -152,18 +178,36 @@ impl Node {
             changes: Arc::new(changes),
         };
         repair(&context)?;
-        let mut node = NodeHandle { context, roles: settings.roles.clone(), api_address, stop: watch::channel(false).0, tasks: Vec::new() };
+        let mut node = NodeHandle {
+            context,
+            roles: settings.roles.clone(),
+            api_address,
+            stop: watch::channel(false).0,
+            tasks: Vec::new(),
+        };
         node.launch(client, listener);
-        let served: Vec<_> = node.context.machines.keys().map(ToString::to_string).collect();
+        let served: Vec<_> = node
+            .context
+            .machines
+            .keys()
+            .map(ToString::to_string)
+            .collect();
         tracing::info!(chain_id = deployment.chain_id, rpc = settings.rpc_url, account = ?node.context.client.account(), api = ?api_address, ?served, roles = ?node.roles, "node started");
         Ok(node)
     }
 }
 
 fn require_key(settings: &NodeSettings) -> Result<(), NodeError> {
-    let senders: Vec<_> = settings.roles.iter().filter(|role| **role != RoleName::Executor).map(|role| role.as_str()).collect();
+    let senders: Vec<_> = settings
+        .roles
+        .iter()
+        .filter(|role| **role != RoleName::Executor)
+        .map(|role| role.as_str())
+        .collect();
     if settings.signer.is_none() && !senders.is_empty() {
-        return Err(NodeError::NoKey { roles: senders.join(", ") });
+        return Err(NodeError::NoKey {
+            roles: senders.join(", "),
+        });
     }
     Ok(())
 }
@@ -188,12 +232,17 @@ async fn open_models(settings: &NodeSettings) -> Result<Vec<Arc<dyn Machine>>, N
                         tracing::info!(model = %card.id, name = card.name, folder = %folder.display(), "model checked");
                         Ok(Arc::new(model) as Arc<dyn Machine>)
                     }
-                    Err(source) => Err(NodeError::Model { folder, source }),
+                    Err(source) => Err(NodeError::Model {
+                        folder,
+                        source: Box::new(source),
+                    }),
                 }
             })
             .collect()
     });
-    opened.await.map_err(|err| RoleError::Died(err.to_string()))?
+    opened
+        .await
+        .map_err(|err| RoleError::Died(err.to_string()))?
 }
 
 /// A running node. Dropping it tells the node to stop; [`NodeHandle::stop`] also waits for it.
@@ -220,18 +269,25 @@ impl NodeHandle {
                 RoleName::Sealer => self.run(Sealer),
                 RoleName::Executor => self.run(Executor::default()),
                 RoleName::Proposer => self.run(Proposer::default()),
-                RoleName::Finaliser => self.run(Finaliser),
-                RoleName::Courier => self.run(Courier),
+                RoleName::Finaliser => self.run(Finaliser::default()),
+                RoleName::Courier => self.run(Courier::default()),
             }
         }
         if let Some(listener) = listener {
-            let router = api::router(api::ApiState::new(self.context.clone(), self.roles.clone(), self.stop.subscribe()));
+            let router = api::router(api::ApiState::new(
+                self.context.clone(),
+                self.roles.clone(),
+                self.stop.subscribe(),
+            ));
             let mut stop = self.stop.subscribe();
             self.tasks.push(tokio::spawn(async move {
                 let stopped = async move {
                     let _ = stop.wait_for(|stop| *stop).await;
                 };
-                if let Err(err) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                if let Err(err) = axum::serve(listener, router)
+                    .with_graceful_shutdown(stopped)
+                    .await
+                {
                     tracing::error!(%err, "the API ended");
                 }
             }));
@@ -239,7 +295,12 @@ impl NodeHandle {
     }
 
     fn run<R: Role + 'static>(&mut self, role: R) {
-        let task = supervise(role, self.context.clone(), self.context.changes.subscribe(), self.stop.subscribe());
+        let task = supervise(
+            role,
+            self.context.clone(),
+            self.context.changes.subscribe(),
+            self.stop.subscribe(),
+        );
         self.tasks.push(tokio::spawn(task));
     }
 
@@ -258,7 +319,10 @@ impl NodeHandle {
         let _ = self.stop.send(true);
         let tasks = std::mem::take(&mut self.tasks);
         let aborts: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
-        if tokio::time::timeout(STOP_PATIENCE, futures::future::join_all(tasks)).await.is_err() {
+        if tokio::time::timeout(STOP_PATIENCE, futures::future::join_all(tasks))
+            .await
+            .is_err()
+        {
             tracing::warn!("some tasks did not stop in time; ending them");
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
         }

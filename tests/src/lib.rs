@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 pub mod constants;
 #[cfg(feature = "machine")]
+pub mod process;
+#[cfg(feature = "machine")]
 pub mod vectors;
 
 /// The root of the repository.

@@ -10,7 +10,7 @@ import {Payload} from "../libraries/Payload.sol";
 /// @notice The least a consumer does: submit with itself as recipient, and take answers from the vouchers contract only.
 contract AskAndTell is ISwornRecipient {
     /// @notice Longer answers are in the event `Told` only.
-    uint256 public constant MAX_STORED_BYTES = 1024;
+    uint256 public constant MAX_STORED_BYTES = 512;
 
     IInbox public immutable inbox;
     address public immutable vouchers;

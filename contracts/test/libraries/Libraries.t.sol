@@ -42,9 +42,8 @@ contract ParamsWordTest is Test {
     function testFuzz_roundTrip(IInbox.Params memory params) external pure {
         bytes32 word = ParamsWord.pack(params);
         bytes memory expected = abi.encodePacked(params.kind, params.nRuns, params.maxNewTokens, params.maxTotalTokens);
-        expected = abi.encodePacked(
-            expected, params.temperatureMilli, params.topK, params.topPPpm, params.minPPpm, bytes5(0)
-        );
+        expected =
+            abi.encodePacked(expected, params.temperatureMilli, params.topK, params.topPPpm, params.minPPpm, bytes5(0));
         same(bytes.concat(word), expected, "layout");
         same(abi.encode(ParamsWord.unpack(word)), abi.encode(params), "unpack");
         same(ParamsWord.runs(word), params.nRuns, "runs");
@@ -56,7 +55,9 @@ contract ParamsWordTest is Test {
         // Half of the draws lie near the borders.
         if (salt & 1 == 0) params.kind = 1;
         if (salt & 2 == 0) params.nRuns = params.nRuns % 18;
-        if (salt & 4 == 0) params.temperatureMilli = uint32(salt >> 32) % 3 == 0 ? 0 : params.temperatureMilli % 10_002;
+        if (salt & 4 == 0) {
+            params.temperatureMilli = uint32(salt >> 32) % 3 == 0 ? 0 : params.temperatureMilli % 10_002;
+        }
         if (salt & 8 == 0) params.topPPpm = params.topPPpm % 1_000_002;
         if (salt & 16 == 0) params.minPPpm = params.minPPpm % 1_000_002;
         bool good = params.kind == 1 && params.nRuns >= 1 && params.nRuns <= 16
@@ -251,19 +252,20 @@ contract RecordsTest is Test {
         same(Records.model(1, a, b, c), sha256(abi.encodePacked(bytes32("sworn/model/1"), uint256(1), a, b, c)), "m");
         same(
             Records.seed(inbox, n, a, b),
-            sha256(
-                abi.encodePacked(
-                    bytes32("sworn/seed/1"), block.chainid, uint256(uint160(inbox)), uint256(n), a, b
-                )
-            ),
+            sha256(abi.encodePacked(bytes32("sworn/seed/1"), block.chainid, uint256(uint160(inbox)), uint256(n), a, b)),
             "seed"
         );
         same(Records.accumulator(a, b, c), sha256(abi.encodePacked(bytes32("sworn/inbox/1"), a, b, c)), "accumulator");
-        same(Records.job(n, 3, a, b), sha256(abi.encodePacked(bytes32("sworn/job/1"), uint256(n), uint256(3), a, b)), "job");
+        same(
+            Records.job(n, 3, a, b),
+            sha256(abi.encodePacked(bytes32("sworn/job/1"), uint256(n), uint256(3), a, b)),
+            "job"
+        );
         bytes memory words = abi.encodePacked(bytes32("sworn/claim/1"), block.chainid, uint256(uint160(inbox)));
         words = abi.encodePacked(words, uint256(n), a, b, c, uint256(uint160(sender)));
         same(Records.claim(inbox, n, a, b, c, sender), sha256(words), "claim");
-        words = abi.encodePacked(bytes32("sworn/input/1"), block.chainid, uint256(uint160(inbox)), uint256(n), uint256(1));
+        words =
+            abi.encodePacked(bytes32("sworn/input/1"), block.chainid, uint256(uint160(inbox)), uint256(n), uint256(1));
         words = abi.encodePacked(words, uint256(uint160(sender)), uint256(uint160(inbox)), a, b, c, uint256(n));
         same(Records.input(inbox, Records.InputFields(n, 1, sender, inbox, a, b, c, n)), sha256(words), "input");
     }

@@ -25,12 +25,6 @@ contract Sha256MerkleHarness {
         return Sha256Merkle.verify(root, digest, index, depth, path);
     }
 
-    function textRootGas(bytes calldata text) external view returns (uint256 used) {
-        used = gasleft();
-        Sha256Merkle.textRoot(text);
-        used -= gasleft();
-    }
-
     function _dirty() private pure {
         assembly ("memory-safe") {
             let free := mload(0x40)
@@ -106,14 +100,6 @@ contract Sha256MerkleTest is Test {
             path[flip % depth] ^= bytes32(uint256(1) << (flip % 256));
             check(!harness.verify(root, leaves[index], index, depth, path), "bent path");
         }
-    }
-
-    function test_gasPerKiB() external view {
-        harness.textRootGas(new bytes(1024));
-        uint256 one = harness.textRootGas(randomBytes(1, 1024));
-        uint256 hundred = harness.textRootGas(randomBytes(2, 102_400));
-        check(one < 4_000, "1 KiB under 4 k gas");
-        check(hundred < 100 * 2_900, "100 KiB under 2.9 k gas each");
     }
 
     function test_outOfGas() external view {

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.37;
 
 import {Claims} from "../../src/Claims.sol";
-import {DevDisputes} from "../../src/DevDisputes.sol";
 import {FlatFees} from "../../src/FlatFees.sol";
 import {Inbox} from "../../src/Inbox.sol";
 import {Models} from "../../src/Models.sol";
@@ -47,7 +46,7 @@ abstract contract Deployment is Test {
     }
 
     function deploy() internal {
-        deployWith(new DevDisputes());
+        deployWith(IDisputes(make("DevDisputes", "")));
     }
 
     /// @dev The cycle inbox -> fees -> inbox is closed with addresses known beforehand.
@@ -55,17 +54,24 @@ abstract contract Deployment is Test {
         vm.roll(1000);
         vm.warp(1_800_000_000);
         disputes = disputes_;
-        models = new Models(1);
+        models = Models(make("Models", abi.encode(1)));
         uint256 nonce = vm.getNonce(address(this));
         address inboxAddress = vm.computeCreateAddress(address(this), nonce + 1);
         address claimsAddress = vm.computeCreateAddress(address(this), nonce + 2);
-        fees = new FlatFees(inboxAddress, claimsAddress, BASE_WEI, PER_RUN_WEI, PER_BYTE_WEI);
-        inbox = new Inbox(models, fees, EPOCH_BLOCKS, SEAL_DELAY, MAX_PAYLOAD);
-        claims = new Claims(inbox, fees, disputes, BOND, WINDOW, ANSWER);
+        fees = makeFees(inboxAddress, claimsAddress, BASE_WEI, PER_RUN_WEI, PER_BYTE_WEI);
+        inbox = Inbox(make("Inbox", abi.encode(models, fees, EPOCH_BLOCKS, SEAL_DELAY, MAX_PAYLOAD)));
+        claims = Claims(make("Claims", abi.encode(inbox, fees, disputes, BOND, WINDOW, ANSWER)));
         check(address(inbox) == inboxAddress && address(claims) == claimsAddress, "addresses as computed");
-        vouchers = new Vouchers(inbox, claims, CALLBACK_GAS);
-        prompts = new Prompts(inbox, address(vouchers));
+        vouchers = Vouchers(make("Vouchers", abi.encode(inbox, claims, CALLBACK_GAS)));
+        prompts = Prompts(make("Prompts", abi.encode(inbox, vouchers)));
         modelId = registerModel("fable", 0);
+    }
+
+    function makeFees(address inbox_, address claims_, uint256 baseWei, uint256 perRunWei, uint256 perByteWei)
+        internal
+        returns (FlatFees)
+    {
+        return FlatFees(make("FlatFees", abi.encode(inbox_, claims_, baseWei, perRunWei, perByteWei)));
     }
 
     function registerModel(string memory name, uint256 salt) internal returns (bytes32) {

@@ -17,7 +17,7 @@ contract Refuser is ISwornRecipient {
 contract Moody is ISwornRecipient {
     bool public willing;
     uint256 public received;
-    bytes public lastText;
+    bytes32 public lastText; // its hash
 
     function setWilling(bool willing_) external {
         willing = willing_;
@@ -26,15 +26,15 @@ contract Moody is ISwornRecipient {
     function onSwornResponse(Response calldata, bytes calldata text) external {
         require(willing, "not now");
         ++received;
-        lastText = text;
+        lastText = keccak256(text);
     }
 }
 
-/// @dev Returns a megabyte, whoever calls.
+/// @dev Returns half a megabyte, whoever calls.
 contract Bomb {
     fallback() external payable {
         assembly ("memory-safe") {
-            return(mload(0x40), 1000000)
+            return(mload(0x40), 500000)
         }
     }
 }
@@ -81,6 +81,7 @@ contract Reenterer is ISwornRecipient {
     bytes[] private _calls;
     uint256 public received;
     uint256 public succeeded;
+    bytes4 public lastError;
     bool public failAfterwards;
 
     constructor(IVouchers vouchers) {
@@ -98,8 +99,9 @@ contract Reenterer is ISwornRecipient {
     function onSwornResponse(Response calldata, bytes calldata) external {
         ++received;
         for (uint256 i = 0; i < _calls.length; ++i) {
-            (bool ok,) = address(_vouchers).call(_calls[i]);
+            (bool ok, bytes memory answer) = address(_vouchers).call(_calls[i]);
             if (ok) ++succeeded;
+            else lastError = bytes4(answer);
         }
         require(!failAfterwards, "as told");
     }

@@ -12,10 +12,14 @@ library Naive {
     /// @notice The leaves of a text: sha256 of 256 bytes each, the last filled with zero bytes.
     function textLeaves(bytes memory text) internal pure returns (bytes32[] memory leaves) {
         leaves = new bytes32[]((text.length + 255) / 256);
+        bytes memory leaf = new bytes(256);
         for (uint256 i = 0; i < leaves.length; ++i) {
-            bytes memory leaf = new bytes(256);
-            for (uint256 j = 0; j < 256 && 256 * i + j < text.length; ++j) {
-                leaf[j] = text[256 * i + j];
+            uint256 length = text.length - 256 * i < 256 ? text.length - 256 * i : 256;
+            assembly ("memory-safe") {
+                mcopy(add(leaf, 32), add(add(text, 32), mul(i, 256)), length)
+            }
+            for (uint256 j = length; j < 256; ++j) {
+                leaf[j] = 0;
             }
             leaves[i] = sha256(leaf);
         }
@@ -41,7 +45,9 @@ library Naive {
     function path(bytes32[] memory leaves, uint256 index, uint256 width) internal pure returns (bytes32[] memory) {
         uint256 total = ceilPow2(leaves.length);
         uint256 depth = 0;
-        for (uint256 size = width; size < total; size *= 2) ++depth;
+        for (uint256 size = width; size < total; size *= 2) {
+            ++depth;
+        }
         bytes32[] memory siblings = new bytes32[](depth);
         for (uint256 i = 0; i < depth; ++i) {
             siblings[i] = subtree(leaves, (index ^ 1) * width, width);
@@ -83,13 +89,17 @@ library Naive {
     function rlpPrefix(uint256 length, uint8 base) internal pure returns (bytes memory) {
         if (length < 56) return abi.encodePacked(uint8(base + length));
         bytes memory digits;
-        for (uint256 rest = length; rest > 0; rest >>= 8) digits = abi.encodePacked(uint8(rest), digits);
+        for (uint256 rest = length; rest > 0; rest >>= 8) {
+            digits = abi.encodePacked(uint8(rest), digits);
+        }
         return abi.encodePacked(uint8(base + 55 + digits.length), digits);
     }
 
     function rlpInteger(uint256 value) internal pure returns (bytes memory) {
         bytes memory digits;
-        for (uint256 rest = value; rest > 0; rest >>= 8) digits = abi.encodePacked(uint8(rest), digits);
+        for (uint256 rest = value; rest > 0; rest >>= 8) {
+            digits = abi.encodePacked(uint8(rest), digits);
+        }
         return rlpString(digits);
     }
 

@@ -51,6 +51,11 @@ abstract contract Test {
         return size == 0 ? value : low + value % size;
     }
 
+    /// @dev Creates a contract from its artifact, compiled as for deployment, unlike what `new` creates in a test.
+    function make(string memory name, bytes memory arguments) internal returns (address) {
+        return vm.deployCode(string.concat("out/", name, ".sol/", name, ".json"), arguments);
+    }
+
     /// @dev The current block's number. Not NUMBER: the compiler takes that for constant within a call, past `vm.roll`.
     function height() internal view returns (uint256) {
         return vm.getBlockNumber();

@@ -1,88 +1,15 @@
-//! Inner loops in plain Rust that compilers vectorise: each lane is one row (or one position, or one element), so that no lane's sum is
-//! reordered. [`Isa::run`] compiles them once for every instruction set and picks at run time; Rust never fuses or reassociates, so all
-//! versions store the same bits.
+//! Inner loops. Each lane is one row of weights, one position or one element, so that no lane's sum is reordered; everything here stores the bits of
+//! its definition in [`crate::numeric`].
 
+use super::isa::{Isa, Loop};
+use super::simd::{LANES, Simd};
 use crate::format::packed::{scale_area, tile_bytes};
+use crate::numeric::canonical;
 use crate::numeric::constants::{
     BLOCK_ELEMENTS, CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG,
     EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI, TILE_ELEMENTS,
 };
-use crate::numeric::{block_value, canonical};
 use crate::program::WeightFormat;
-
-/// Rows of a group of packed weights, and lanes of all loops here.
-pub(super) const LANES: usize = crate::format::packed::GROUP_ROWS;
-
-/// An instruction set that this processor has; only [`Isa::all`] makes values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Isa(Set);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Set {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Isa {
-    /// The sets that this processor has, the plainest first.
-    pub(super) fn all() -> Vec<Isa> {
-        let mut sets = vec![Isa(Set::Portable)];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::arch::is_x86_feature_detected!("avx2") {
-                sets.push(Isa(Set::Avx2));
-            }
-            if std::arch::is_x86_feature_detected!("avx512f")
-                && std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512dq")
-                && std::arch::is_x86_feature_detected!("avx512vl")
-            {
-                sets.push(Isa(Set::Avx512));
-            }
-        }
-        sets
-    }
-
-    /// Name for reports.
-    pub(super) fn name(self) -> &'static str {
-        match self.0 {
-            Set::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => "avx512",
-        }
-    }
-
-    /// Runs `f`, compiled for this instruction set as far as `f` is inlined.
-    #[inline(always)]
-    pub(super) fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        match self.0 {
-            Set::Portable => f(),
-            // SAFETY: `Isa::all` found the feature, and nothing else makes this value.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2(f) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { avx512(f) },
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2<R>(f: impl FnOnce() -> R) -> R {
-    f()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
-fn avx512<R>(f: impl FnOnce() -> R) -> R {
-    f()
-}
 
 /// A row of quantised activations, with the sum of every block of 32.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +20,7 @@ pub(super) struct QuantRow<'a> {
 }
 
 /// How a quantised format's records are read.
-pub(super) trait QuantFormat {
+pub(super) trait QuantFormat: Sync {
     const FORMAT: WeightFormat;
     /// Bytes of the quants of a block for 16 rows.
     const BLOCK_BYTES: usize;
@@ -101,31 +28,54 @@ pub(super) trait QuantFormat {
     const OFFSET: i32;
 
     /// The 16 scales of a block.
-    fn scales(area: &[u8], block: usize) -> [f32; LANES];
+    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F;
 
-    /// The 16 dot products of the stored integers with a block of activations, added to `acc`.
-    fn dot(block: &[u8], x: &[i8; BLOCK_ELEMENTS], acc: &mut [i32; LANES]);
+    /// `acc` plus the 16 dot products of a block's stored integers with each of `N` blocks of activations.
+    fn dot<S: Simd, const N: usize>(
+        simd: S,
+        block: &[u8],
+        x: [&[[i8; 4]; 8]; N],
+        acc: [S::I; N],
+    ) -> [S::I; N];
 }
 
 #[inline(always)]
-fn half_scales(area: &[u8], block: usize) -> [f32; LANES] {
-    let (bytes, _) = area[block * LANES * 2..][..LANES * 2].as_chunks::<2>();
-    std::array::from_fn(|lane| half(u16::from_le_bytes(bytes[lane])))
+fn half_scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
+    simd.load_half_bytes(chunk(area, block))
+}
+
+/// A block's quants, four columns of 16 rows at a time.
+#[inline(always)]
+fn quads<const N: usize>(block: &[u8]) -> &[[u8; 4 * LANES]; N] {
+    match block.as_chunks().0.first_chunk() {
+        Some(quads) => quads,
+        None => unreachable!("records have the size of their layout"),
+    }
+}
+
+/// The `at`-th array of a slice.
+#[inline(always)]
+fn chunk<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
+    match bytes[at * N..].first_chunk() {
+        Some(chunk) => chunk,
+        None => unreachable!("records have the size of their layout"),
+    }
 }
 
 #[inline(always)]
-fn dot_bytes(block: &[u8], x: &[i8; BLOCK_ELEMENTS], acc: &mut [i32; LANES]) {
-    let (quads, _) = block.as_chunks::<64>();
-    let (x, _) = x.as_chunks::<4>();
-    for (quad, x) in quads.iter().zip(x) {
-        let (words, _) = quad.as_chunks::<4>();
-        for lane in 0..LANES {
-            let word = u32::from_le_bytes(words[lane]);
-            for j in 0..4 {
-                acc[lane] += ((word >> (8 * j)) & 0xff) as i32 * i32::from(x[j]);
-            }
+fn dot_bytes<S: Simd, const N: usize>(
+    simd: S,
+    block: &[u8],
+    x: [&[[i8; 4]; 8]; N],
+    mut acc: [S::I; N],
+) -> [S::I; N] {
+    for (k, bytes) in quads::<8>(block).iter().enumerate() {
+        let bytes = simd.bytes(bytes);
+        for t in 0..N {
+            acc[t] = simd.dot(acc[t], bytes, x[t][k]);
         }
     }
+    acc
 }
 
 pub(super) struct Q8_0;
@@ -138,13 +88,18 @@ impl QuantFormat for Q8_0 {
     const OFFSET: i32 = 128;
 
     #[inline(always)]
-    fn scales(area: &[u8], block: usize) -> [f32; LANES] {
-        half_scales(area, block)
+    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
+        half_scales(simd, area, block)
     }
 
     #[inline(always)]
-    fn dot(block: &[u8], x: &[i8; BLOCK_ELEMENTS], acc: &mut [i32; LANES]) {
-        dot_bytes(block, x, acc);
+    fn dot<S: Simd, const N: usize>(
+        simd: S,
+        block: &[u8],
+        x: [&[[i8; 4]; 8]; N],
+        acc: [S::I; N],
+    ) -> [S::I; N] {
+        dot_bytes(simd, block, x, acc)
     }
 }
 
@@ -154,14 +109,18 @@ impl QuantFormat for Q8F {
     const OFFSET: i32 = 128;
 
     #[inline(always)]
-    fn scales(area: &[u8], block: usize) -> [f32; LANES] {
-        let (bytes, _) = area[block * LANES * 4..][..LANES * 4].as_chunks::<4>();
-        std::array::from_fn(|lane| f32::from_le_bytes(bytes[lane]))
+    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
+        simd.load_bytes(chunk(area, block))
     }
 
     #[inline(always)]
-    fn dot(block: &[u8], x: &[i8; BLOCK_ELEMENTS], acc: &mut [i32; LANES]) {
-        dot_bytes(block, x, acc);
+    fn dot<S: Simd, const N: usize>(
+        simd: S,
+        block: &[u8],
+        x: [&[[i8; 4]; 8]; N],
+        acc: [S::I; N],
+    ) -> [S::I; N] {
+        dot_bytes(simd, block, x, acc)
     }
 }
 
@@ -171,122 +130,127 @@ impl QuantFormat for Q4_0 {
     const OFFSET: i32 = 8;
 
     #[inline(always)]
-    fn scales(area: &[u8], block: usize) -> [f32; LANES] {
-        half_scales(area, block)
+    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
+        half_scales(simd, area, block)
     }
 
     #[inline(always)]
-    fn dot(block: &[u8], x: &[i8; BLOCK_ELEMENTS], acc: &mut [i32; LANES]) {
-        let (quads, _) = block.as_chunks::<64>();
-        let (x, _) = x.as_chunks::<4>();
-        for (k, quad) in quads.iter().enumerate() {
-            let (low, high) = (x[k], x[k + 4]);
-            let (words, _) = quad.as_chunks::<4>();
-            for lane in 0..LANES {
-                let word = u32::from_le_bytes(words[lane]);
-                for j in 0..4 {
-                    acc[lane] += ((word >> (8 * j)) & 15) as i32 * i32::from(low[j]);
-                    acc[lane] += ((word >> (8 * j + 4)) & 15) as i32 * i32::from(high[j]);
-                }
+    fn dot<S: Simd, const N: usize>(
+        simd: S,
+        block: &[u8],
+        x: [&[[i8; 4]; 8]; N],
+        mut acc: [S::I; N],
+    ) -> [S::I; N] {
+        for (k, bytes) in quads::<4>(block).iter().enumerate() {
+            let bytes = simd.bytes(bytes);
+            let (low, high) = (simd.low(bytes), simd.high(bytes));
+            for t in 0..N {
+                acc[t] = simd.dot(simd.dot(acc[t], low, x[t][k]), high, x[t][k + 4]);
             }
         }
+        acc
     }
 }
 
 /// Outputs of one group of quantised weights for `N` rows of activations of `cols` elements.
-#[inline(always)]
-pub(super) fn quantised_group<F: QuantFormat, const N: usize>(
-    cols: usize,
-    group: &[u8],
-    x: &[QuantRow<'_>; N],
-) -> [[f32; LANES]; N] {
-    let mut total = [[0.0f32; LANES]; N];
-    let mut rest = group;
-    for first in (0..cols).step_by(TILE_ELEMENTS) {
-        let n = TILE_ELEMENTS.min(cols - first);
-        let (record, after) = rest.split_at(tile_bytes(F::FORMAT, n));
-        let (scales, quants) = record.split_at(scale_area(F::FORMAT, n));
-        rest = after;
-        let mut tile = [[0.0f32; LANES]; N];
-        for (i, block) in quants.chunks_exact(F::BLOCK_BYTES).enumerate() {
-            let at = first / BLOCK_ELEMENTS + i;
-            let d_w = F::scales(scales, i);
-            for t in 0..N {
-                let q = x[t].quants[at * BLOCK_ELEMENTS..]
-                    .first_chunk()
-                    .unwrap_or(&[0; BLOCK_ELEMENTS]);
-                let mut acc = [-F::OFFSET * x[t].sums[at]; LANES];
-                F::dot(block, q, &mut acc);
-                let d_x = x[t].scales[at];
-                for lane in 0..LANES {
-                    tile[t][lane] += block_value(d_w[lane], d_x, acc[lane]);
+pub(super) struct QuantisedGroup<'a, F, const N: usize> {
+    pub(super) cols: usize,
+    pub(super) group: &'a [u8],
+    pub(super) x: &'a [QuantRow<'a>; N],
+    pub(super) format: std::marker::PhantomData<F>,
+}
+
+impl<F: QuantFormat, const N: usize> Loop for QuantisedGroup<'_, F, N> {
+    type Output = [[f32; LANES]; N];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; N] {
+        let mut total = [simd.splat(0.0); N];
+        let mut rest = self.group;
+        for first in (0..self.cols).step_by(TILE_ELEMENTS) {
+            let n = TILE_ELEMENTS.min(self.cols - first);
+            let (record, after) = rest.split_at(tile_bytes(F::FORMAT, n));
+            let (scales, quants) = record.split_at(scale_area(F::FORMAT, n));
+            rest = after;
+            let mut tile = [simd.splat(0.0); N];
+            for (i, block) in quants.chunks_exact(F::BLOCK_BYTES).enumerate() {
+                let at = first / BLOCK_ELEMENTS + i;
+                let x: [_; N] = std::array::from_fn(|t| {
+                    let (quads, _) = self.x[t].quants[at * BLOCK_ELEMENTS..].as_chunks::<4>();
+                    quads.first_chunk::<8>().unwrap_or(&[[0; 4]; 8])
+                });
+                let start =
+                    std::array::from_fn(|t| simd.splat_int(-F::OFFSET * self.x[t].sums[at]));
+                let dots = F::dot(simd, block, x, start);
+                let d_w = F::scales(simd, scales, i);
+                for t in 0..N {
+                    // (d_w * d_x) * f32(s)
+                    let scale = simd.mul(d_w, simd.splat(self.x[t].scales[at]));
+                    tile[t] = simd.add(tile[t], simd.mul(scale, simd.to_float(dots[t])));
                 }
             }
+            for t in 0..N {
+                total[t] = simd.add(total[t], tile[t]);
+            }
         }
-        add_tile(&mut total, &tile);
+        store(simd, total)
     }
-    total.map(|row| row.map(canonical))
 }
 
 /// Outputs of one group of F32 or F16 weights for `N` rows of activations of `cols` elements.
-#[inline(always)]
-pub(super) fn number_group<const HALF: bool, const N: usize>(
-    cols: usize,
-    group: &[u8],
-    x: &[&[f32]; N],
-) -> [[f32; LANES]; N] {
-    let format = if HALF {
-        WeightFormat::F16
-    } else {
-        WeightFormat::F32
-    };
-    let size = if HALF { 2 } else { 4 };
-    let mut total = [[0.0f32; LANES]; N];
-    let mut rest = group;
-    for first in (0..cols).step_by(TILE_ELEMENTS) {
-        let n = TILE_ELEMENTS.min(cols - first);
-        let (record, after) = rest.split_at(tile_bytes(format, n));
-        rest = after;
-        let x: [&[f32]; N] = std::array::from_fn(|t| &x[t][first..first + n]);
-        let mut tile = [[0.0f32; LANES]; N];
-        for (col, column) in record.chunks_exact(LANES * size).take(n).enumerate() {
-            let w: [f32; LANES] = if HALF {
-                half_scales(column, 0)
-            } else {
-                let (words, _) = column.as_chunks::<4>();
-                std::array::from_fn(|lane| f32::from_le_bytes(words[lane]))
-            };
-            for t in 0..N {
-                let value = x[t][col];
-                for lane in 0..LANES {
-                    tile[t][lane] += w[lane] * value;
+pub(super) struct NumberGroup<'a, const HALF: bool, const N: usize> {
+    pub(super) cols: usize,
+    pub(super) group: &'a [u8],
+    pub(super) x: &'a [&'a [f32]; N],
+}
+
+impl<const HALF: bool, const N: usize> Loop for NumberGroup<'_, HALF, N> {
+    type Output = [[f32; LANES]; N];
+
+    #[inline(always)]
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "the column indexes the record too"
+    )]
+    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; N] {
+        let format = if HALF {
+            WeightFormat::F16
+        } else {
+            WeightFormat::F32
+        };
+        let mut total = [simd.splat(0.0); N];
+        let mut rest = self.group;
+        for first in (0..self.cols).step_by(TILE_ELEMENTS) {
+            let n = TILE_ELEMENTS.min(self.cols - first);
+            let (record, after) = rest.split_at(tile_bytes(format, n));
+            rest = after;
+            let x: [&[f32]; N] = std::array::from_fn(|t| &self.x[t][first..first + n]);
+            let mut tile = [simd.splat(0.0); N];
+            for col in 0..n {
+                let w = if HALF {
+                    simd.load_half_bytes(chunk(record, col))
+                } else {
+                    simd.load_bytes(chunk(record, col))
+                };
+                for t in 0..N {
+                    tile[t] = simd.add(tile[t], simd.mul(w, simd.splat(x[t][col])));
                 }
             }
+            for t in 0..N {
+                total[t] = simd.add(total[t], tile[t]);
+            }
         }
-        add_tile(&mut total, &tile);
-    }
-    total.map(|row| row.map(canonical))
-}
-
-#[inline(always)]
-fn add_tile<const N: usize>(total: &mut [[f32; LANES]; N], tile: &[[f32; LANES]; N]) {
-    for (total, tile) in total.iter_mut().zip(tile) {
-        for lane in 0..LANES {
-            total[lane] += tile[lane];
-        }
+        store(simd, total)
     }
 }
 
-/// [`crate::numeric::f16_to_f32`] without branches.
 #[inline(always)]
-pub(super) fn half(h: u16) -> f32 {
-    let h = u32::from(h);
-    let (sign, magnitude) = ((h & 0x8000) << 16, h & 0x7fff);
-    let normal = (magnitude << 13) + (112 << 23);
-    let small = ((magnitude as i32) as f32 * f32::from_bits(0x3380_0000)).to_bits();
-    let huge = (magnitude << 13) | 0x7f80_0000;
-    let bits = if magnitude < 0x400 { small } else { normal };
-    f32::from_bits(sign | if magnitude >= 0x7c00 { huge } else { bits })
+fn store<S: Simd, const N: usize>(simd: S, total: [S::F; N]) -> [[f32; LANES]; N] {
+    let mut out = [[0.0; LANES]; N];
+    for t in 0..N {
+        simd.store(simd.canonical(total[t]), &mut out[t]);
+    }
+    out
 }
 
 /// Adding it to a number of absolute value below 2^22 rounds that to an integer, ties to even.
@@ -323,13 +287,28 @@ pub(super) fn silu(x: f32) -> f32 {
     canonical(numerator / (1.0 + e))
 }
 
+/// [`crate::numeric::mass`] of every logit.
+pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mut Vec<u32>) {
+    let temperature = temperature_milli as f32 / 1000.0;
+    out.clear();
+    out.resize(logits.len(), 0);
+    Isa::best().each(
+        #[inline(always)]
+        || {
+            for (logit, out) in logits.iter().zip(out) {
+                // At most 2^30; NaN becomes 0.
+                *out = (exp((logit - best) / temperature) * 1_073_741_824.0) as i32 as u32;
+            }
+        },
+    );
+}
+
 /// [`crate::numeric::quantise_block`] without branches inside the block.
 #[inline(always)]
 pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_ELEMENTS]) -> f32 {
-    let mut largest = 0u32;
-    for x in x {
-        largest = largest.max(x.to_bits() & 0x7fff_ffff);
-    }
+    let largest = x
+        .iter()
+        .fold(0, |largest: u32, x| largest.max(x.to_bits() & 0x7fff_ffff));
     if !(0x0400_0000..0x7f80_0000).contains(&largest) {
         *quants = [0; BLOCK_ELEMENTS];
         return if largest < 0x0400_0000 {
@@ -348,70 +327,4 @@ pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::numeric;
-
-    #[test]
-    fn lanes_equal_their_definitions() {
-        for isa in Isa::all() {
-            isa.run(
-                #[inline(always)]
-                || {
-                    for h in 0..=u16::MAX {
-                        assert_eq!(
-                            half(h).to_bits(),
-                            numeric::f16_to_f32(h).to_bits(),
-                            "half {h:#x}"
-                        );
-                    }
-                    let borders = [
-                        0u32,
-                        1,
-                        EXP_MIN,
-                        EXP_MIN + 1,
-                        0x8000_0000,
-                        0x8000_0001,
-                        0x7f80_0000,
-                        0xff80_0000,
-                        0x7fc0_0000,
-                        0xffc0_0000,
-                    ];
-                    for bits in (0..=u32::MAX)
-                        .step_by(397)
-                        .chain(borders)
-                        .chain((0xc000_0000..EXP_MIN).step_by(5))
-                    {
-                        let x = f32::from_bits(bits);
-                        assert_eq!(exp(x).to_bits(), numeric::exp(x).to_bits(), "exp {bits:#x}");
-                        assert_eq!(
-                            silu(x).to_bits(),
-                            numeric::silu(x).to_bits(),
-                            "silu {bits:#x}"
-                        );
-                    }
-                },
-            );
-        }
-    }
-
-    #[test]
-    fn blocks_equal_their_definition() {
-        let mut state = 1u32;
-        for round in 0..20_000u32 {
-            let x: [f32; 32] = std::array::from_fn(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                match round % 4 {
-                    0 => f32::from_bits(state),
-                    1 => f32::from_bits(state & 0x81ff_ffff | 0x0300_0000),
-                    2 => f32::from_bits(state & 0x83ff_ffff | 0x3c00_0000),
-                    _ => (state >> 24) as f32 - 127.5,
-                }
-            });
-            let mut quants = [1; 32];
-            let d = quantise_block(&x, &mut quants);
-            let (expected, expected_quants) = numeric::quantise_block(&x);
-            assert_eq!((d.to_bits(), quants), (expected.to_bits(), expected_quants));
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,9 @@
 //! Pages of cached keys and values.
 
+use super::simd::LANES;
+
 /// Positions of a page; divides the 256 of a summation tile.
 pub const PAGE_POSITIONS: usize = 64;
-/// Positions whose keys are interleaved, and the multiple to which a head's values are padded.
-pub(super) const LANES: usize = 16;
 
 /// Keys and values (binary16) of 64 positions of one attention in one layer.
 ///

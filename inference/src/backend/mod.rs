@@ -6,13 +6,19 @@
 
 mod attention;
 mod float_mode;
+mod isa;
 mod kernels;
 mod kv;
 mod pool;
 mod scalar;
+mod shared;
+mod simd;
 mod threaded;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use float_mode::FloatMode;
+pub(crate) use kernels::masses;
 pub use kv::{KvPage, PAGE_POSITIONS};
 pub use scalar::Scalar;
 pub use threaded::Threaded;

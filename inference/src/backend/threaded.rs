@@ -1,18 +1,22 @@
-//! The first fast backend: persistent threads over groups of weight rows, loops that vectorise inside.
+//! The first fast backend: persistent threads over groups of weight rows, sixteen lanes inside.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::kernels::{self, Isa, LANES, Q4_0, Q8_0, Q8F, QuantFormat, QuantRow};
+use super::attention::Head;
+use super::isa::Isa;
+use super::kernels::{self, NumberGroup, Q4_0, Q8_0, Q8F, QuantFormat, QuantRow, QuantisedGroup};
 use super::pool::Pool;
-use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised, attention};
+use super::shared::Shared;
+use super::simd::LANES;
+use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised};
 use crate::format::packed::PackedTensor;
 use crate::numeric::constants::BLOCK_ELEMENTS;
 use crate::numeric::{canonical, f32_to_f16, inverse_root, rope_pair, tile_sum};
 use crate::program::{AttentionShape, WeightFormat};
 
 /// The usual [`Threaded::small`].
-const SMALL: usize = 1 << 15;
+const SMALL: usize = 1 << 16;
 /// Parts that each thread gets of a large job, so that a slow thread holds up the others little.
 const PARTS_PER_THREAD: usize = 4;
 /// Rows of activations that a loop takes through a group of weights together.
@@ -23,7 +27,7 @@ const ROWS: usize = 4;
 pub struct Threaded {
     pool: Pool,
     isa: Isa,
-    /// Multiply-adds below which a job is not worth waking a thread.
+    /// Bytes to go through below which a job is not worth waking a thread: a few microseconds of work.
     small: usize,
 }
 
@@ -33,12 +37,9 @@ impl Threaded {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(threads: usize) -> std::io::Result<Threaded> {
-        let isa = Isa::all()
-            .pop()
-            .unwrap_or_else(|| unreachable!("the portable set is always there"));
         Ok(Threaded {
             pool: Pool::new(threads)?,
-            isa,
+            isa: Isa::best(),
             small: SMALL,
         })
     }
@@ -46,19 +47,17 @@ impl Threaded {
     /// The same with every instruction set that this processor has, and with threads for every job.
     #[cfg(test)]
     pub(super) fn all(threads: usize) -> std::io::Result<Vec<Threaded>> {
-        Isa::all()
-            .into_iter()
-            .map(|isa| {
-                Ok(Threaded {
-                    pool: Pool::new(threads)?,
-                    isa,
-                    small: 0,
-                })
+        let backend = |isa| {
+            Ok(Threaded {
+                pool: Pool::new(threads)?,
+                isa,
+                small: 0,
             })
-            .collect()
+        };
+        Isa::all().into_iter().map(backend).collect()
     }
 
-    /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is the multiply-adds of all.
+    /// Splits `0..n`, in multiples of `unit`, into parts for the threads; `cost` is about the bytes that all go through.
     fn split(&self, n: usize, unit: usize, cost: usize, f: impl Fn(Range<usize>) + Sync) {
         let units = n.div_ceil(unit);
         if cost < self.small || self.pool.threads() == 1 {
@@ -70,30 +69,26 @@ impl Threaded {
         });
     }
 
-    /// Every element of `out` from the elements at the same place.
-    fn each<T: Send, const N: usize>(
-        &self,
-        x: [&[f32]; N],
-        out: &mut [T],
-        f: impl Fn([f32; N]) -> T + Sync,
-    ) {
+    /// Every element of `out` from the elements of `x` and `y` at the same place.
+    fn each(&self, x: &[f32], y: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
         let (n, out) = (out.len(), Shared::new(out));
         self.split(n, 64, n * 4, |range| {
             // SAFETY: parts are disjoint.
             let out = unsafe { out.part(range.clone()) };
-            let x = x.map(|x| &x[range.clone()]);
-            self.isa.run(
+            let (x, y) = (&x[range.clone()], &y[range]);
+            self.isa.each(
                 #[inline(always)]
                 || {
-                    for (i, out) in out.iter_mut().enumerate() {
-                        *out = f(x.map(|x| x[i]));
+                    for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                        *out = f(*x, *y);
                     }
                 },
             );
         });
     }
 
-    /// Runs `f` for every group of 16 weight rows, with the rows of activations in blocks of [`ROWS`] and single ones after them.
+    /// Runs `many` or `one` for every group of 16 weight rows: rows of activations go in blocks of [`ROWS`], then one by one, so that a group
+    /// is read from memory once for all of them.
     fn groups<X: Copy + Sync>(
         &self,
         weights: PackedTensor<'_>,
@@ -103,7 +98,7 @@ impl Threaded {
         one: impl Fn(&[u8], &[X; 1]) -> [[f32; LANES]; 1] + Sync,
     ) {
         let outputs = weights.shape().rows as usize;
-        let cost = outputs * weights.shape().cols as usize * x.len();
+        let cost = weights.layout().bytes() * x.len().div_ceil(ROWS);
         let out = Shared::new(out);
         let store = |t: usize, group: usize, values: &[f32; LANES]| {
             let (start, n) = (
@@ -114,9 +109,9 @@ impl Threaded {
             unsafe { out.part(start..start + n) }.copy_from_slice(&values[..n]);
         };
         self.split(weights.layout().groups(), 1, cost, |groups| {
+            let (blocks, rest) = x.as_chunks::<ROWS>();
             for group in groups {
                 let records = weights.group(group);
-                let (blocks, rest) = x.as_chunks::<ROWS>();
                 for (i, block) in blocks.iter().enumerate() {
                     for (j, values) in many(records, block).iter().enumerate() {
                         store(i * ROWS + j, group, values);
@@ -141,31 +136,38 @@ impl Threaded {
             .iter()
             .map(|block| block.iter().map(|q| i32::from(*q)).sum())
             .collect();
+        let per_row = cols / BLOCK_ELEMENTS;
         let rows: Vec<_> = (0..x.quants.len() / cols)
             .map(|t| {
-                let blocks = t * (cols / BLOCK_ELEMENTS)..(t + 1) * (cols / BLOCK_ELEMENTS);
+                let blocks = t * per_row..(t + 1) * per_row;
+                let quants = &x.quants[t * cols..(t + 1) * cols];
                 QuantRow {
                     scales: &x.scales[blocks.clone()],
-                    quants: &x.quants[t * cols..(t + 1) * cols],
+                    quants,
                     sums: &sums[blocks],
                 }
             })
             .collect();
+        let (isa, format) = (self.isa, PhantomData::<F>);
         self.groups(
             weights,
             &rows,
             out,
             |group, x| {
-                self.isa.run(
-                    #[inline(always)]
-                    || kernels::quantised_group::<F, ROWS>(cols, group, x),
-                )
+                isa.run(QuantisedGroup {
+                    cols,
+                    group,
+                    x,
+                    format,
+                })
             },
             |group, x| {
-                self.isa.run(
-                    #[inline(always)]
-                    || kernels::quantised_group::<F, 1>(cols, group, x),
-                )
+                isa.run(QuantisedGroup {
+                    cols,
+                    group,
+                    x,
+                    format,
+                })
             },
         );
     }
@@ -176,24 +178,14 @@ impl Threaded {
         x: &[f32],
         out: &mut [f32],
     ) {
-        let cols = weights.shape().cols as usize;
+        let (isa, cols) = (self.isa, weights.shape().cols as usize);
         let rows: Vec<_> = x.chunks_exact(cols).collect();
         self.groups(
             weights,
             &rows,
             out,
-            |group, x| {
-                self.isa.run(
-                    #[inline(always)]
-                    || kernels::number_group::<HALF, ROWS>(cols, group, x),
-                )
-            },
-            |group, x| {
-                self.isa.run(
-                    #[inline(always)]
-                    || kernels::number_group::<HALF, 1>(cols, group, x),
-                )
-            },
+            |group, x| isa.run(NumberGroup::<HALF, ROWS> { cols, group, x }),
+            |group, x| isa.run(NumberGroup::<HALF, 1> { cols, group, x }),
         );
     }
 }
@@ -231,7 +223,14 @@ impl Backend for Threaded {
         let weights: Vec<f32> = weights.table_row(0).collect();
         let dim = weights.len();
         for ((x, out), r) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).zip(r) {
-            self.each([x, &weights], out, |[x, w]| canonical((x * r) * w));
+            let r = *r;
+            self.each(
+                x,
+                &weights,
+                out,
+                #[inline(always)]
+                |x, w| canonical((x * r) * w),
+            );
         }
     }
 
@@ -243,7 +242,7 @@ impl Backend for Threaded {
             // SAFETY: each part has its own blocks.
             let (scales, quants) = unsafe { (scales.part(range), quants.part(elements)) };
             let (quants, _) = quants.as_chunks_mut::<BLOCK_ELEMENTS>();
-            self.isa.run(
+            self.isa.each(
                 #[inline(always)]
                 || {
                     for ((x, scale), quants) in x.iter().zip(scales).zip(quants) {
@@ -302,7 +301,9 @@ impl Backend for Threaded {
     }
 
     fn to_f16(&self, x: &[f32], out: &mut [u16]) {
-        self.each([x], out, |[x]| f32_to_f16(x));
+        for (x, out) in x.iter().zip(out) {
+            *out = f32_to_f16(*x);
+        }
     }
 
     fn attention(
@@ -323,7 +324,7 @@ impl Backend for Threaded {
             |range| {
                 let mut scores = Vec::new();
                 for at in range {
-                    let (row, elements) = (&rows[at / heads], at * head_dim..(at + 1) * head_dim);
+                    let elements = at * head_dim..(at + 1) * head_dim;
                     // SAFETY: each part has its own pairs of row and head.
                     let (mix, max, place, sum) = unsafe {
                         (
@@ -333,55 +334,38 @@ impl Backend for Threaded {
                             sums.part(at..at + 1),
                         )
                     };
-                    (max[0], place[0], sum[0]) = self.isa.run(
-                        #[inline(always)]
-                        || attention::head(shape, &q[elements], row, at % heads, &mut scores, mix),
-                    );
+                    let group = at % heads / (heads / shape.kv_heads);
+                    let (q, row) = (&q[elements], &rows[at / heads]);
+                    (max[0], place[0], sum[0]) = self.isa.run(Head {
+                        shape,
+                        q,
+                        row,
+                        group,
+                        scores: &mut scores,
+                        mix,
+                    });
                 }
             },
         );
     }
 
     fn add(&self, x: &[f32], y: &[f32], out: &mut [f32]) {
-        self.each([x, y], out, |[x, y]| canonical(x + y));
+        self.each(
+            x,
+            y,
+            out,
+            #[inline(always)]
+            |x, y| canonical(x + y),
+        );
     }
 
     fn silu_mul(&self, x: &[f32], y: &[f32], out: &mut [f32]) {
-        self.each([x, y], out, |[x, y]| canonical(kernels::silu(x) * y));
-    }
-}
-
-/// A slice whose disjoint parts are written by several threads.
-#[derive(Clone, Copy)]
-struct Shared<'a, T> {
-    start: *mut T,
-    length: usize,
-    _slice: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: it stands for a `&mut [T]`, and `part`'s contract keeps the threads apart.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
-
-impl<'a, T> Shared<'a, T> {
-    fn new(slice: &'a mut [T]) -> Shared<'a, T> {
-        Shared {
-            start: slice.as_mut_ptr(),
-            length: slice.len(),
-            _slice: PhantomData,
-        }
-    }
-
-    /// The part `range`.
-    ///
-    /// # Safety
-    /// No two parts that live at the same time overlap.
-    #[allow(clippy::mut_from_ref)]
-    unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
-        assert!(
-            range.start <= range.end && range.end <= self.length,
-            "a part of the slice"
+        self.each(
+            x,
+            y,
+            out,
+            #[inline(always)]
+            |x, y| canonical(kernels::silu(x) * y),
         );
-        // SAFETY: within the slice, which is borrowed mutably for 'a, and disjoint from other parts by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 }

@@ -221,8 +221,7 @@ impl Engine {
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, Error> {
         let mut session = Session::new(self.network(), &*self.backend);
         let sequence = session.start();
-        let mut logits =
-            Vec::with_capacity(tokens.len() * self.model.program().vocab_size() as usize);
+        let mut logits = Vec::new();
         for chunk in tokens.chunks(CHUNK_ROWS) {
             let rows: Vec<Row> = chunk
                 .iter()

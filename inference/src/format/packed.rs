@@ -10,9 +10,11 @@
 
 mod card;
 mod layout;
+mod tensor;
 mod weights;
 
-pub use layout::{GROUP_ROWS, Layout, PackedTensor, scale_area, tile_bytes};
+pub use layout::{GROUP_ROWS, Layout, scale_area, tile_bytes};
+pub use tensor::PackedTensor;
 pub use weights::{LeafSource, RopeTable, Weights};
 
 use std::fs;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ModelCard, ModelSource, TensorRole};
 use crate::Error;
+use crate::backend::FloatMode;
 use crate::program::llama::{MatrixFormats, WeightSource, compile, weight_sources};
 use crate::program::{Program, WeightFormat, WeightShape};
 use crate::tokenizer::Tokenizer;
@@ -54,6 +57,8 @@ impl Model {
         dir: &Path,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Model, Error> {
+        // The rotation table is computed here.
+        let _mode = FloatMode::set();
         let program = compile(
             &source.config,
             &formats(source).map_err(|error| error.at(dir))?,

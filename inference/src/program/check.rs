@@ -3,10 +3,13 @@
 //! Beyond the table of section 3: attention stands in the body and its keys and values are `to_f16` entries of the same layer (they are what
 //! a cache holds); unused fields have their one unused value, so that a program has one encoding; sizes are within [`CAPS`].
 
+mod attention;
+mod header;
+
 use super::{
     CARRY, Entry, Op, Part, Parts, ProgramError, UNUSED, ValueShape, WeightFormat, WeightShape,
 };
-use crate::numeric::constants::{BLOCK_ELEMENTS, MAX_STOP_TOKENS};
+use crate::numeric::constants::BLOCK_ELEMENTS;
 
 /// Largest sizes of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub const CAPS: Caps = Caps {
 type Shapes = (Vec<ValueShape>, Vec<WeightShape>);
 
 pub(super) fn check(parts: &Parts) -> Result<Shapes, ProgramError> {
-    check_header(parts)?;
+    header::check(parts)?;
     let mut checker = Checker {
         parts,
         entries: parts
@@ -63,55 +66,6 @@ pub(super) fn check(parts: &Parts) -> Result<Shapes, ProgramError> {
     });
     let weights = weights.collect::<Result<_, _>>()?;
     Ok((checker.values, weights))
-}
-
-fn check_header(parts: &Parts) -> Result<(), ProgramError> {
-    range("context", parts.context, 1, CAPS.context)?;
-    range("vocabulary size", parts.vocab_size, 1, CAPS.dimension)?;
-    range("layers", u32::from(parts.layers), 1, u32::from(CAPS.layers))?;
-    for (name, table, weights) in [
-        ("head", &parts.head, parts.weight_counts[0]),
-        ("body", &parts.body, parts.weight_counts[1]),
-        ("tail", &parts.tail, parts.weight_counts[2]),
-    ] {
-        range(
-            format!("entries of the {name}"),
-            table.len() as u32,
-            1,
-            CAPS.entries as u32,
-        )?;
-        range(
-            format!("weights of the {name}"),
-            u32::from(weights),
-            0,
-            u32::from(CAPS.weights),
-        )?;
-    }
-    range(
-        "number of stop tokens",
-        parts.stop_tokens.len() as u32,
-        0,
-        MAX_STOP_TOKENS as u32,
-    )?;
-    if parts.stop_tokens.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(ProgramError::new(
-            "stop tokens",
-            format!("{:?}", parts.stop_tokens),
-            "rising numbers",
-        ));
-    }
-    if let Some(token) = parts
-        .stop_tokens
-        .iter()
-        .find(|token| **token >= parts.vocab_size)
-    {
-        return Err(ProgramError::new(
-            "stop tokens",
-            token,
-            format!("numbers below the vocabulary size {}", parts.vocab_size),
-        ));
-    }
-    Ok(())
 }
 
 fn range(at: impl ToString, found: u32, low: u32, high: u32) -> Result<(), ProgramError> {
@@ -364,7 +318,7 @@ impl Checker<'_> {
     }
 
     fn blocks(&self, at: String, dim: u32) -> Result<(), ProgramError> {
-        if dim as usize % BLOCK_ELEMENTS == 0 {
+        if (dim as usize).is_multiple_of(BLOCK_ELEMENTS) {
             return Ok(());
         }
         Err(ProgramError::new(
@@ -384,60 +338,6 @@ impl Checker<'_> {
                     format!("a product of at most {}", CAPS.dimension),
                 )
             })
-    }
-
-    /// The three entries of an attention stand together and agree.
-    fn attention(&self, number: usize, at: &dyn Fn(&str) -> String) -> Result<(), ProgramError> {
-        let entry = self.entries[number];
-        let first = match entry.op {
-            Op::AttnMax => number,
-            Op::AttnSum => number.wrapping_sub(1),
-            _ => number.wrapping_sub(2),
-        };
-        let whole = (0..3).all(|i| {
-            self.entries
-                .get(first.wrapping_add(i))
-                .is_some_and(|other| {
-                    other.op == [Op::AttnMax, Op::AttnSum, Op::AttnMix][i]
-                        && self.part(first + i) == Part::Body
-                        && (&other.inputs[..2], other.dims, other.constants[0])
-                            == (&entry.inputs[..2], entry.dims, entry.constants[0])
-                })
-        });
-        if !whole {
-            let expected = "attn_max, attn_sum and attn_mix in a row in the body, with the same q, k, dimensions and scale";
-            return Err(ProgramError::new(
-                at("place"),
-                format!("{entry:?}"),
-                expected,
-            ));
-        }
-        let cached = match entry.op {
-            Op::AttnMix => &entry.inputs[1..3],
-            _ => &entry.inputs[1..2],
-        };
-        for input in cached {
-            // CARRY and UNUSED are never to_f16 entries of the body: their part is Tail or they are beyond the entries.
-            let number = usize::from(*input);
-            if self.part(number) != Part::Body || self.entries[number].op != Op::ToF16 {
-                return Err(ProgramError::new(
-                    at("keys and values"),
-                    input,
-                    "to_f16 entries of the body",
-                ));
-            }
-        }
-        match entry.op {
-            Op::AttnSum if usize::from(entry.inputs[2]) != first => Err(ProgramError::new(
-                at("maximum"),
-                entry.inputs[2],
-                format!("entry {first}"),
-            )),
-            Op::AttnMix if entry.constants[1] != 1 => {
-                Err(ProgramError::new(at("c1"), entry.constants[1], "1"))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The carry keeps its shape, and the last entry gives the logits.

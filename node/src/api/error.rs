@@ -32,7 +32,9 @@ pub enum ApiError {
         block: u64,
     },
     /// There is no such route.
-    #[error("no route {method} {path}; routes are GET /v1/prompts, /v1/prompts/ID, /v1/prompts/ID/stream, /v1/models, /v1/status, /healthz")]
+    #[error(
+        "no route {method} {path}; routes are GET /v1/prompts, /v1/prompts/ID, /v1/prompts/ID/stream, /v1/models, /v1/status, /healthz"
+    )]
     UnknownRoute {
         /// Method.
         method: String,
@@ -50,11 +52,31 @@ pub enum ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, kind, param, code) = match &self {
-            ApiError::BadParameter { param, .. } => (StatusCode::BAD_REQUEST, "invalid_request_error", Some(*param), "bad_parameter"),
-            ApiError::UnknownPrompt { .. } => (StatusCode::NOT_FOUND, "invalid_request_error", Some("id"), "unknown_prompt"),
-            ApiError::UnknownRoute { .. } => (StatusCode::NOT_FOUND, "invalid_request_error", None, "unknown_route"),
+            ApiError::BadParameter { param, .. } => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request_error",
+                Some(*param),
+                "bad_parameter",
+            ),
+            ApiError::UnknownPrompt { .. } => (
+                StatusCode::NOT_FOUND,
+                "invalid_request_error",
+                Some("id"),
+                "unknown_prompt",
+            ),
+            ApiError::UnknownRoute { .. } => (
+                StatusCode::NOT_FOUND,
+                "invalid_request_error",
+                None,
+                "unknown_route",
+            ),
             ApiError::Chain(_) => (StatusCode::BAD_GATEWAY, "chain_error", None, "chain"),
-            ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", None, "store"),
+            ApiError::Store(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                None,
+                "store",
+            ),
         };
         let body = json!({ "error": { "message": self.to_string(), "type": kind, "param": param, "code": code } });
         (status, Json(body)).into_response()
@@ -62,11 +84,18 @@ impl IntoResponse for ApiError {
 }
 
 pub(super) async fn unknown_route(method: Method, uri: Uri) -> ApiError {
-    ApiError::UnknownRoute { method: method.to_string(), path: uri.path().to_owned() }
+    ApiError::UnknownRoute {
+        method: method.to_string(),
+        path: uri.path().to_owned(),
+    }
 }
 
 pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
-    let mut response = ApiError::UnknownRoute { method: method.to_string(), path: uri.path().to_owned() }.into_response();
+    let mut response = ApiError::UnknownRoute {
+        method: method.to_string(),
+        path: uri.path().to_owned(),
+    }
+    .into_response();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }

@@ -18,7 +18,9 @@ use tower_http::cors::{Any, CorsLayer};
 
 pub use error::ApiError;
 pub use text::Text;
-pub use views::{ClaimView, ModelRef, ParamsView, PromptView, ResponseView, Segment, SettlementView};
+pub use views::{
+    ClaimView, ModelRef, ParamsView, PromptView, ResponseView, Segment, SettlementView,
+};
 
 use crate::roles::{Context, RoleName};
 
@@ -33,8 +35,17 @@ pub struct ApiState {
 
 impl ApiState {
     /// For a node with these roles; `stop` ends open streams.
-    pub fn new(context: Context, roles: BTreeSet<RoleName>, stop: watch::Receiver<bool>) -> ApiState {
-        ApiState { context, roles: Arc::new(roles), started: Instant::now(), stop }
+    pub fn new(
+        context: Context,
+        roles: BTreeSet<RoleName>,
+        stop: watch::Receiver<bool>,
+    ) -> ApiState {
+        ApiState {
+            context,
+            roles: Arc::new(roles),
+            started: Instant::now(),
+            stop,
+        }
     }
 }
 
@@ -49,6 +60,11 @@ pub fn router(state: ApiState) -> Router {
         .route("/healthz", get(status::health))
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::wrong_method)
-        .layer(CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any))
+        .layer(
+            CorsLayer::new()
+                .allow_origin(Any)
+                .allow_methods(Any)
+                .allow_headers(Any),
+        )
         .with_state(state)
 }

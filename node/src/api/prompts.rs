@@ -13,7 +13,11 @@ const LARGEST_LIMIT: u64 = 1_000;
 
 /// Reads an id of the path.
 pub(super) fn parse_id(text: &str) -> Result<u64, ApiError> {
-    text.parse().map_err(|_| ApiError::BadParameter { param: "id", found: text.to_owned(), expected: "a whole number from 0 on".into() })
+    text.parse().map_err(|_| ApiError::BadParameter {
+        param: "id",
+        found: text.to_owned(),
+        expected: "a whole number from 0 on".into(),
+    })
 }
 
 pub(super) fn find(state: &ApiState, id: u64) -> Result<StoredInput, ApiError> {
@@ -28,7 +32,10 @@ pub(super) fn find(state: &ApiState, id: u64) -> Result<StoredInput, ApiError> {
     }
 }
 
-pub(super) async fn one(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<PromptView>, ApiError> {
+pub(super) async fn one(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<PromptView>, ApiError> {
     let input = find(&state, parse_id(&id)?)?;
     Ok(Json(PromptView::load(&state.context, input)?))
 }
@@ -48,11 +55,27 @@ pub(super) struct Range {
     limit: Option<String>,
 }
 
-pub(super) async fn list(State(state): State<ApiState>, range: Result<Query<Range>, axum::extract::rejection::QueryRejection>) -> Result<Json<Page>, ApiError> {
-    let Query(range) = range.map_err(|err| ApiError::BadParameter { param: "query", found: err.body_text(), expected: "from and limit".into() })?;
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    range: Result<Query<Range>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Page>, ApiError> {
+    let Query(range) = range.map_err(|err| ApiError::BadParameter {
+        param: "query",
+        found: err.body_text(),
+        expected: "from and limit".into(),
+    })?;
     let number = |param, text: Option<String>, default: u64, most: u64| match text {
         None => Ok(default),
-        Some(text) => text.parse().ok().filter(|n| *n <= most).ok_or_else(|| ApiError::BadParameter { param, found: text, expected: format!("a whole number from 0 to {most}") }),
+        Some(text) => {
+            text.parse()
+                .ok()
+                .filter(|n| *n <= most)
+                .ok_or_else(|| ApiError::BadParameter {
+                    param,
+                    found: text,
+                    expected: format!("a whole number from 0 to {most}"),
+                })
+        }
     };
     let from = number("from", range.from, 0, u64::MAX)?;
     let limit = number("limit", range.limit, DEFAULT_LIMIT, LARGEST_LIMIT)?;

@@ -11,9 +11,18 @@ use crate::store::tables;
 
 pub(super) async fn health(State(state): State<ApiState>) -> (StatusCode, Json<Value>) {
     match state.context.cursor() {
-        Ok(Some(cursor)) => (StatusCode::OK, Json(json!({ "status": "ok", "block": cursor.number }))),
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting" }))),
-        Err(err) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "broken", "reason": err.to_string() }))),
+        Ok(Some(cursor)) => (
+            StatusCode::OK,
+            Json(json!({ "status": "ok", "block": cursor.number })),
+        ),
+        Ok(None) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({ "status": "starting" })),
+        ),
+        Err(err) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({ "status": "broken", "reason": err.to_string() })),
+        ),
     }
 }
 
@@ -28,7 +37,11 @@ pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Value>,
     let mut account = Value::Null;
     if let Some(address) = context.client.account() {
         let balance = context.client.balance(address).await.ok();
-        let withdrawable = context.client.withdrawable(&context.deployment, address).await.ok();
+        let withdrawable = context
+            .client
+            .withdrawable(&context.deployment, address)
+            .await
+            .ok();
         account = json!({
             "address": address,
             "balance_wei": balance.map(|wei| wei.to_string()),
@@ -64,7 +77,10 @@ pub(super) async fn models(State(state): State<ApiState>) -> Result<Json<Value>,
     let mut registered = Vec::new();
     for item in context.store.scan(tables::MODELS) {
         let (id, model) = item?;
-        let card = context.machines.get(&id).map(|machine| machine.card().clone());
+        let card = context
+            .machines
+            .get(&id)
+            .map(|machine| machine.card().clone());
         registered.push(json!({
             "id": id,
             "name": model.name,
@@ -86,5 +102,7 @@ pub(super) async fn models(State(state): State<ApiState>) -> Result<Json<Value>,
             unregistered.push(machine.card().clone());
         }
     }
-    Ok(Json(json!({ "models": registered, "served_but_unregistered": unregistered })))
+    Ok(Json(
+        json!({ "models": registered, "served_but_unregistered": unregistered }),
+    ))
 }

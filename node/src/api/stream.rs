@@ -13,15 +13,25 @@ use super::prompts::{find, parse_id};
 use super::text::Utf8Stream;
 use super::{ApiError, ApiState};
 use crate::roles::{Context, Stage, TokenPiece, facts_of, stage};
-use crate::store::{StoredRun, StoreError, tables};
+use crate::store::{StoreError, StoredRun, tables};
 
 /// Events that wait for a slow reader; the job itself never waits.
 const BUFFER: usize = 64;
 
-pub(super) async fn stream(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+pub(super) async fn stream(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let input = find(&state, parse_id(&id)?)?;
     let (sender, mut receiver) = mpsc::channel(BUFFER);
-    let follower = Follower { context: state.context.clone(), id: input.id, sent: BTreeMap::new(), seen: 0, last: None, sender };
+    let follower = Follower {
+        context: state.context.clone(),
+        id: input.id,
+        sent: BTreeMap::new(),
+        seen: 0,
+        last: None,
+        sender,
+    };
     let mut stop = state.stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = follower.run() => {}, _ = stop.wait_for(|stop| *stop) => {} }
@@ -66,12 +76,22 @@ impl From<StoreError> for End {
 impl Follower {
     async fn run(mut self) {
         let mut changes = self.context.changes.subscribe();
-        if let Err(End::Store(err)) = self.follow(&mut changes).await {
-            let _ = self.send("error", &json!({ "id": self.id, "message": err.to_string() })).await;
+        let mut tokens = self.context.streams.subscribe();
+        if let Err(End::Store(err)) = self.follow(&mut changes, &mut tokens).await {
+            let _ = self
+                .send(
+                    "error",
+                    &json!({ "id": self.id, "message": err.to_string() }),
+                )
+                .await;
         }
     }
 
-    async fn follow(&mut self, changes: &mut watch::Receiver<u64>) -> Result<(), End> {
+    async fn follow(
+        &mut self,
+        changes: &mut watch::Receiver<u64>,
+        tokens: &mut watch::Receiver<u64>,
+    ) -> Result<(), End> {
         loop {
             changes.mark_unchanged();
             // The live list goes away only after the result is in the store: look at it first.
@@ -86,22 +106,55 @@ impl Follower {
             let (facts, _) = facts_of(&self.context.store, &input)?;
             let now = stage(&facts);
             if self.last.replace(now) != Some(now) {
-                self.send("state", &json!({ "id": self.id, "state": now })).await?;
+                self.send("state", &json!({ "id": self.id, "state": now }))
+                    .await?;
             }
-            let result = self.context.store.read(tables::RESULTS, &self.id)?.filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
+            let result = self
+                .context
+                .store
+                .read(tables::RESULTS, &self.id)?
+                .filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
             if let Some(result) = result {
                 for (run, stored) in (0..).zip(&result.runs) {
                     self.rest(run, stored).await?;
                 }
-                return self.send("done", &json!({ "id": self.id, "state": now, "unfinal": !facts.is_final })).await;
+                return self
+                    .send(
+                        "done",
+                        &json!({ "id": self.id, "state": now, "unfinal": !facts.is_final }),
+                    )
+                    .await;
             }
             if now == Stage::Failed || now == Stage::Refunded {
-                let message = self.context.store.read(tables::REPORTS, &self.id)?.map_or_else(|| "the fee was refunded".to_owned(), |r| r.message);
-                self.send("error", &json!({ "id": self.id, "message": message })).await?;
-                return self.send("done", &json!({ "id": self.id, "state": now })).await;
+                let message = self
+                    .context
+                    .store
+                    .read(tables::REPORTS, &self.id)?
+                    .map_or_else(|| "the fee was refunded".to_owned(), |r| r.message);
+                self.send("error", &json!({ "id": self.id, "message": message }))
+                    .await?;
+                return self
+                    .send("done", &json!({ "id": self.id, "state": now }))
+                    .await;
             }
-            if changes.changed().await.is_err() {
-                return Err(End::Gone);
+            // While tokens come, nothing else about the prompt changes: no need to read the store for each of them.
+            loop {
+                tokio::select! {
+                    changed = changes.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return Err(End::Gone),
+                    },
+                    changed = tokens.changed() => {
+                        if changed.is_err() {
+                            return Err(End::Gone);
+                        }
+                        for token in self.context.streams.since(self.id, self.seen).into_iter().flatten() {
+                            self.seen += 1;
+                            self.token(token).await?;
+                        }
+                    }
+                    () = self.sender.closed() => return Err(End::Gone),
+                }
             }
         }
     }
@@ -128,18 +181,34 @@ impl Follower {
 
     /// Sends what is left of a run whose result is known.
     async fn rest(&mut self, run: u32, stored: &StoredRun) -> Result<(), End> {
-        let tokens = stored.tokens.get(stored.n_prompt as usize..).unwrap_or_default();
+        let tokens = stored
+            .tokens
+            .get(stored.n_prompt as usize..)
+            .unwrap_or_default();
         let from = self.sent.get(&run).map_or(0, |sent| sent.tokens);
         for (index, token) in (0u32..).zip(tokens).skip(from as usize) {
             let start = stored.offsets.get(index as usize).copied().unwrap_or(0) as usize;
-            let end = stored.offsets.get(index as usize + 1).map_or(stored.text.len(), |next| *next as usize);
+            let end = stored
+                .offsets
+                .get(index as usize + 1)
+                .map_or(stored.text.len(), |next| *next as usize);
             let piece = stored.text.get(start..end).unwrap_or_default().to_vec();
-            self.token(TokenPiece { run, index, token: *token, piece }).await?;
+            self.token(TokenPiece {
+                run,
+                index,
+                token: *token,
+                piece,
+            })
+            .await?;
         }
         if let Some(text) = self.sent.entry(run).or_default().text.finish() {
             let mut data = serde_json::to_value(text).unwrap_or_default();
             if let Some(fields) = data.as_object_mut() {
-                fields.extend([("id".to_owned(), self.id.into()), ("run".to_owned(), run.into()), ("unfinal".to_owned(), true.into())]);
+                fields.extend([
+                    ("id".to_owned(), self.id.into()),
+                    ("run".to_owned(), run.into()),
+                    ("unfinal".to_owned(), true.into()),
+                ]);
             }
             self.send("text", &data).await?;
         }
@@ -147,6 +216,9 @@ impl Follower {
     }
 
     async fn send(&self, kind: &str, data: &Value) -> Result<(), End> {
-        self.sender.send(Event::default().event(kind).data(data.to_string())).await.map_err(|_| End::Gone)
+        self.sender
+            .send(Event::default().event(kind).data(data.to_string()))
+            .await
+            .map_err(|_| End::Gone)
     }
 }

@@ -22,8 +22,12 @@ impl Text {
     /// The bytes in their form.
     pub fn of(bytes: &[u8]) -> Text {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Text::Utf8 { text: text.to_owned() },
-            Err(_) => Text::Hex { text_hex: alloy::hex::encode(bytes) },
+            Ok(text) => Text::Utf8 {
+                text: text.to_owned(),
+            },
+            Err(_) => Text::Hex {
+                text_hex: alloy::hex::encode(bytes),
+            },
         }
     }
 }
@@ -96,7 +100,13 @@ mod tests {
 
     #[test]
     fn the_form_tells_the_bytes() {
-        assert_eq!(serde_json::to_string(&Text::of("é".as_bytes())).unwrap(), "{\"text\":\"é\"}");
-        assert_eq!(serde_json::to_string(&Text::of(&[0xff, 0])).unwrap(), "{\"text_hex\":\"ff00\"}");
+        assert_eq!(
+            serde_json::to_string(&Text::of("é".as_bytes())).unwrap(),
+            "{\"text\":\"é\"}"
+        );
+        assert_eq!(
+            serde_json::to_string(&Text::of(&[0xff, 0])).unwrap(),
+            "{\"text_hex\":\"ff00\"}"
+        );
     }
 }

@@ -9,7 +9,8 @@ use super::text::Text;
 use crate::machine::chunk_count;
 use crate::roles::{Context, Stage, facts_of, stage};
 use crate::store::{
-    ClaimEnd, NodeReport, ReportKind, SettlementKind, StoreError, StoredClaim, StoredInput, StoredResult, VoucherKey, tables,
+    ClaimEnd, NodeReport, ReportKind, SettlementKind, StoreError, StoredClaim, StoredInput,
+    StoredResult, VoucherKey, tables,
 };
 
 /// A prompt.
@@ -173,21 +174,25 @@ impl PromptView {
         let store = &context.store;
         let (facts, claim) = facts_of(store, &input)?;
         let state = stage(&facts);
-        let result = store.read(tables::RESULTS, &input.id)?.filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
+        let result = store
+            .read(tables::RESULTS, &input.id)?
+            .filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
         let report = store.read(tables::REPORTS, &input.id)?;
         // That this node does not serve a model matters no longer once somebody else's answer is claimed.
         let error = report.filter(|r| r.kind != ReportKind::NotServed || state == Stage::Failed);
-        let settlement = store.read(tables::SETTLEMENTS, &input.id)?.map(|s| SettlementView {
-            kind: match s.kind {
-                SettlementKind::Paid(_) => "paid",
-                SettlementKind::Refunded => "refunded",
-            },
-            server: match s.kind {
-                SettlementKind::Paid(server) => Some(server),
-                SettlementKind::Refunded => None,
-            },
-            block: s.block,
-        });
+        let settlement = store
+            .read(tables::SETTLEMENTS, &input.id)?
+            .map(|s| SettlementView {
+                kind: match s.kind {
+                    SettlementKind::Paid(_) => "paid",
+                    SettlementKind::Refunded => "refunded",
+                },
+                server: match s.kind {
+                    SettlementKind::Paid(server) => Some(server),
+                    SettlementKind::Refunded => None,
+                },
+                block: s.block,
+            });
         Ok(PromptView {
             id: input.id,
             state,
@@ -204,7 +209,10 @@ impl PromptView {
             seed: input.seal.map(|s| s.seed),
             epoch: input.seal.map(|s| s.epoch),
             lane_index: input.seal.map(|s| s.lane_index),
-            responses: result.map(|r| responses(context, input.id, &r)).transpose()?.unwrap_or_default(),
+            responses: result
+                .map(|r| responses(context, input.id, &r))
+                .transpose()?
+                .unwrap_or_default(),
             claim: claim.as_ref().map(claim_view),
             settlement,
         })
@@ -214,18 +222,33 @@ impl PromptView {
 fn model_ref(context: &Context, id: B256) -> Result<ModelRef, StoreError> {
     let model = context.store.read(tables::MODELS, &id)?;
     Ok(match model {
-        Some(m) => ModelRef { id, name: Some(m.name), version: Some(m.version), license: Some(m.license) },
-        None => ModelRef { id, name: None, version: None, license: None },
+        Some(m) => ModelRef {
+            id,
+            name: Some(m.name),
+            version: Some(m.version),
+            license: Some(m.license),
+        },
+        None => ModelRef {
+            id,
+            name: None,
+            version: None,
+            license: None,
+        },
     })
 }
 
 fn segments(bytes: &[u8]) -> Option<Vec<Segment>> {
     use sworn_inference::tokenizer::Segment as Part;
     let parts = payload::decode(bytes).ok()?;
-    Some(parts.iter().map(|part| match part {
-        Part::Text(bytes) => Segment::Text(Text::of(bytes)),
-        Part::Control(id) => Segment::Control { control: *id },
-    }).collect())
+    Some(
+        parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(bytes) => Segment::Text(Text::of(bytes)),
+                Part::Control(id) => Segment::Control { control: *id },
+            })
+            .collect(),
+    )
 }
 
 fn params(word: B256) -> Option<ParamsView> {
@@ -242,7 +265,11 @@ fn params(word: B256) -> Option<ParamsView> {
     })
 }
 
-fn responses(context: &Context, input: u64, result: &StoredResult) -> Result<Vec<ResponseView>, StoreError> {
+fn responses(
+    context: &Context,
+    input: u64,
+    result: &StoredResult,
+) -> Result<Vec<ResponseView>, StoreError> {
     let mut views = Vec::new();
     for (run, stored) in (0u32..).zip(&result.runs) {
         let (mut posted, mut transaction, mut delivery_error) = (true, None, None);
@@ -252,7 +279,10 @@ fn responses(context: &Context, input: u64, result: &StoredResult) -> Result<Vec
                 Some(delivery) => transaction = Some(delivery.transaction),
                 None => {
                     posted = false;
-                    delivery_error = context.store.read(tables::ATTEMPTS, &key)?.map(|attempt| attempt.reason);
+                    delivery_error = context
+                        .store
+                        .read(tables::ATTEMPTS, &key)?
+                        .map(|attempt| attempt.reason);
                 }
             }
         }

@@ -64,7 +64,11 @@ pub(super) struct Inner {
 
 impl ChainClient {
     /// Connects to `http(s)://` or `ws(s)://`.
-    pub async fn connect(url: &str, signer: Option<PrivateKeySigner>, options: ClientOptions) -> Result<ChainClient, ChainError> {
+    pub async fn connect(
+        url: &str,
+        signer: Option<PrivateKeySigner>,
+        options: ClientOptions,
+    ) -> Result<ChainClient, ChainError> {
         let mut pause = options.backoff;
         let mut attempt = 1;
         let (provider, chain_id) = loop {
@@ -82,25 +86,50 @@ impl ChainClient {
                 Err(err) => return Err(err),
             }
         };
-        let inner = Inner { url: url.to_owned(), chain_id, signer, options, nonces: NonceKeeper::default(), provider: RwLock::new(provider) };
-        Ok(ChainClient { inner: Arc::new(inner) })
+        let inner = Inner {
+            url: url.to_owned(),
+            chain_id,
+            signer,
+            options,
+            nonces: NonceKeeper::default(),
+            provider: RwLock::new(provider),
+        };
+        Ok(ChainClient {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Checks that the endpoint serves the deployment's chain, that its contracts are there and prove this program's machine.
     pub async fn check(&self, deployment: &Deployment) -> Result<(), ChainError> {
         if self.inner.chain_id != deployment.chain_id {
-            return Err(ChainError::WrongChain { url: self.inner.url.clone(), found: self.inner.chain_id, expected: deployment.chain_id });
+            return Err(ChainError::WrongChain {
+                url: self.inner.url.clone(),
+                found: self.inner.chain_id,
+                expected: deployment.chain_id,
+            });
         }
         for (contract, address) in deployment.contracts() {
-            let code = self.request("eth_getCode", |p| async move { p.get_code_at(address).await }).await?;
+            let code = self
+                .request(
+                    "eth_getCode",
+                    |p| async move { p.get_code_at(address).await },
+                )
+                .await?;
             if code.is_empty() {
-                return Err(ChainError::NoCode { contract, address, chain_id: deployment.chain_id });
+                return Err(ChainError::NoCode {
+                    contract,
+                    address,
+                    chain_id: deployment.chain_id,
+                });
             }
         }
         let found = self.machine_version(deployment).await?;
         for found in [found, deployment.machine_version] {
             if found != MACHINE_VERSION {
-                return Err(ChainError::WrongMachine { found, expected: MACHINE_VERSION });
+                return Err(ChainError::WrongMachine {
+                    found,
+                    expected: MACHINE_VERSION,
+                });
             }
         }
         Ok(())
@@ -129,7 +158,11 @@ impl ChainClient {
     /// The raw provider, for what has no method here.
     pub fn provider(&self) -> RootProvider<Ethereum> {
         // A poisoned lock still holds a whole provider: the writer only assigns.
-        self.inner.provider.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.inner
+            .provider
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// Runs a request; repeats it with growing pauses while its failure may pass by itself.
@@ -143,7 +176,10 @@ impl ChainClient {
         let mut attempt = 1;
         loop {
             let answer = run(self.provider()).await;
-            let gone = matches!(answer, Err(RpcError::Transport(TransportErrorKind::BackendGone)));
+            let gone = matches!(
+                answer,
+                Err(RpcError::Transport(TransportErrorKind::BackendGone))
+            );
             match answer.map_err(|err| ChainError::of_rpc(&self.inner.url, what, err)) {
                 Ok(value) => return Ok(value),
                 Err(err) if err.is_transient() && attempt < self.inner.options.attempts => {
@@ -163,16 +199,33 @@ impl ChainClient {
     /// A WebSocket's task ends for good when its server stays away; a new one takes its place.
     async fn reconnect(&self) {
         match RootProvider::<Ethereum>::connect(&self.inner.url).await {
-            Ok(fresh) => *self.inner.provider.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh,
+            Ok(fresh) => {
+                *self
+                    .inner
+                    .provider
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = fresh
+            }
             Err(err) => tracing::debug!(%err, "could not connect again"),
         }
     }
 
     /// Calls a view at the latest block.
-    pub async fn view<C: SolCall + Clone + Send + Sync>(&self, to: Address, call: C) -> Result<C::Return, ChainError> {
+    pub async fn view<C: SolCall + Clone + Send + Sync>(
+        &self,
+        to: Address,
+        call: C,
+    ) -> Result<C::Return, ChainError> {
         let what = C::SIGNATURE;
-        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
-        let bytes = self.request(what, |p| { let request = request.clone(); async move { p.call(request).block(BlockId::latest()).await } }).await?;
+        let request = TransactionRequest::default()
+            .with_to(to)
+            .with_input(call.abi_encode());
+        let bytes = self
+            .request(what, |p| {
+                let request = request.clone();
+                async move { p.call(request).block(BlockId::latest()).await }
+            })
+            .await?;
         C::abi_decode_returns(&bytes).map_err(|err| ChainError::BadAnswer {
             what: what.to_owned(),
             found: format!("{} bytes from {to}", bytes.len()),
@@ -182,6 +235,10 @@ impl ChainClient {
 
     /// An account's balance.
     pub async fn balance(&self, account: Address) -> Result<U256, ChainError> {
-        self.request("eth_getBalance", |p| async move { p.get_balance(account).await }).await
+        self.request(
+            "eth_getBalance",
+            |p| async move { p.get_balance(account).await },
+        )
+        .await
     }
 }

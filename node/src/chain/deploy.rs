@@ -58,7 +58,10 @@ impl Default for DeployParams {
 
 macro_rules! bytecode {
     ($name:literal) => {
-        Artifact { name: $name, json: include_str!(concat!("../../../contracts/artifacts/", $name, ".json")) }
+        Artifact {
+            name: $name,
+            json: include_str!(concat!("../../../contracts/artifacts/", $name, ".json")),
+        }
     };
 }
 
@@ -73,20 +76,27 @@ impl Artifact {
         struct Parsed {
             bytecode: Bytes,
         }
-        let parsed: Parsed = serde_json::from_str(self.json).map_err(|err| ChainError::BadAnswer {
-            what: format!("artifact {}", self.name),
-            found: err.to_string(),
-            expected: "JSON with linked bytecode; build the contracts again".into(),
-        })?;
+        let parsed: Parsed =
+            serde_json::from_str(self.json).map_err(|err| ChainError::BadAnswer {
+                what: format!("artifact {}", self.name),
+                found: err.to_string(),
+                expected: "JSON with linked bytecode; build the contracts again".into(),
+            })?;
         Ok(parsed.bytecode)
     }
 }
 
 /// Deploys everything with the client's signer.
 pub async fn deploy(client: &ChainClient, params: &DeployParams) -> Result<Deployment, ChainError> {
-    let deployer = client.account().ok_or_else(|| ChainError::NoSigner { what: "deploy".into() })?;
+    let deployer = client.account().ok_or_else(|| ChainError::NoSigner {
+        what: "deploy".into(),
+    })?;
     let block = client.head().await?.number;
-    let nonce = client.request("eth_getTransactionCount", |p| async move { p.get_transaction_count(deployer).pending().await }).await?;
+    let nonce = client
+        .request("eth_getTransactionCount", |p| async move {
+            p.get_transaction_count(deployer).pending().await
+        })
+        .await?;
     let at = |offset: u64| deployer.create(nonce + offset);
     let deployment = Deployment {
         chain_id: client.chain_id(),
@@ -104,23 +114,75 @@ pub async fn deploy(client: &ChainClient, params: &DeployParams) -> Result<Deplo
     let n = U256::from::<u64>;
     let steps: [(Artifact, Address, Vec<u8>); 7] = [
         (bytecode!("Models"), d.models, MACHINE_VERSION.abi_encode()),
-        (bytecode!("FlatFees"), d.fees, (d.inbox, d.claims, params.base_wei, params.per_run_wei, params.per_payload_byte_wei).abi_encode_params()),
+        (
+            bytecode!("FlatFees"),
+            d.fees,
+            (
+                d.inbox,
+                d.claims,
+                params.base_wei,
+                params.per_run_wei,
+                params.per_payload_byte_wei,
+            )
+                .abi_encode_params(),
+        ),
         (bytecode!("DevDisputes"), d.disputes, Vec::new()),
-        (bytecode!("Inbox"), d.inbox, (d.models, d.fees, n(params.epoch_blocks), n(params.seal_delay_blocks), n(params.max_payload_bytes)).abi_encode_params()),
-        (bytecode!("Claims"), d.claims, (d.inbox, d.fees, d.disputes, params.bond_wei, n(params.window_seconds), n(params.answer_seconds)).abi_encode_params()),
-        (bytecode!("Vouchers"), d.vouchers, (d.inbox, d.claims, n(params.callback_gas)).abi_encode_params()),
-        (bytecode!("Prompts"), d.prompts, (d.inbox, d.vouchers).abi_encode_params()),
+        (
+            bytecode!("Inbox"),
+            d.inbox,
+            (
+                d.models,
+                d.fees,
+                n(params.epoch_blocks),
+                n(params.seal_delay_blocks),
+                n(params.max_payload_bytes),
+            )
+                .abi_encode_params(),
+        ),
+        (
+            bytecode!("Claims"),
+            d.claims,
+            (
+                d.inbox,
+                d.fees,
+                d.disputes,
+                params.bond_wei,
+                n(params.window_seconds),
+                n(params.answer_seconds),
+            )
+                .abi_encode_params(),
+        ),
+        (
+            bytecode!("Vouchers"),
+            d.vouchers,
+            (d.inbox, d.claims, n(params.callback_gas)).abi_encode_params(),
+        ),
+        (
+            bytecode!("Prompts"),
+            d.prompts,
+            (d.inbox, d.vouchers).abi_encode_params(),
+        ),
     ];
     for (artifact, expected, arguments) in steps {
         let code: Bytes = [artifact.bytecode()?.to_vec(), arguments].concat().into();
-        let sent = client.send_raw(&format!("deploy {}", artifact.name), TxKind::Create, code, U256::ZERO, Gas::Estimate).await?;
+        let sent = client
+            .send_raw(
+                &format!("deploy {}", artifact.name),
+                TxKind::Create,
+                code,
+                U256::ZERO,
+                Gas::Estimate,
+            )
+            .await?;
         let receipt = client.confirm(sent).await?;
         let found = receipt.contract_address.unwrap_or_default();
         if found != expected {
             return Err(ChainError::BadAnswer {
                 what: format!("deploy {}", artifact.name),
                 found: format!("address {found}"),
-                expected: format!("{expected}; another program sent transactions of {deployer} meanwhile: deploy again"),
+                expected: format!(
+                    "{expected}; another program sent transactions of {deployer} meanwhile: deploy again"
+                ),
             });
         }
         tracing::info!(contract = artifact.name, address = %found, transaction = %receipt.transaction_hash, "deployed");

@@ -57,25 +57,47 @@ pub struct Deployments(BTreeMap<u64, Deployment>);
 impl Deployments {
     /// Reads a file; a missing one is empty.
     pub fn load(path: &Path) -> Result<Deployments, ChainError> {
-        let bad = |reason: String| ChainError::DeploymentFile { path: path.to_path_buf(), reason };
+        let bad = |reason: String| ChainError::DeploymentFile {
+            path: path.to_path_buf(),
+            reason,
+        };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Deployments::default()),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Deployments::default());
+            }
             Err(err) => return Err(bad(err.to_string())),
         };
         let by_chain: BTreeMap<String, Deployment> =
-            serde_json::from_str(&text).map_err(|err| bad(format!("{err}; expected {{\"<chain id>\": {{\"inbox\": \"0x...\", ...}}}}")))?;
+            serde_json::from_str(&text).map_err(|err| {
+                bad(format!(
+                    "{err}; expected {{\"<chain id>\": {{\"inbox\": \"0x...\", ...}}}}"
+                ))
+            })?;
         let mut all = BTreeMap::new();
         for (key, deployment) in by_chain {
-            let chain_id: u64 = key.parse().map_err(|_| bad(format!("found the key {key:?}, expected a decimal chain id")))?;
-            all.insert(chain_id, Deployment { chain_id, ..deployment });
+            let chain_id: u64 = key.parse().map_err(|_| {
+                bad(format!(
+                    "found the key {key:?}, expected a decimal chain id"
+                ))
+            })?;
+            all.insert(
+                chain_id,
+                Deployment {
+                    chain_id,
+                    ..deployment
+                },
+            );
         }
         Ok(Deployments(all))
     }
 
     /// Writes the file whole: a reader never sees half of it.
     pub fn save(&self, path: &Path) -> Result<(), ChainError> {
-        let bad = |reason: String| ChainError::DeploymentFile { path: path.to_path_buf(), reason };
+        let bad = |reason: String| ChainError::DeploymentFile {
+            path: path.to_path_buf(),
+            reason,
+        };
         let mut text = serde_json::to_string_pretty(&self.0).map_err(|err| bad(err.to_string()))?;
         text.push('\n');
         if let Some(parent) = path.parent() {
@@ -93,15 +115,25 @@ impl Deployments {
 
     /// The deployment on a chain, or an error that names the chains of the file.
     pub fn require(&self, chain_id: u64, path: &Path) -> Result<Deployment, ChainError> {
-        self.0.get(&chain_id).copied().ok_or_else(|| ChainError::NoDeployment {
-            path: path.to_path_buf(),
-            chain_id,
-            found: if self.0.is_empty() {
-                "none".into()
-            } else {
-                format!("chains {}", self.0.keys().map(u64::to_string).collect::<Vec<_>>().join(", "))
-            },
-        })
+        self.0
+            .get(&chain_id)
+            .copied()
+            .ok_or_else(|| ChainError::NoDeployment {
+                path: path.to_path_buf(),
+                chain_id,
+                found: if self.0.is_empty() {
+                    "none".into()
+                } else {
+                    format!(
+                        "chains {}",
+                        self.0
+                            .keys()
+                            .map(u64::to_string)
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    )
+                },
+            })
     }
 
     /// Adds or replaces the deployment on its chain.
@@ -119,7 +151,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/addresses.json");
         let mut all = Deployments::load(&path).unwrap();
-        assert!(all.require(1, &path).unwrap_err().to_string().contains("found none"));
+        assert!(
+            all.require(1, &path)
+                .unwrap_err()
+                .to_string()
+                .contains("found none")
+        );
         let a = |n| Address::repeat_byte(n);
         let one = Deployment {
             chain_id: 31337,
@@ -138,8 +175,16 @@ mod tests {
         let back = Deployments::load(&path).unwrap();
         assert_eq!(back, all);
         assert_eq!(back.require(31337, &path).unwrap(), one);
-        assert!(back.require(1, &path).unwrap_err().to_string().contains("chains 31337"));
+        assert!(
+            back.require(1, &path)
+                .unwrap_err()
+                .to_string()
+                .contains("chains 31337")
+        );
         std::fs::write(&path, "{\"x\": 1}").unwrap();
-        assert!(matches!(Deployments::load(&path), Err(ChainError::DeploymentFile { .. })));
+        assert!(matches!(
+            Deployments::load(&path),
+            Err(ChainError::DeploymentFile { .. })
+        ));
     }
 }

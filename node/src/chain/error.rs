@@ -48,7 +48,9 @@ pub enum ChainError {
         expected: String,
     },
     /// The endpoint serves another chain.
-    #[error("{url} serves chain {found}, expected chain {expected}; give the RPC address of chain {expected} or the addresses of a deployment on chain {found}")]
+    #[error(
+        "{url} serves chain {found}, expected chain {expected}; give the RPC address of chain {expected} or the addresses of a deployment on chain {found}"
+    )]
     WrongChain {
         /// RPC address.
         url: String,
@@ -58,7 +60,9 @@ pub enum ChainError {
         expected: u64,
     },
     /// There is no contract at an address of the deployment.
-    #[error("no code at {address} ({contract}) on chain {chain_id}, expected the contract; the deployment is of another chain or was reset: deploy again or correct the addresses")]
+    #[error(
+        "no code at {address} ({contract}) on chain {chain_id}, expected the contract; the deployment is of another chain or was reset: deploy again or correct the addresses"
+    )]
     NoCode {
         /// The contract's name.
         contract: &'static str,
@@ -68,7 +72,9 @@ pub enum ChainError {
         chain_id: u64,
     },
     /// The deployment proves another machine.
-    #[error("the deployment's machine version is {found}, expected {expected}; use a program of that version or another deployment")]
+    #[error(
+        "the deployment's machine version is {found}, expected {expected}; use a program of that version or another deployment"
+    )]
     WrongMachine {
         /// The deployment's.
         found: u32,
@@ -76,7 +82,9 @@ pub enum ChainError {
         expected: u32,
     },
     /// No deployment is known for a chain.
-    #[error("{path}: no deployment for chain {chain_id}, found {found}; deploy there or give another addresses file")]
+    #[error(
+        "{path}: no deployment for chain {chain_id}, found {found}; deploy there or give another addresses file"
+    )]
     NoDeployment {
         /// The file.
         path: PathBuf,
@@ -94,13 +102,17 @@ pub enum ChainError {
         reason: String,
     },
     /// A transaction is needed but there is no key.
-    #[error("{what} needs a transaction but no key is configured; give one by environment or key file")]
+    #[error(
+        "{what} needs a transaction but no key is configured; give one by environment or key file"
+    )]
     NoSigner {
         /// What was to be sent.
         what: String,
     },
     /// The signer cannot pay.
-    #[error("{what}: account {account} has {found_wei} wei, expected at least {expected_wei} wei; send it coins")]
+    #[error(
+        "{what}: account {account} has {found_wei} wei, expected at least {expected_wei} wei; send it coins"
+    )]
     Poor {
         /// What was to be sent.
         what: String,
@@ -112,7 +124,9 @@ pub enum ChainError {
         expected_wei: U256,
     },
     /// A transaction is not mined.
-    #[error("{what}: transaction {hash} is not mined after {seconds} s; the chain is slow or the fee too low")]
+    #[error(
+        "{what}: transaction {hash} is not mined after {seconds} s; the chain is slow or the fee too low"
+    )]
     NotMined {
         /// What was sent.
         what: String,
@@ -120,6 +134,16 @@ pub enum ChainError {
         hash: B256,
         /// How long this client waited.
         seconds: u64,
+    },
+    /// The chain forgot a transaction.
+    #[error(
+        "{what}: transaction {hash} is gone from the chain and its pool, expected it mined; it is sent again"
+    )]
+    Dropped {
+        /// What was sent.
+        what: String,
+        /// Its hash.
+        hash: B256,
     },
     /// Signing failed.
     #[error("cannot sign: {0}")]
@@ -130,7 +154,9 @@ impl ChainError {
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            ChainError::Unreachable { .. } | ChainError::NotMined { .. } => true,
+            ChainError::Unreachable { .. }
+            | ChainError::NotMined { .. }
+            | ChainError::Dropped { .. } => true,
             ChainError::Refused { transient, .. } => *transient,
             _ => false,
         }
@@ -154,21 +180,37 @@ impl ChainError {
         match error {
             RpcError::ErrorResp(payload) => {
                 if let Some(data) = revert_data(&payload) {
-                    return ChainError::Reverted { what: what.to_owned(), revert: Revert::decode(data) };
+                    return ChainError::Reverted {
+                        what: what.to_owned(),
+                        revert: Revert::decode(data),
+                    };
                 }
                 let transient = is_transient_answer(payload.code, &payload.message);
-                ChainError::Refused { what: what.to_owned(), reason: format!("{} (code {})", payload.message, payload.code), transient }
+                ChainError::Refused {
+                    what: what.to_owned(),
+                    reason: format!("{} (code {})", payload.message, payload.code),
+                    transient,
+                }
             }
-            RpcError::Transport(kind) => ChainError::Unreachable { url: url.to_owned(), reason: kind.to_string() },
+            RpcError::Transport(kind) => ChainError::Unreachable {
+                url: url.to_owned(),
+                reason: kind.to_string(),
+            },
             RpcError::DeserError { err, text } => ChainError::BadAnswer {
                 what: what.to_owned(),
                 found: text.chars().take(200).collect(),
                 expected: format!("a value of its type ({err})"),
             },
-            RpcError::NullResp => {
-                ChainError::BadAnswer { what: what.to_owned(), found: "null".into(), expected: "a value".into() }
-            }
-            other => ChainError::Refused { what: what.to_owned(), reason: other.to_string(), transient: false },
+            RpcError::NullResp => ChainError::BadAnswer {
+                what: what.to_owned(),
+                found: "null".into(),
+                expected: "a value".into(),
+            },
+            other => ChainError::Refused {
+                what: what.to_owned(),
+                reason: other.to_string(),
+                transient: false,
+            },
         }
     }
 }
@@ -178,7 +220,16 @@ fn is_transient_answer(code: i64, message: &str) -> bool {
     let message = message.to_lowercase();
     code == -32005
         || code == 429
-        || ["too many requests", "rate limit", "timeout", "timed out", "header not found", "try again"].iter().any(|m| message.contains(m))
+        || [
+            "too many requests",
+            "rate limit",
+            "timeout",
+            "timed out",
+            "header not found",
+            "try again",
+        ]
+        .iter()
+        .any(|m| message.contains(m))
 }
 
 /// Revert data as nodes give it: code 3 or a message about a revert, with the data as a hex string or deeper inside.
@@ -190,6 +241,9 @@ fn revert_data(payload: &alloy::rpc::json_rpc::ErrorPayload) -> Option<alloy::pr
     if let Some(data) = payload.as_revert_data() {
         return Some(data);
     }
-    let direct = payload.data.as_ref().and_then(|raw| serde_json::from_str::<alloy::primitives::Bytes>(raw.get()).ok());
+    let direct = payload
+        .data
+        .as_ref()
+        .and_then(|raw| serde_json::from_str::<alloy::primitives::Bytes>(raw.get()).ok());
     Some(direct.unwrap_or_default())
 }

@@ -26,11 +26,13 @@ pub struct Head {
 impl ChainClient {
     /// The newest block.
     pub async fn head(&self) -> Result<Head, ChainError> {
-        self.block_at(BlockNumberOrTag::Latest).await?.ok_or_else(|| ChainError::BadAnswer {
-            what: "eth_getBlockByNumber latest".into(),
-            found: "null".into(),
-            expected: "a block".into(),
-        })
+        self.block_at(BlockNumberOrTag::Latest)
+            .await?
+            .ok_or_else(|| ChainError::BadAnswer {
+                what: "eth_getBlockByNumber latest".into(),
+                found: "null".into(),
+                expected: "a block".into(),
+            })
     }
 
     /// A block of the chain as it is now.
@@ -39,7 +41,11 @@ impl ChainClient {
     }
 
     async fn block_at(&self, tag: BlockNumberOrTag) -> Result<Option<Head>, ChainError> {
-        let block = self.request("eth_getBlockByNumber", |p| async move { p.get_block_by_number(tag).await }).await?;
+        let block = self
+            .request("eth_getBlockByNumber", |p| async move {
+                p.get_block_by_number(tag).await
+            })
+            .await?;
         Ok(block.map(|b| Head {
             number: b.header.inner.number,
             hash: b.header.hash,

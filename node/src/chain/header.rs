@@ -28,7 +28,9 @@ pub fn header_rlp(header: &Header, hash: B256) -> Result<Bytes, ChainError> {
         return Err(ChainError::BadAnswer {
             what: format!("header of block {}", header.number),
             found: format!("fields that hash to {found}"),
-            expected: format!("{hash}; this chain's headers have fields that this program does not know"),
+            expected: format!(
+                "{hash}; this chain's headers have fields that this program does not know"
+            ),
         });
     }
     Ok(rlp.into())
@@ -38,12 +40,20 @@ impl ChainClient {
     /// The header of a block, or nothing when the chain does not have it.
     pub async fn seal_header(&self, number: u64) -> Result<Option<SealHeader>, ChainError> {
         let block = self
-            .request("eth_getBlockByNumber", |p| async move { p.get_block_by_number(BlockNumberOrTag::Number(number)).await })
+            .request("eth_getBlockByNumber", |p| async move {
+                p.get_block_by_number(BlockNumberOrTag::Number(number))
+                    .await
+            })
             .await?;
         let Some(block) = block else { return Ok(None) };
         let (header, hash) = (block.header.inner, block.header.hash);
         let rlp = header_rlp(&header, hash)?;
-        Ok(Some(SealHeader { number, hash, mix_hash: header.mix_hash, rlp }))
+        Ok(Some(SealHeader {
+            number,
+            hash,
+            mix_hash: header.mix_hash,
+            rlp,
+        }))
     }
 }
 
@@ -53,7 +63,12 @@ mod tests {
 
     #[test]
     fn a_header_that_does_not_give_its_hash_is_refused() {
-        let header = Header { number: 7, mix_hash: B256::repeat_byte(9), base_fee_per_gas: Some(7), ..Header::default() };
+        let header = Header {
+            number: 7,
+            mix_hash: B256::repeat_byte(9),
+            base_fee_per_gas: Some(7),
+            ..Header::default()
+        };
         let hash = header.hash_slow();
         let rlp = header_rlp(&header, hash).unwrap();
         assert_eq!(keccak256(&rlp), hash);

@@ -64,7 +64,10 @@ fn custom<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> Option<String> {
     }
     let decoded = format!("{:?}", E::abi_decode(data).ok()?);
     // The interface's enum repeats the error's name: `TooEarly(TooEarly { .. })`.
-    let inner = decoded.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(&decoded);
+    let inner = decoded
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .unwrap_or(&decoded);
     Some(inner.to_owned())
 }
 
@@ -75,14 +78,27 @@ mod tests {
 
     #[test]
     fn reverts_show_name_and_fields() {
-        let error = inbox::TooEarly { inputId: U256::from(3), readyBlock: U256::from(10), currentBlock: U256::from(9) };
+        let error = inbox::TooEarly {
+            inputId: U256::from(3),
+            readyBlock: U256::from(10),
+            currentBlock: U256::from(9),
+        };
         let revert = Revert::decode(error.abi_encode().into());
-        assert_eq!(revert.to_string(), "TooEarly { inputId: 3, readyBlock: 10, currentBlock: 9 }");
+        assert_eq!(
+            revert.to_string(),
+            "TooEarly { inputId: 3, readyBlock: 10, currentBlock: 9 }"
+        );
         assert!(revert.is::<inbox::TooEarly>());
         assert!(!revert.is::<inbox::NothingToSeal>());
         let zero = Revert::decode(claims::ZeroRoot {}.abi_encode().into());
         assert!(zero.to_string().starts_with("ZeroRoot"), "{zero}");
-        let exists = Revert::decode(claims::ClaimExists { claimId: B256::repeat_byte(0xab) }.abi_encode().into());
+        let exists = Revert::decode(
+            claims::ClaimExists {
+                claimId: B256::repeat_byte(0xab),
+            }
+            .abi_encode()
+            .into(),
+        );
         assert!(exists.to_string().contains("0xabab"), "{exists}");
     }
 
@@ -91,7 +107,10 @@ mod tests {
         for data in [&[][..], &[1], &[1, 2, 3, 4], &inbox::TooEarly::SELECTOR] {
             assert!(!Revert::decode(data.to_vec().into()).to_string().is_empty());
         }
-        let text = TextRevert { reason: "why not".into() }.abi_encode();
+        let text = TextRevert {
+            reason: "why not".into(),
+        }
+        .abi_encode();
         assert_eq!(Revert::decode(text.into()).to_string(), "why not");
     }
 }

@@ -135,6 +135,7 @@ fn document(record: &Record, node: Option<&serde_json::Value>) -> serde_json::Va
         "asked_at": record.prompt.askedAt,
         "ask_tx": record.told.ask_tx,
         "model": record.prompt.modelId,
+        "seed": (!record.input.seed.is_zero()).then_some(record.input.seed),
         "prompt": String::from_utf8_lossy(&record.prompt_text()),
         "params": {
             "n_runs": record.params.n_runs,

@@ -33,7 +33,7 @@ impl Chain {
         let gas_limit = view.block.header.gas_limit;
         let mut machine = self.machine(view);
         apply_overrides(&mut machine, overrides)?;
-        let transaction = call_env(&mut machine, request, gas_limit)?;
+        let transaction = call_env(&mut machine, request, self.rules.chain_id, gas_limit)?;
         output(machine.run(transaction, Strictness::Call)?.result)
     }
 
@@ -47,7 +47,7 @@ impl Chain {
         let limit = view.block.header.gas_limit.min(TRANSACTION_GAS_CAP);
         let mut machine = self.machine(view);
         apply_overrides(&mut machine, overrides)?;
-        let transaction = call_env(&mut machine, request, limit)?;
+        let transaction = call_env(&mut machine, request, self.rules.chain_id, limit)?;
         let mut high = transaction.gas_limit;
         let mut run = |gas_limit: u64| {
             machine
@@ -61,7 +61,10 @@ impl Chain {
                 .map(|outcome| outcome.result)
         };
 
-        let first = run(high)?;
+        let first = run(high).map_err(|refusal| match refusal {
+            Refusal::IntrinsicGas { .. } => Refusal::GasAllowance(high),
+            other => other,
+        })?;
         let gas = *first.gas();
         match first {
             ExecutionResult::Success { .. } => {}
@@ -135,6 +138,7 @@ fn revert_reason(data: &[u8]) -> Option<String> {
 fn call_env<H: Fn(u64) -> Option<alloy::primitives::B256>>(
     machine: &mut Machine<H>,
     request: &TransactionRequest,
+    chain_id: u64,
     gas_limit: u64,
 ) -> Result<TxEnv, Refusal> {
     if request.has_eip4844_fields() {
@@ -159,10 +163,21 @@ fn call_env<H: Fn(u64) -> Option<alloy::primitives::B256>>(
     }
     let mut gas_limit = request.gas.unwrap_or(gas_limit).min(gas_limit);
     if fee > 0 {
-        let funds = machine.world_mut().balance(caller).saturating_sub(value);
+        let balance = machine.world_mut().balance(caller);
+        let funds = balance
+            .checked_sub(value)
+            .ok_or(Refusal::InsufficientFunds {
+                sender: caller,
+                balance,
+                cost: value,
+            })?;
         let affordable = funds / U256::from(fee);
         gas_limit = gas_limit.min(u64::try_from(affordable).unwrap_or(u64::MAX));
     }
+    let tip = request
+        .max_priority_fee_per_gas
+        .filter(|_| fee > 0)
+        .unwrap_or_default();
     let authorizations = request.authorization_list.clone().unwrap_or_default();
     let tx_type = if !authorizations.is_empty() {
         4
@@ -180,11 +195,10 @@ fn call_env<H: Fn(u64) -> Option<alloy::primitives::B256>>(
         value,
         data: input,
         nonce: machine.world_mut().nonce(caller),
-        chain_id: request.chain_id,
+        // Typed transactions must name a chain; a question may leave it out.
+        chain_id: request.chain_id.or(Some(chain_id)),
         access_list: request.access_list.clone().unwrap_or_default(),
-        gas_priority_fee: request
-            .max_priority_fee_per_gas
-            .or((tx_type >= 2).then_some(0)),
+        gas_priority_fee: (tx_type >= 2).then_some(tip),
         blob_hashes: Vec::new(),
         max_fee_per_blob_gas: 0,
         authorization_list: authorizations.into_iter().map(Either::Left).collect(),

@@ -8,6 +8,7 @@ use alloy::signers::local::coins_bip39::English;
 use alloy::signers::local::{MnemonicBuilder, PrivateKeySigner};
 
 use super::error::DevnetError;
+use super::mining::MAX_BASE_FEE_WEI;
 
 /// The mnemonic every Ethereum development tool derives its public test accounts from.
 pub const TEST_MNEMONIC: &str = "test test test test test test test test test test test junk";
@@ -83,6 +84,13 @@ impl DevnetConfig {
         // The upper bound keeps gas arithmetic far from overflow; the lower fits a deployment.
         if !(1_000_000..=1 << 40).contains(&self.gas_limit) {
             return invalid("gas_limit", "1000000 to 2^40", self.gas_limit.to_string());
+        }
+        if self.base_fee_wei > MAX_BASE_FEE_WEI {
+            return invalid(
+                "base_fee_wei",
+                "at most 2^56",
+                self.base_fee_wei.to_string(),
+            );
         }
         if self
             .block_time

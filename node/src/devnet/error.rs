@@ -76,6 +76,8 @@ pub(super) enum Refusal {
         "max fee per gas less than block base fee: maxFeePerGas: {max_fee}, baseFee: {base_fee}"
     )]
     FeeTooLow { max_fee: u128, base_fee: u64 },
+    #[error("intrinsic gas too low: gas {found}, minimum needed {needed}")]
+    IntrinsicGas { found: u64, needed: u64 },
     #[error("{0}")]
     Invalid(String),
     #[error("execution reverted{}", reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]

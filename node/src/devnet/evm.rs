@@ -6,7 +6,7 @@ use alloy::consensus::transaction::Recovered;
 use alloy::consensus::{Header, Transaction, TxEnvelope, Typed2718};
 use alloy::eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy::eips::eip4788::BEACON_ROOTS_ADDRESS;
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{B256, U256};
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction, ResultAndState};
 use revm::context::{BlockEnv, CfgEnv, Context, Evm, TxEnv};
 use revm::context_interface::either::Either;
@@ -24,6 +24,9 @@ const SPEC: SpecId = SpecId::OSAKA;
 /// EIP-7825: no transaction may use more gas.
 pub(super) const TRANSACTION_GAS_CAP: u64 = 1 << 24;
 
+/// No fee per gas may be higher: revm multiplies it with the gas in 128 bits.
+const MAX_FEE_WEI: u128 = 1 << 80;
+
 /// How strictly a transaction is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strictness {
@@ -33,17 +36,6 @@ pub(super) enum Strictness {
     AnySender,
     /// A question, not a transaction: also no gas cap but the block's.
     Call,
-}
-
-fn config(chain_id: u64, strictness: Strictness) -> CfgEnv {
-    let mut config = CfgEnv::new()
-        .with_spec_and_mainnet_gas_params(SPEC)
-        .with_chain_id(chain_id);
-    config.disable_eip3607 = strictness != Strictness::Protocol;
-    if strictness == Strictness::Call {
-        config.tx_gas_limit_cap = Some(u64::MAX);
-    }
-    config
 }
 
 /// What a transaction sees of its block.
@@ -91,43 +83,40 @@ pub(super) fn transaction_env(transaction: &Recovered<TxEnvelope>) -> TxEnv {
     }
 }
 
-/// A world, the block being made or asked about, and the hashes below it.
-pub(super) struct Machine<H> {
-    state: ChainState<H>,
-    env: BlockEnv,
-    chain_id: u64,
+/// A world, the block being made or asked about, and the hashes below it: one revm instance that
+/// serves all transactions of a block.
+pub(super) struct Machine<H: Fn(u64) -> Option<B256>> {
+    evm: revm::MainnetEvm<MainnetContext<ChainState<H>>>,
 }
 
 impl<H: Fn(u64) -> Option<B256>> Machine<H> {
     pub(super) fn new(world: World, env: BlockEnv, chain_id: u64, block_hash: H) -> Self {
+        let context: MainnetContext<ChainState<H>> =
+            Context::new(ChainState { world, block_hash }, SPEC);
+        let config = CfgEnv::new()
+            .with_spec_and_mainnet_gas_params(SPEC)
+            .with_chain_id(chain_id);
         Self {
-            state: ChainState { world, block_hash },
-            env,
-            chain_id,
+            evm: context.with_cfg(config).with_block(env).build_mainnet(),
         }
     }
 
     pub(super) fn env_mut(&mut self) -> &mut BlockEnv {
-        &mut self.env
+        &mut self.evm.ctx.block
     }
 
     pub(super) fn world_mut(&mut self) -> &mut World {
-        &mut self.state.world
+        &mut self.evm.ctx.journaled_state.database.world
     }
 
     pub(super) fn into_world(self) -> World {
-        self.state.world
+        self.evm.ctx.journaled_state.database.world
     }
 
-    fn evm(
-        &mut self,
-        strictness: Strictness,
-    ) -> revm::MainnetEvm<MainnetContext<&mut ChainState<H>>> {
-        let context: MainnetContext<&mut ChainState<H>> = Context::new(&mut self.state, SPEC);
-        context
-            .with_cfg(config(self.chain_id, strictness))
-            .with_block(self.env.clone())
-            .build_mainnet()
+    fn set(&mut self, strictness: Strictness) {
+        let config = &mut self.evm.ctx.cfg;
+        config.disable_eip3607 = strictness != Strictness::Protocol;
+        config.tx_gas_limit_cap = (strictness == Strictness::Call).then_some(u64::MAX);
     }
 
     /// Executes without keeping the changes.
@@ -136,7 +125,9 @@ impl<H: Fn(u64) -> Option<B256>> Machine<H> {
         transaction: TxEnv,
         strictness: Strictness,
     ) -> Result<ResultAndState, Refusal> {
-        self.evm(strictness).transact(transaction).map_err(refusal)
+        check_fees(&transaction)?;
+        self.set(strictness);
+        self.evm.transact(transaction).map_err(refusal)
     }
 
     /// Executes and keeps the changes.
@@ -146,7 +137,7 @@ impl<H: Fn(u64) -> Option<B256>> Machine<H> {
         strictness: Strictness,
     ) -> Result<ExecutionResult, Refusal> {
         let outcome = self.run(transaction, strictness)?;
-        self.state.world.commit(outcome.state);
+        self.world_mut().commit(outcome.state);
         Ok(outcome.result)
     }
 
@@ -156,37 +147,48 @@ impl<H: Fn(u64) -> Option<B256>> Machine<H> {
         transaction: TxEnv,
         strictness: Strictness,
     ) -> Result<(), Refusal> {
-        let mut evm = self.evm(strictness);
-        evm.ctx.tx = transaction;
+        check_fees(&transaction)?;
+        self.set(strictness);
+        self.evm.ctx.tx = transaction;
         let handler = MainnetHandler::<
             Evm<_, _, _, _, EthFrame<_>>,
             EVMError<Infallible>,
             EthFrame<_>,
         >::default();
-        handler.validate_env(&mut evm).map_err(refusal)?;
-        handler.validate_initial_tx_gas(&mut evm).map_err(refusal)?;
+        handler.validate_env(&mut self.evm).map_err(refusal)?;
+        handler
+            .validate_initial_tx_gas(&mut self.evm)
+            .map_err(refusal)?;
         Ok(())
     }
 
     /// The calls every block begins with: the parent's hash (EIP-2935), the beacon root (EIP-4788).
     pub(super) fn begin_block(&mut self, parent: B256, beacon_root: B256) -> Result<(), Refusal> {
+        self.set(Strictness::Call);
         for (contract, word) in [
             (HISTORY_STORAGE_ADDRESS, parent),
             (BEACON_ROOTS_ADDRESS, beacon_root),
         ] {
-            self.system_call(contract, word.0.into())?;
+            let outcome = self
+                .evm
+                .system_call(contract, word.0.into())
+                .map_err(refusal)?;
+            self.world_mut().commit(outcome.state);
         }
         Ok(())
     }
+}
 
-    fn system_call(&mut self, contract: Address, input: Bytes) -> Result<(), Refusal> {
-        let outcome = self
-            .evm(Strictness::Call)
-            .system_call(contract, input)
-            .map_err(refusal)?;
-        self.state.world.commit(outcome.state);
-        Ok(())
+fn check_fees(transaction: &TxEnv) -> Result<(), Refusal> {
+    let highest = transaction
+        .gas_price
+        .max(transaction.gas_priority_fee.unwrap_or_default());
+    if highest > MAX_FEE_WEI {
+        return Err(Refusal::Invalid(format!(
+            "fee per gas: expected at most 2^80 wei, found {highest}"
+        )));
     }
+    Ok(())
 }
 
 /// revm's refusals in the words of go-ethereum, which clients know.
@@ -202,6 +204,18 @@ fn refusal(error: EVMError<Infallible>) -> Refusal {
             found: tx,
         },
         InvalidTransaction::NonceOverflowInTransaction => Refusal::NonceMax,
+        // The floor of EIP-7623 is reported as the intrinsic gas it is in effect.
+        InvalidTransaction::CallGasCostMoreThanGasLimit {
+            initial_gas: needed,
+            gas_limit,
+        }
+        | InvalidTransaction::GasFloorMoreThanGasLimit {
+            gas_floor: needed,
+            gas_limit,
+        } => Refusal::IntrinsicGas {
+            found: gas_limit,
+            needed,
+        },
         other => Refusal::Invalid(match other {
             InvalidTransaction::PriorityFeeGreaterThanMaxFee => {
                 "max priority fee per gas higher than max fee per gas".to_owned()
@@ -210,18 +224,6 @@ fn refusal(error: EVMError<Infallible>) -> Refusal {
                 "max fee per gas less than block base fee".to_owned()
             }
             InvalidTransaction::CallerGasLimitMoreThanBlock => "exceeds block gas limit".to_owned(),
-            InvalidTransaction::CallGasCostMoreThanGasLimit {
-                initial_gas,
-                gas_limit,
-            } => {
-                format!("intrinsic gas too low: gas {gas_limit}, minimum needed {initial_gas}")
-            }
-            InvalidTransaction::GasFloorMoreThanGasLimit {
-                gas_floor,
-                gas_limit,
-            } => format!(
-                "insufficient gas for floor data gas cost: gas {gas_limit}, minimum needed {gas_floor}"
-            ),
             InvalidTransaction::TxGasLimitGreaterThanCap { gas_limit, cap } => {
                 format!("transaction gas limit too high (cap: {cap}, tx: {gas_limit})")
             }

@@ -29,6 +29,9 @@ const CREATE2_PROXY_CODE: Bytes = bytes!(
     "0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 );
 
+/// The base fee stops rising here, far from overflow: 0.07 ether per gas.
+pub(super) const MAX_BASE_FEE_WEI: u64 = 1 << 56;
+
 /// The state at genesis: rich accounts, system contracts, the CREATE2 proxy.
 pub(super) fn genesis_world(accounts: impl Iterator<Item = Address>, balance: U256) -> World {
     let mut world = World::default();
@@ -121,14 +124,15 @@ impl Chain {
     /// The base fee of the next block.
     pub(super) fn next_base_fee(&self) -> u64 {
         let parent = &self.head().header;
-        self.settings.next_base_fee.unwrap_or_else(|| {
+        let fee = self.settings.next_base_fee.unwrap_or_else(|| {
             calc_next_block_base_fee(
                 parent.gas_used,
                 parent.gas_limit,
                 parent.base_fee_per_gas.unwrap_or_default(),
                 BaseFeeParams::ethereum(),
             )
-        })
+        });
+        fee.min(MAX_BASE_FEE_WEI)
     }
 
     /// The block that would be made now, and the state after it.

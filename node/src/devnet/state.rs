@@ -40,7 +40,11 @@ impl Default for Entry {
 
 impl Entry {
     fn is_empty(&self) -> bool {
-        self.nonce == 0 && self.balance.is_zero() && self.code_hash == KECCAK256_EMPTY
+        // Slots without code exist only where a developer set them before the code.
+        self.nonce == 0
+            && self.balance.is_zero()
+            && self.code_hash == KECCAK256_EMPTY
+            && self.storage.is_empty()
     }
 
     pub(super) fn set_code(&mut self, code: Bytes) {

@@ -106,6 +106,11 @@ impl<V: Value> Trie<V> {
         }
     }
 
+    /// Whether there is no value at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The Merkle root, as in the yellow paper.
     pub(super) fn root(&self) -> B256 {
         match &self.0 {

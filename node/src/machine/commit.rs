@@ -41,7 +41,13 @@ pub fn run_count(params: B256) -> u32 {
 }
 
 /// The inbox's running hash after an input was sealed with `seed`.
-pub fn accumulate(before: B256, chain_id: u64, inbox: Address, input: &StoredInput, seed: B256) -> Result<B256, MachineError> {
+pub fn accumulate(
+    before: B256,
+    chain_id: u64,
+    inbox: Address,
+    input: &StoredInput,
+    seed: B256,
+) -> Result<B256, MachineError> {
     let record = InputRecord {
         chain_id,
         inbox: sworn_prover::Address(inbox.into_array()),
@@ -53,15 +59,30 @@ pub fn accumulate(before: B256, chain_id: u64, inbox: Address, input: &StoredInp
         payload_root: digest(input.payload_root),
         payload_length: input.payload.len() as u64,
     };
-    Ok(word(record::accumulate(digest(before), record.digest(), digest(seed))))
+    Ok(word(record::accumulate(
+        digest(before),
+        record.digest(),
+        digest(seed),
+    )))
 }
 
 fn run_result(run: &StoredRun) -> Result<RunResult, MachineError> {
-    let finish = [Finish::Length, Finish::Stop, Finish::TooLong, Finish::Scored].into_iter().find(|f| *f as u8 == run.finish);
+    let finish = [
+        Finish::Length,
+        Finish::Stop,
+        Finish::TooLong,
+        Finish::Scored,
+    ]
+    .into_iter()
+    .find(|f| *f as u8 == run.finish);
     Ok(RunResult {
         n_prompt: run.n_prompt,
         tokens: run.tokens.clone(),
-        finish: finish.ok_or_else(|| MachineError::Unexpected { what: "finish code", found: run.finish.to_string(), expected: "0 to 3".into() })?,
+        finish: finish.ok_or_else(|| MachineError::Unexpected {
+            what: "finish code",
+            found: run.finish.to_string(),
+            expected: "0 to 3".into(),
+        })?,
         text: run.text.to_vec(),
         offsets: run.offsets.clone(),
     })
@@ -73,7 +94,12 @@ fn job_commitment(input_id: u64, runs: &[StoredRun]) -> Result<JobCommitment, Ma
 }
 
 /// The result to store.
-pub fn commit(input_id: u64, seed: B256, runs: Vec<StoredRun>, millis: u64) -> Result<StoredResult, MachineError> {
+pub fn commit(
+    input_id: u64,
+    seed: B256,
+    runs: Vec<StoredRun>,
+    millis: u64,
+) -> Result<StoredResult, MachineError> {
     let job = job_commitment(input_id, &runs)?;
     Ok(StoredResult {
         seed,
@@ -108,15 +134,23 @@ impl LaneTree {
         let jobs = lane
             .iter()
             .map(|(id, result)| {
-                let n_runs = u32::try_from(result.runs.len()).map_err(|_| MachineError::Unexpected {
-                    what: "runs of a job",
-                    found: result.runs.len().to_string(),
-                    expected: "below 2^32".into(),
-                })?;
-                Ok(JobRecord { input_id: *id, n_runs, runs_root: digest(result.runs_root), score_root: digest(result.score_root) })
+                let n_runs =
+                    u32::try_from(result.runs.len()).map_err(|_| MachineError::Unexpected {
+                        what: "runs of a job",
+                        found: result.runs.len().to_string(),
+                        expected: "below 2^32".into(),
+                    })?;
+                Ok(JobRecord {
+                    input_id: *id,
+                    n_runs,
+                    runs_root: digest(result.runs_root),
+                    score_root: digest(result.score_root),
+                })
             })
             .collect::<Result<Vec<_>, MachineError>>()?;
-        Ok(LaneTree { tree: ClaimTree::new(&jobs) })
+        Ok(LaneTree {
+            tree: ClaimTree::new(&jobs),
+        })
     }
 
     /// What a claim states.
@@ -125,13 +159,32 @@ impl LaneTree {
     }
 
     /// The vouchers of one input.
-    pub fn vouchers(&self, claim: B256, lane_index: u32, input: u64, result: &StoredResult) -> Result<Vec<VoucherCall>, MachineError> {
+    pub fn vouchers(
+        &self,
+        claim: B256,
+        lane_index: u32,
+        input: u64,
+        result: &StoredResult,
+    ) -> Result<Vec<VoucherCall>, MachineError> {
         let job = job_commitment(input, &result.runs)?;
         let mut calls = Vec::new();
         for (run, stored) in (0u32..).zip(&result.runs) {
-            for voucher in voucher::vouchers(digest(claim), &self.tree, lane_index, &job, run, &stored.text)? {
-                let text = Bytes::copy_from_slice(stored.text.get(voucher.bytes.clone()).unwrap_or_default());
-                calls.push(VoucherCall { run, chunk: voucher.chunk, call: execute_call(voucher, text) });
+            for voucher in voucher::vouchers(
+                digest(claim),
+                &self.tree,
+                lane_index,
+                &job,
+                run,
+                &stored.text,
+            )? {
+                let text = Bytes::copy_from_slice(
+                    stored.text.get(voucher.bytes.clone()).unwrap_or_default(),
+                );
+                calls.push(VoucherCall {
+                    run,
+                    chunk: voucher.chunk,
+                    call: execute_call(voucher, text),
+                });
             }
         }
         Ok(calls)
@@ -139,7 +192,9 @@ impl LaneTree {
 }
 
 fn execute_call(voucher: voucher::Voucher, text: Bytes) -> vouchers::executeCall {
-    let voucher::Voucher { proof, run, chunk, .. } = voucher;
+    let voucher::Voucher {
+        proof, run, chunk, ..
+    } = voucher;
     vouchers::executeCall {
         proof: vouchers::Proof {
             claimId: word(proof.claim_id),
@@ -172,7 +227,13 @@ mod tests {
     use super::*;
 
     fn run(text: &[u8]) -> StoredRun {
-        StoredRun { n_prompt: 1, tokens: vec![1, 2], finish: 0, text: text.to_vec().into(), offsets: vec![0] }
+        StoredRun {
+            n_prompt: 1,
+            tokens: vec![1, 2],
+            finish: 0,
+            text: text.to_vec().into(),
+            offsets: vec![0],
+        }
     }
 
     #[test]
@@ -182,7 +243,13 @@ mod tests {
         let two = commit(9, B256::ZERO, vec![run(b"")], 0).unwrap();
         let tree = LaneTree::new(&[(4, &one), (9, &two)]).unwrap();
         let calls = tree.vouchers(B256::repeat_byte(7), 0, 4, &one).unwrap();
-        assert_eq!(calls.iter().map(|c| (c.run, c.chunk, c.call.text.len())).collect::<Vec<_>>(), [(0, 0, 2), (1, 0, 131_072), (1, 1, 5)]);
+        assert_eq!(
+            calls
+                .iter()
+                .map(|c| (c.run, c.chunk, c.call.text.len()))
+                .collect::<Vec<_>>(),
+            [(0, 0, 2), (1, 0, 131_072), (1, 1, 5)]
+        );
         assert_eq!(chunk_count(long.len() as u64), 2);
         assert_eq!(tree.vouchers(B256::ZERO, 1, 9, &two).unwrap().len(), 1);
         // A result that is not the lane's gives no proof for a place past its end.
@@ -191,7 +258,10 @@ mod tests {
 
     #[test]
     fn the_order_of_a_lane_matters() {
-        let (a, b) = (commit(1, B256::ZERO, vec![run(b"a")], 0).unwrap(), commit(2, B256::ZERO, vec![run(b"b")], 0).unwrap());
+        let (a, b) = (
+            commit(1, B256::ZERO, vec![run(b"a")], 0).unwrap(),
+            commit(2, B256::ZERO, vec![run(b"b")], 0).unwrap(),
+        );
         let forward = LaneTree::new(&[(1, &a), (2, &b)]).unwrap().root();
         assert_ne!(forward, LaneTree::new(&[(2, &b), (1, &a)]).unwrap().root());
         assert_ne!(forward, LaneTree::new(&[(1, &a)]).unwrap().root());

@@ -37,7 +37,10 @@ pub enum MachineError {
 impl MachineError {
     /// Whether the caller asked for it.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, MachineError::Inference(sworn_inference::Error::Cancelled))
+        matches!(
+            self,
+            MachineError::Inference(sworn_inference::Error::Cancelled)
+        )
     }
 }
 
@@ -80,5 +83,10 @@ pub trait Machine: Send + Sync {
     fn card(&self) -> &ServedCard;
 
     /// Answers an input. Total for whatever the inbox accepts: a malformed or too long prompt has a result as well.
-    fn answer(&self, input: &StoredInput, seed: B256, on_token: OnToken<'_>) -> Result<Answer, MachineError>;
+    fn answer(
+        &self,
+        input: &StoredInput,
+        seed: B256,
+        on_token: OnToken<'_>,
+    ) -> Result<Answer, MachineError>;
 }

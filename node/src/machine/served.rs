@@ -33,7 +33,11 @@ pub struct ServedModel {
 
 impl ServedModel {
     /// Opens an imported model and computes its commitments from all of its bytes. `progress` gets (done, total).
-    pub fn open(folder: &Path, options: &ServeOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<ServedModel, MachineError> {
+    pub fn open(
+        folder: &Path,
+        options: &ServeOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<ServedModel, MachineError> {
         let model = Arc::new(Model::open(folder)?);
         let (commitments, _) = Commitments::of(&model, progress)?;
         let about = model.card();
@@ -49,7 +53,13 @@ impl ServedModel {
             vocabulary: program.vocab_size(),
         };
         let engine = Engine::new(model.clone(), options.engine)?;
-        Ok(ServedModel { card, commitments, folder: folder.to_path_buf(), model, engine })
+        Ok(ServedModel {
+            card,
+            commitments,
+            folder: folder.to_path_buf(),
+            model,
+            engine,
+        })
     }
 
     /// Its roots.
@@ -73,20 +83,48 @@ impl Machine for ServedModel {
         &self.card
     }
 
-    fn answer(&self, input: &StoredInput, seed: B256, on_token: OnToken<'_>) -> Result<Answer, MachineError> {
+    fn answer(
+        &self,
+        input: &StoredInput,
+        seed: B256,
+        on_token: OnToken<'_>,
+    ) -> Result<Answer, MachineError> {
         let params = Params::unpack(Digest(input.params.0))?;
         let tokenizer = self.model.tokenizer();
         let (runs, mut note) = match expand(tokenizer, &params, &input.payload, Digest(seed.0)) {
-            Expansion::Job(job) => (self.engine.generate(&job, &mut |event| on_token(event.run, event.token, event.piece))?, None),
-            Expansion::Malformed { reason, runs } => (runs, Some((ReportKind::Malformed, reason.to_string()))),
+            Expansion::Job(job) => (
+                self.engine.generate(&job, &mut |event| {
+                    on_token(event.run, event.token, event.piece)
+                })?,
+                None,
+            ),
+            Expansion::Malformed { reason, runs } => {
+                (runs, Some((ReportKind::Malformed, reason.to_string())))
+            }
         };
         let runs: Vec<_> = runs
             .into_iter()
-            .map(|run| StoredRun { n_prompt: run.n_prompt, tokens: run.tokens, finish: run.finish as u8, text: run.text.into(), offsets: run.offsets })
+            .map(|run| StoredRun {
+                n_prompt: run.n_prompt,
+                tokens: run.tokens,
+                finish: run.finish as u8,
+                text: run.text.into(),
+                offsets: run.offsets,
+            })
             .collect();
-        if note.is_none() && runs.iter().any(|run| run.finish == sworn_inference::engine::Finish::TooLong as u8) {
+        if note.is_none()
+            && runs
+                .iter()
+                .any(|run| run.finish == sworn_inference::engine::Finish::TooLong as u8)
+        {
             let found = runs.first().map_or(0, |run| run.n_prompt);
-            note = Some((ReportKind::TooLong, format!("the prompt has {found} tokens, expected at most the model's context of {}; ask with a shorter prompt", self.card.context_tokens)));
+            note = Some((
+                ReportKind::TooLong,
+                format!(
+                    "the prompt has {found} tokens, expected at most the model's context of {}; ask with a shorter prompt",
+                    self.card.context_tokens
+                ),
+            ));
         }
         Ok(Answer { runs, note })
     }

@@ -28,7 +28,13 @@ pub struct RoleSettings {
 
 impl Default for RoleSettings {
     fn default() -> Self {
-        RoleSettings { confirmations_blocks: 0, courtesy_seconds: 10, seal_limit: 50, eager_vouchers: true, voucher_retry_seconds: 5 }
+        RoleSettings {
+            confirmations_blocks: 0,
+            courtesy_seconds: 10,
+            seal_limit: 50,
+            eager_vouchers: true,
+            voucher_retry_seconds: 5,
+        }
     }
 }
 
@@ -48,7 +54,8 @@ pub struct Rules {
 impl Rules {
     /// The first block after an epoch.
     pub fn epoch_end(&self, epoch: u64) -> u64 {
-        self.start_block.saturating_add((epoch.saturating_add(1)).saturating_mul(self.epoch_blocks))
+        self.start_block
+            .saturating_add((epoch.saturating_add(1)).saturating_mul(self.epoch_blocks))
     }
 }
 
@@ -117,6 +124,9 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("deployment", &self.deployment).field("models", &self.machines.keys()).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("deployment", &self.deployment)
+            .field("models", &self.machines.keys())
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use alloy::sol_types::SolEvent;
 
 use super::clock::unix_now;
 use super::lane::is_overtaken;
+use super::patience::Patience;
 use super::{Context, LaneStep, LaneView, Role, RoleError};
 use crate::chain::abi::vouchers;
 use crate::chain::{ChainError, Gas, Sent};
@@ -19,7 +20,9 @@ const LONGEST_PAUSE_SECONDS: u64 = 3_600;
 
 /// The courier (voucher executor).
 #[derive(Debug, Default)]
-pub struct Courier;
+pub struct Courier {
+    patience: Patience,
+}
 
 impl Role for Courier {
     fn name(&self) -> &'static str {
@@ -28,33 +31,55 @@ impl Role for Courier {
 
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
         for (view, step) in context.open_lanes()? {
+            if !self.patience.allows(view.lane) {
+                continue;
+            }
             let outcome = match step {
-                LaneStep::Collect(collect) if !collect.vouchers.is_empty() && context.may_help(collect.ours, collect.window_end)? => {
+                LaneStep::Collect(collect)
+                    if !collect.vouchers.is_empty()
+                        && context.may_help(collect.ours, collect.window_end)? =>
+                {
                     deliver(context, &view, collect.claim, false).await
                 }
-                LaneStep::Finalise { claim, .. } if context.settings.eager_vouchers && context.finalising.contains(&claim) => {
+                LaneStep::Finalise { claim, .. }
+                    if context.settings.eager_vouchers && context.finalising.contains(&claim) =>
+                {
                     deliver(context, &view, claim, true).await
                 }
                 _ => Ok(()),
             };
-            if let Err(err) = outcome {
-                tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not deliver; trying again");
-            }
+            self.patience.note(view.lane, self.name(), outcome);
         }
         Ok(())
     }
 }
 
 /// Sends what is due. `eager`: the finalisation is on its way in an earlier transaction of this account, so nothing can be estimated.
-async fn deliver(context: &Context, view: &LaneView, claim: B256, eager: bool) -> Result<(), RoleError> {
-    let Some(tree) = view.tree()? else { return Ok(()) };
+async fn deliver(
+    context: &Context,
+    view: &LaneView,
+    claim: B256,
+    eager: bool,
+) -> Result<(), RoleError> {
+    let Some(tree) = view.tree()? else {
+        return Ok(());
+    };
     let now = unix_now();
     let mut due = Vec::new();
     for input in &view.inputs {
-        let (Some(seal), Some(result)) = (input.seal, view.results.get(&input.id)) else { continue };
+        let (Some(seal), Some(result)) = (input.seal, view.results.get(&input.id)) else {
+            continue;
+        };
         for call in tree.vouchers(claim, seal.lane_index, input.id, result)? {
-            let key = VoucherKey { input: input.id, run: call.run, chunk: call.chunk };
-            let waiting = context.store.read(ATTEMPTS, &key)?.is_some_and(|attempt| attempt.next_at > now);
+            let key = VoucherKey {
+                input: input.id,
+                run: call.run,
+                chunk: call.chunk,
+            };
+            let waiting = context
+                .store
+                .read(ATTEMPTS, &key)?
+                .is_some_and(|attempt| attempt.next_at > now);
             if !waiting && !context.store.contains(DELIVERIES, &key)? {
                 due.push((key, call));
             }
@@ -63,7 +88,11 @@ async fn deliver(context: &Context, view: &LaneView, claim: B256, eager: bool) -
     for batch in due.chunks(BATCH) {
         let mut sent = Vec::new();
         for (key, call) in batch {
-            if context.client.is_executed(&context.deployment, key.input, key.run, key.chunk).await? {
+            if context
+                .client
+                .is_executed(&context.deployment, key.input, key.run, key.chunk)
+                .await?
+            {
                 continue;
             }
             match send(context, call, eager).await {
@@ -81,22 +110,39 @@ async fn deliver(context: &Context, view: &LaneView, claim: B256, eager: bool) -
 }
 
 async fn send(context: &Context, call: &VoucherCall, eager: bool) -> Result<Sent, ChainError> {
-    let gas = if eager { Gas::Limit(gas_limit(context.rules.callback_gas, call)) } else { Gas::Estimate };
-    context.client.send(context.deployment.vouchers, &call.call, U256::ZERO, gas).await
+    let gas = if eager {
+        Gas::Limit(gas_limit(context.rules.callback_gas, call))
+    } else {
+        Gas::Estimate
+    };
+    context
+        .client
+        .send(context.deployment.vouchers, &call.call, U256::ZERO, gas)
+        .await
 }
 
 /// What a voucher may need: the callback with its reserve, the calldata at its dearest, hashing and copying the text, the proof.
 fn gas_limit(callback_gas: u64, call: &VoucherCall) -> u64 {
-    let bytes = (call.call.text.len() + 32 * (call.call.proof.jobPath.len() + call.call.proof.runPath.len() + call.call.proof.chunkPath.len())) as u64;
+    let bytes = (call.call.text.len()
+        + 32 * (call.call.proof.jobPath.len()
+            + call.call.proof.runPath.len()
+            + call.call.proof.chunkPath.len())) as u64;
     callback_gas + callback_gas / 60 + 400_000 + 60 * bytes
 }
 
 async fn confirm(context: &Context, key: VoucherKey, sent: Sent) -> Result<(), RoleError> {
     match context.client.confirm(sent).await {
         Ok(receipt) => {
-            let failed = receipt.logs().iter().any(|log| log.topic0() == Some(&vouchers::VoucherFailed::SIGNATURE_HASH));
+            let failed = receipt
+                .logs()
+                .iter()
+                .any(|log| log.topic0() == Some(&vouchers::VoucherFailed::SIGNATURE_HASH));
             if failed {
-                return put_off(context, key, "the recipient's callback failed; the voucher stays valid".into());
+                return put_off(
+                    context,
+                    key,
+                    "the recipient's callback failed; the voucher stays valid".into(),
+                );
             }
             tracing::info!(input = key.input, run = key.run, chunk = key.chunk, transaction = %receipt.transaction_hash, "delivered");
             Ok(())
@@ -110,15 +156,37 @@ async fn confirm(context: &Context, key: VoucherKey, sent: Sent) -> Result<(), R
 }
 
 fn put_off(context: &Context, key: VoucherKey, reason: String) -> Result<(), RoleError> {
-    let count = context.store.read(ATTEMPTS, &key)?.map_or(0, |attempt| attempt.count) + 1;
+    let count = context
+        .store
+        .read(ATTEMPTS, &key)?
+        .map_or(0, |attempt| attempt.count)
+        + 1;
     let pause = pause_seconds(context.settings.voucher_retry_seconds, count);
-    tracing::warn!(input = key.input, run = key.run, chunk = key.chunk, count, pause, reason, "voucher put off");
-    context.store.put(ATTEMPTS, &key, &Attempt { count, next_at: unix_now() + pause, reason })?;
+    tracing::warn!(
+        input = key.input,
+        run = key.run,
+        chunk = key.chunk,
+        count,
+        pause,
+        reason,
+        "voucher put off"
+    );
+    context.store.put(
+        ATTEMPTS,
+        &key,
+        &Attempt {
+            count,
+            next_at: unix_now() + pause,
+            reason,
+        },
+    )?;
     Ok(())
 }
 
 fn pause_seconds(first: u64, count: u32) -> u64 {
-    first.saturating_mul(1 << count.saturating_sub(1).min(20)).min(LONGEST_PAUSE_SECONDS)
+    first
+        .saturating_mul(1 << count.saturating_sub(1).min(20))
+        .min(LONGEST_PAUSE_SECONDS)
 }
 
 #[cfg(test)]

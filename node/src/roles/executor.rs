@@ -43,7 +43,15 @@ impl Role for Executor {
                         tracing::error!(input = id, %err, "this input could not be answered; going on with the next");
                         self.failed.insert(id);
                         let message = format!("{err}; it is tried again when the node restarts");
-                        context.store.put(REPORTS, &id, &NodeReport { kind: ReportKind::EngineFailed, message, at: unix_now() })?;
+                        context.store.put(
+                            REPORTS,
+                            &id,
+                            &NodeReport {
+                                kind: ReportKind::EngineFailed,
+                                message,
+                                at: unix_now(),
+                            },
+                        )?;
                     }
                 }
             }
@@ -57,10 +65,12 @@ impl Executor {
     fn next(&self, context: &Context) -> Result<Option<StoredInput>, RoleError> {
         for item in context.store.scan(UNANSWERED) {
             let (id, ()) = item?;
-            if !self.failed.contains(&id) {
-                if let Some(input) = context.store.read(INPUTS, &id)?.filter(|i| i.seal.is_some()) {
-                    return Ok(Some(input));
-                }
+            if self.failed.contains(&id) {
+                continue;
+            }
+            let input = context.store.read(INPUTS, &id)?;
+            if let Some(input) = input.filter(|i| i.seal.is_some()) {
+                return Ok(Some(input));
             }
         }
         Ok(None)
@@ -68,55 +78,100 @@ impl Executor {
 }
 
 fn pass_over(context: &Context, input: &StoredInput) -> Result<(), RoleError> {
-    let message = format!("this node does not serve model {}; it serves {}; add the model with `sworn model add` and restart", input.model, match context.machines.len() {
-        0 => "none".to_owned(),
-        _ => context.machines.keys().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    });
+    let message = format!(
+        "this node does not serve model {}; it serves {}; add the model with `sworn model add` and restart",
+        input.model,
+        match context.machines.len() {
+            0 => "none".to_owned(),
+            _ => context
+                .machines
+                .keys()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    );
     tracing::info!(input = input.id, model = %input.model, "model not served here; passing over");
     let mut writes = context.store.begin();
-    writes.put(REPORTS, &input.id, &NodeReport { kind: ReportKind::NotServed, message, at: unix_now() })?;
+    writes.put(
+        REPORTS,
+        &input.id,
+        &NodeReport {
+            kind: ReportKind::NotServed,
+            message,
+            at: unix_now(),
+        },
+    )?;
     writes.remove(UNANSWERED, &input.id);
     Ok(writes.commit()?)
 }
 
-async fn answer(context: &Context, input: StoredInput, machine: Arc<dyn Machine>) -> Result<(), RoleError> {
+async fn answer(
+    context: &Context,
+    input: StoredInput,
+    machine: Arc<dyn Machine>,
+) -> Result<(), RoleError> {
     let id = input.id;
-    let Some(seal) = input.seal else { return Ok(()) };
+    let Some(seal) = input.seal else {
+        return Ok(());
+    };
     let cancel = Arc::new(AtomicBool::new(false));
     let guard = CancelOnDrop(cancel.clone());
     let streams = context.streams.clone();
-    let changes = context.changes.clone();
     streams.start(id);
     let started = Instant::now();
     let task = tokio::task::spawn_blocking(move || -> Result<Answer, MachineError> {
         machine.answer(&input, seal.seed, &mut |run, token, piece| {
             streams.push(id, run, token, piece);
-            changes.send_modify(|n| *n = n.wrapping_add(1));
-            if cancel.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if cancel.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })
     });
     let outcome = task.await;
     drop(guard);
-    let stored = outcome.map_err(|err| RoleError::Died(err.to_string())).and_then(|answer| {
-        let answer = answer?;
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        store(context, id, seal.seed, answer, millis)
-    });
+    let stored = outcome
+        .map_err(|err| RoleError::Died(err.to_string()))
+        .and_then(|answer| {
+            let answer = answer?;
+            let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            store(context, id, seal.seed, answer, millis)
+        });
     context.streams.end(id);
     stored
 }
 
-fn store(context: &Context, id: u64, seed: alloy::primitives::B256, answer: Answer, millis: u64) -> Result<(), RoleError> {
+fn store(
+    context: &Context,
+    id: u64,
+    seed: alloy::primitives::B256,
+    answer: Answer,
+    millis: u64,
+) -> Result<(), RoleError> {
     let tokens: usize = answer.runs.iter().map(|run| run.offsets.len()).sum();
     let result = commit(id, seed, answer.runs, millis)?;
     let mut writes = context.store.begin();
     writes.put(RESULTS, &id, &result)?;
     match answer.note {
-        Some((kind, message)) => writes.put(REPORTS, &id, &NodeReport { kind, message, at: unix_now() })?,
+        Some((kind, message)) => writes.put(
+            REPORTS,
+            &id,
+            &NodeReport {
+                kind,
+                message,
+                at: unix_now(),
+            },
+        )?,
         None => writes.remove(REPORTS, &id),
     }
     // After a rewind the input may have another seed by now; then it stays to be answered again.
-    let same = context.store.read(INPUTS, &id)?.and_then(|input| input.seal).is_some_and(|seal| seal.seed == seed);
+    let same = context
+        .store
+        .read(INPUTS, &id)?
+        .and_then(|input| input.seal)
+        .is_some_and(|seal| seal.seed == seed);
     if same {
         writes.remove(UNANSWERED, &id);
     }

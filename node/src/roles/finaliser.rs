@@ -3,13 +3,16 @@
 use alloy::primitives::U256;
 
 use super::lane::{Collect, is_overtaken};
+use super::patience::Patience;
 use super::{Context, LaneStep, Role, RoleError};
 use crate::chain::abi::claims;
 use crate::chain::{ChainError, Gas, Sent};
 
 /// The finaliser.
 #[derive(Debug, Default)]
-pub struct Finaliser;
+pub struct Finaliser {
+    patience: Patience,
+}
 
 impl Role for Finaliser {
     fn name(&self) -> &'static str {
@@ -18,14 +21,19 @@ impl Role for Finaliser {
 
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
         for (view, step) in context.open_lanes()? {
+            if !self.patience.allows(view.lane) {
+                continue;
+            }
             let outcome = match step {
-                LaneStep::Finalise { claim, ours, window_end } if context.may_help(ours, window_end)? => finalise(context, claim).await,
+                LaneStep::Finalise {
+                    claim,
+                    ours,
+                    window_end,
+                } if context.may_help(ours, window_end)? => finalise(context, claim).await,
                 LaneStep::Collect(collect) => gather(context, &collect).await,
                 _ => Ok(()),
             };
-            if let Err(err) = outcome {
-                tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not finish; trying again");
-            }
+            self.patience.note(view.lane, self.name(), outcome);
         }
         Ok(())
     }
@@ -33,7 +41,11 @@ impl Role for Finaliser {
 
 async fn finalise(context: &Context, claim: alloy::primitives::B256) -> Result<(), RoleError> {
     let call = claims::finaliseCall { claimId: claim };
-    let sent = match context.client.send(context.deployment.claims, &call, U256::ZERO, Gas::Estimate).await {
+    let sent = match context
+        .client
+        .send(context.deployment.claims, &call, U256::ZERO, Gas::Estimate)
+        .await
+    {
         Ok(sent) => sent,
         Err(err) if is_overtaken(&err) || err.is_revert::<claims::NotFinalYet>() => return Ok(()),
         Err(err) => return Err(err.into()),
@@ -57,11 +69,33 @@ async fn gather(context: &Context, collect: &Collect) -> Result<(), RoleError> {
             if client.is_settled(d, *input).await? {
                 continue;
             }
-            keep(&mut sent, client.send(d.claims, &claims::settleCall { inputId: U256::from(*input) }, U256::ZERO, Gas::Estimate).await)?;
+            keep(
+                &mut sent,
+                client
+                    .send(
+                        d.claims,
+                        &claims::settleCall {
+                            inputId: U256::from(*input),
+                        },
+                        U256::ZERO,
+                        Gas::Estimate,
+                    )
+                    .await,
+            )?;
         }
     }
     for claim in &collect.locked {
-        keep(&mut sent, client.send(d.claims, &claims::resolveRivalCall { claimId: *claim }, U256::ZERO, Gas::Estimate).await)?;
+        keep(
+            &mut sent,
+            client
+                .send(
+                    d.claims,
+                    &claims::resolveRivalCall { claimId: *claim },
+                    U256::ZERO,
+                    Gas::Estimate,
+                )
+                .await,
+        )?;
     }
     for one in sent {
         match client.confirm(one).await {

@@ -6,6 +6,7 @@ mod courier;
 mod executor;
 mod finaliser;
 mod lane;
+mod patience;
 mod proposer;
 mod reader;
 mod reader_apply;
@@ -21,14 +22,16 @@ pub use finaliser::Finaliser;
 pub use lane::{LaneStep, LaneView, next_step};
 pub use proposer::Proposer;
 pub use reader::Reader;
-pub use reader_apply::{apply, repair};
+pub use reader_apply::{Reading, apply, repair};
 pub use sealer::Sealer;
 pub use stage::{Facts, Stage, facts_of, stage};
 pub use streams::{Streams, TokenPiece};
 pub use supervisor::{Role, RoleError, supervise};
 
 /// A role's name, as settings and logs show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleName {
     /// Seals inputs.
@@ -45,7 +48,13 @@ pub enum RoleName {
 
 impl RoleName {
     /// All of them.
-    pub const ALL: [RoleName; 5] = [RoleName::Sealer, RoleName::Executor, RoleName::Proposer, RoleName::Finaliser, RoleName::Courier];
+    pub const ALL: [RoleName; 5] = [
+        RoleName::Sealer,
+        RoleName::Executor,
+        RoleName::Proposer,
+        RoleName::Finaliser,
+        RoleName::Courier,
+    ];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -68,9 +77,12 @@ impl std::fmt::Display for RoleName {
 impl std::str::FromStr for RoleName {
     type Err = String;
     fn from_str(text: &str) -> Result<RoleName, String> {
-        RoleName::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
-            let known: Vec<_> = RoleName::ALL.iter().map(|r| r.as_str()).collect();
-            format!("found role {text:?}, expected one of {}", known.join(", "))
-        })
+        RoleName::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| {
+                let known: Vec<_> = RoleName::ALL.iter().map(|r| r.as_str()).collect();
+                format!("found role {text:?}, expected one of {}", known.join(", "))
+            })
     }
 }

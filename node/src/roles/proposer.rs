@@ -1,16 +1,18 @@
 //! Claims the results of ended lanes under bond.
 
 use super::lane::is_overtaken;
+use super::patience::Patience;
 use super::{Context, LaneStep, LaneView, Role, RoleError};
 use crate::chain::abi::claims;
-use crate::store::tables::REPORTS;
 use crate::store::ReportKind;
+use crate::store::tables::REPORTS;
 use alloy::primitives::{B256, U256};
 
 /// The proposer.
 #[derive(Debug, Default)]
 pub struct Proposer {
     bond: Option<U256>,
+    patience: Patience,
     /// Lanes whose claim was sent and not yet seen in the events.
     claimed: std::collections::BTreeMap<crate::store::LaneKey, B256>,
 }
@@ -23,17 +25,22 @@ impl Role for Proposer {
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
         for (view, step) in context.open_lanes()? {
             match step {
-                LaneStep::Claim { root, rivals } => {
+                LaneStep::Claim { root, rivals } if self.patience.allows(view.lane) => {
                     for rival in &rivals {
                         tracing::error!(claim = %rival, epoch = view.lane.epoch, model = %view.lane.model, expected = %root, "a standing claim states another root than this node computed");
                     }
-                    if let Err(err) = self.claim(context, &view, root).await {
-                        tracing::warn!(epoch = view.lane.epoch, model = %view.lane.model, %err, "could not claim; trying again");
-                    }
+                    let outcome = self.claim(context, &view, root).await;
+                    self.patience.note(view.lane, self.name(), outcome);
                 }
-                LaneStep::Lost { claim, found, expected } => {
+                LaneStep::Lost {
+                    claim,
+                    found,
+                    expected,
+                } => {
                     tracing::error!(%claim, %found, %expected, epoch = view.lane.epoch, model = %view.lane.model, "a root that this node holds for wrong became final");
-                    context.store.remove(crate::store::tables::OPEN_LANES, &view.lane)?;
+                    context
+                        .store
+                        .remove(crate::store::tables::OPEN_LANES, &view.lane)?;
                 }
                 _ => {}
             }
@@ -43,21 +50,44 @@ impl Role for Proposer {
 }
 
 impl Proposer {
-    async fn claim(&mut self, context: &Context, view: &LaneView, root: B256) -> Result<(), RoleError> {
+    async fn claim(
+        &mut self,
+        context: &Context,
+        view: &LaneView,
+        root: B256,
+    ) -> Result<(), RoleError> {
         let lane = view.lane;
         // The event may not have been read yet: ask the chain before paying for nothing.
-        if self.claimed.get(&lane) == Some(&root) && context.client.lane_claims(&context.deployment, lane.epoch, lane.model).await?.len() > view.claims.len() {
+        if self.claimed.get(&lane) == Some(&root)
+            && context
+                .client
+                .lane_claims(&context.deployment, lane.epoch, lane.model)
+                .await?
+                .len()
+                > view.claims.len()
+        {
             return Ok(());
         }
         let accumulator = check_lane(context, view).await?;
         let bond = match self.bond {
             Some(bond) => bond,
-            None => *self.bond.insert(context.client.bond_wei(&context.deployment).await?),
+            None => *self
+                .bond
+                .insert(context.client.bond_wei(&context.deployment).await?),
         };
         // Everything the claim rests on is on the disk before money follows.
         context.store.flush()?;
-        let call = claims::claimCall { epoch: lane.epoch, modelId: lane.model, accumulator, root };
-        match context.client.transact(context.deployment.claims, &call, bond).await {
+        let call = claims::claimCall {
+            epoch: lane.epoch,
+            modelId: lane.model,
+            accumulator,
+            root,
+        };
+        match context
+            .client
+            .transact(context.deployment.claims, &call, bond)
+            .await
+        {
             Ok(receipt) => {
                 self.claimed.insert(lane, root);
                 tracing::info!(epoch = lane.epoch, model = %lane.model, inputs = view.inputs.len(), %root, %accumulator, bond_wei = %bond, transaction = %receipt.transaction_hash, "claiming");
@@ -76,24 +106,45 @@ impl Proposer {
 async fn check_lane(context: &Context, view: &LaneView) -> Result<B256, RoleError> {
     let (d, lane) = (&context.deployment, view.lane);
     for input in &view.inputs {
-        if let Some(report) = context.store.read(REPORTS, &input.id)?.filter(|r| r.kind == ReportKind::Inconsistent) {
-            return Err(disagreement(format!("input {}", input.id), report.message, "events that fit together".into()));
+        if let Some(report) = context
+            .store
+            .read(REPORTS, &input.id)?
+            .filter(|r| r.kind == ReportKind::Inconsistent)
+        {
+            return Err(disagreement(
+                format!("input {}", input.id),
+                report.message,
+                "events that fit together".into(),
+            ));
         }
     }
     let count = context.client.lane_count(d, lane.epoch, lane.model).await?;
     if usize::try_from(count).ok() != Some(view.inputs.len()) {
-        return Err(disagreement(format!("inputs of {lane}"), view.inputs.len().to_string(), count.to_string()));
+        return Err(disagreement(
+            format!("inputs of {lane}"),
+            view.inputs.len().to_string(),
+            count.to_string(),
+        ));
     }
     let ours = accumulator_at(context, lane.epoch)?;
     let theirs = context.client.accumulator_at(d, lane.epoch).await?;
     if ours != Some(theirs) {
-        return Err(disagreement(format!("running hash after epoch {}", lane.epoch), format!("{ours:?}"), theirs.to_string()));
+        return Err(disagreement(
+            format!("running hash after epoch {}", lane.epoch),
+            format!("{ours:?}"),
+            theirs.to_string(),
+        ));
     }
     Ok(theirs)
 }
 
 fn disagreement(what: String, found: String, expected: String) -> RoleError {
-    RoleError::Disagreement { what, found, expected, remedy: "nothing is claimed until they agree; if this lasts, remove the store and let the node read again" }
+    RoleError::Disagreement {
+        what,
+        found,
+        expected,
+        remedy: "nothing is claimed until they agree; if this lasts, remove the store and let the node read again",
+    }
 }
 
 /// The running hash after the last input sealed in or before an epoch; every step of it was recomputed while reading.

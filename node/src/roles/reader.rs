@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::reader_apply::{BlockTimes, apply};
+use super::reader_apply::{Reading, apply};
 use super::{Context, Role, RoleError};
 use crate::chain::{ChainError, Event, Head};
 use crate::store::tables::{BLOCKS, CURSOR};
@@ -36,10 +36,16 @@ impl Reader {
             Some(cursor) => cursor,
             None => self.first_cursor(context).await?,
         };
-        let target = head.number.saturating_sub(context.settings.confirmations_blocks);
+        let target = head
+            .number
+            .saturating_sub(context.settings.confirmations_blocks);
         if target <= cursor.number {
             // Nothing new, or a chain that became shorter: look whether our last block is still there.
-            let there = context.client.block(cursor.number).await?.is_some_and(|b| b.hash == cursor.hash);
+            let there = context
+                .client
+                .block(cursor.number)
+                .await?
+                .is_some_and(|b| b.hash == cursor.hash);
             if there {
                 return Ok(false);
             }
@@ -48,12 +54,16 @@ impl Reader {
         }
         let from = cursor.number + 1;
         let to = target.min(cursor.number + context.client.options().log_range_blocks.max(1));
-        let Some(first) = context.client.block(from).await? else { return Ok(false) };
+        let Some(first) = context.client.block(from).await? else {
+            return Ok(false);
+        };
         if first.parent != cursor.hash {
             self.rewind(context, cursor).await?;
             return Ok(true);
         }
-        let last = if to == from { first } else {
+        let last = if to == from {
+            first
+        } else {
             match context.client.block(to).await? {
                 Some(last) => last,
                 None => return Ok(false),
@@ -61,15 +71,28 @@ impl Reader {
         };
         let events = context.client.events(&context.deployment, from, to).await?;
         // The chain may have turned while we asked. If the last block is still the same, all before it are.
-        let still = context.client.block(to).await?.is_some_and(|b| b.hash == last.hash);
+        let still = context
+            .client
+            .block(to)
+            .await?
+            .is_some_and(|b| b.hash == last.hash);
         if !still {
-            tracing::info!(from, to, "the chain turned while it was read; reading again");
+            tracing::info!(
+                from,
+                to,
+                "the chain turned while it was read; reading again"
+            );
             return Ok(true);
         }
-        let times = block_times(context, &events).await?;
+        let reading = Reading {
+            chain_id: context.deployment.chain_id,
+            inbox: context.deployment.inbox,
+            account: context.client.account(),
+            times: block_times(context, &events).await?,
+        };
         let mut writes = context.store.begin();
         for located in &events {
-            apply(&mut writes, context, &times, located)?;
+            apply(&mut writes, &reading, located)?;
         }
         let news = !events.is_empty();
         advance_cursor(context, &mut writes, last)?;
@@ -83,8 +106,16 @@ impl Reader {
 
     async fn first_cursor(&self, context: &Context) -> Result<Cursor, RoleError> {
         let number = context.deployment.block.saturating_sub(1);
-        let head = context.client.block(number).await?.ok_or_else(|| missing_block(number))?;
-        let cursor = Cursor { number, hash: head.hash, timestamp: head.timestamp };
+        let head = context
+            .client
+            .block(number)
+            .await?
+            .ok_or_else(|| missing_block(number))?;
+        let cursor = Cursor {
+            number,
+            hash: head.hash,
+            timestamp: head.timestamp,
+        };
         context.store.put(BLOCKS, &number, &head.hash)?;
         context.store.put(CURSOR, &(), &cursor)?;
         Ok(cursor)
@@ -98,8 +129,17 @@ impl Reader {
             if number > cursor.number {
                 continue;
             }
-            if let Some(block) = context.client.block(number).await?.filter(|block| block.hash == hash) {
-                ancestor = Some(Cursor { number, hash, timestamp: block.timestamp });
+            if let Some(block) = context
+                .client
+                .block(number)
+                .await?
+                .filter(|block| block.hash == hash)
+            {
+                ancestor = Some(Cursor {
+                    number,
+                    hash,
+                    timestamp: block.timestamp,
+                });
                 break;
             }
         }
@@ -109,26 +149,54 @@ impl Reader {
                 // Not even the block before the deployment: another chain at the same address, or a reset one.
                 context.client.check(&context.deployment).await?;
                 let number = context.deployment.block.saturating_sub(1);
-                let block = context.client.block(number).await?.ok_or_else(|| missing_block(number))?;
-                Cursor { number, hash: block.hash, timestamp: block.timestamp }
+                let block = context
+                    .client
+                    .block(number)
+                    .await?
+                    .ok_or_else(|| missing_block(number))?;
+                Cursor {
+                    number,
+                    hash: block.hash,
+                    timestamp: block.timestamp,
+                }
             }
         };
-        tracing::warn!(from = cursor.number, to = to.number, blocks = cursor.number - to.number, "the chain was reorganised; rewinding");
+        tracing::warn!(
+            from = cursor.number,
+            to = to.number,
+            blocks = cursor.number - to.number,
+            "the chain was reorganised; rewinding"
+        );
         context.store.rewind(to)?;
+        context.client.forget_nonces().await;
         context.announce();
         Ok(())
     }
 }
 
 fn missing_block(number: u64) -> ChainError {
-    ChainError::BadAnswer { what: format!("block {number}"), found: "nothing".into(), expected: "the block at which the deployment begins; are these addresses of this chain?".into() }
+    ChainError::BadAnswer {
+        what: format!("block {number}"),
+        found: "nothing".into(),
+        expected: "the block at which the deployment begins; are these addresses of this chain?"
+            .into(),
+    }
 }
 
-async fn block_times(context: &Context, events: &[crate::chain::Located]) -> Result<BlockTimes, RoleError> {
+async fn block_times(
+    context: &Context,
+    events: &[crate::chain::Located],
+) -> Result<HashMap<u64, u64>, RoleError> {
     let mut times = HashMap::new();
     for located in events {
-        if matches!(located.event, Event::InputSubmitted { .. }) && !times.contains_key(&located.block) {
-            let time = context.client.block(located.block).await?.map_or(0, |b| b.timestamp);
+        if matches!(located.event, Event::InputSubmitted { .. })
+            && !times.contains_key(&located.block)
+        {
+            let time = context
+                .client
+                .block(located.block)
+                .await?
+                .map_or(0, |b| b.timestamp);
             times.insert(located.block, time);
         }
     }
@@ -137,7 +205,15 @@ async fn block_times(context: &Context, events: &[crate::chain::Located]) -> Res
 
 fn advance_cursor(context: &Context, writes: &mut Writes<'_>, last: Head) -> Result<(), RoleError> {
     writes.put(BLOCKS, &last.number, &last.hash)?;
-    writes.put(CURSOR, &(), &Cursor { number: last.number, hash: last.hash, timestamp: last.timestamp })?;
+    writes.put(
+        CURSOR,
+        &(),
+        &Cursor {
+            number: last.number,
+            hash: last.hash,
+            timestamp: last.timestamp,
+        },
+    )?;
     // Thin out: one block leaves the dense part for each that enters it.
     let leaving = last.number.saturating_sub(DENSE_BLOCKS);
     for number in leaving.saturating_sub(4)..=leaving {

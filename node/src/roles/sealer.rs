@@ -33,10 +33,19 @@ impl Role for Sealer {
                 return Ok(());
             }
             // A header that the chain no longer has is out of the contract's reach too: it arms the input again.
-            let header = context.client.seal_header(target).await?.map_or_else(Bytes::new, |h| h.rlp);
-            let call = inbox::sealCall { header, limit: U256::from(context.settings.seal_limit) };
+            let header = context
+                .client
+                .seal_header(target)
+                .await?
+                .map_or_else(Bytes::new, |h| h.rlp);
+            let call = inbox::sealCall {
+                header,
+                limit: U256::from(context.settings.seal_limit),
+            };
             match context.client.transact(d.inbox, &call, U256::ZERO).await {
-                Ok(receipt) => tracing::info!(input = next, block = receipt.block_number, transaction = %receipt.transaction_hash, "sealing"),
+                Ok(receipt) => {
+                    tracing::info!(input = next, block = receipt.block_number, transaction = %receipt.transaction_hash, "sealing")
+                }
                 Err(err) if is_overtaken(&err) => {
                     tracing::debug!(input = next, %err, "somebody else sealed");
                     return Ok(());
@@ -48,5 +57,7 @@ impl Role for Sealer {
 }
 
 fn is_overtaken(err: &ChainError) -> bool {
-    err.is_revert::<inbox::NothingToSeal>() || err.is_revert::<inbox::TooEarly>() || err.is_revert::<inbox::BadHeader>()
+    err.is_revert::<inbox::NothingToSeal>()
+        || err.is_revert::<inbox::TooEarly>()
+        || err.is_revert::<inbox::BadHeader>()
 }

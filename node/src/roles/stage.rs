@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use crate::machine::chunk_count;
-use crate::store::{ClaimEnd, ReportKind, SettlementKind, Store, StoreError, StoredClaim, StoredInput, VoucherKey, tables};
+use crate::store::{
+    ClaimEnd, ReportKind, SettlementKind, Store, StoreError, StoredClaim, StoredInput, VoucherKey,
+    tables,
+};
 
 /// Where an input stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -61,9 +64,17 @@ pub fn stage(facts: &Facts) -> Stage {
 }
 
 /// The claim of an input's lane that counts: the final one, else the oldest that stands; and the facts about the input.
-pub fn facts_of(store: &Store, input: &StoredInput) -> Result<(Facts, Option<StoredClaim>), StoreError> {
-    let mut facts = Facts { sealed: input.seal.is_some(), ..Facts::default() };
-    let result = store.read(tables::RESULTS, &input.id)?.filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
+pub fn facts_of(
+    store: &Store,
+    input: &StoredInput,
+) -> Result<(Facts, Option<StoredClaim>), StoreError> {
+    let mut facts = Facts {
+        sealed: input.seal.is_some(),
+        ..Facts::default()
+    };
+    let result = store
+        .read(tables::RESULTS, &input.id)?
+        .filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
     facts.answered = result.is_some();
     let mut best: Option<StoredClaim> = None;
     if let Some(lane) = input.lane() {
@@ -71,7 +82,9 @@ pub fn facts_of(store: &Store, input: &StoredInput) -> Result<(Facts, Option<Sto
             let better = match (&best, claim.end) {
                 (_, Some((ClaimEnd::Fallen, _))) => false,
                 (_, Some((ClaimEnd::Final, _))) | (None, None) => true,
-                (Some(old), None) => old.end.is_none() && (claim.block, claim.id) < (old.block, old.id),
+                (Some(old), None) => {
+                    old.end.is_none() && (claim.block, claim.id) < (old.block, old.id)
+                }
             };
             if better {
                 best = Some(claim);
@@ -79,14 +92,23 @@ pub fn facts_of(store: &Store, input: &StoredInput) -> Result<(Facts, Option<Sto
         }
     }
     facts.claimed = best.is_some();
-    facts.is_final = best.as_ref().is_some_and(|claim| matches!(claim.end, Some((ClaimEnd::Final, _))));
+    facts.is_final = best
+        .as_ref()
+        .is_some_and(|claim| matches!(claim.end, Some((ClaimEnd::Final, _))));
     if facts.is_final {
         facts.posted = match &result {
             Some(result) => {
                 let mut all = true;
                 for (run, stored) in (0u32..).zip(&result.runs) {
                     for chunk in 0..chunk_count(stored.text.len() as u64) {
-                        all &= store.contains(tables::DELIVERIES, &VoucherKey { input: input.id, run, chunk })?;
+                        all &= store.contains(
+                            tables::DELIVERIES,
+                            &VoucherKey {
+                                input: input.id,
+                                run,
+                                chunk,
+                            },
+                        )?;
                     }
                 }
                 all
@@ -96,16 +118,30 @@ pub fn facts_of(store: &Store, input: &StoredInput) -> Result<(Facts, Option<Sto
                 let runs = crate::machine::run_count(input.params);
                 let mut all = runs > 0;
                 for run in 0..runs {
-                    all &= store.contains(tables::DELIVERIES, &VoucherKey { input: input.id, run, chunk: 0 })?;
+                    all &= store.contains(
+                        tables::DELIVERIES,
+                        &VoucherKey {
+                            input: input.id,
+                            run,
+                            chunk: 0,
+                        },
+                    )?;
                 }
                 all
             }
         };
     }
-    facts.refunded = store.read(tables::SETTLEMENTS, &input.id)?.is_some_and(|s| s.kind == SettlementKind::Refunded);
+    facts.refunded = store
+        .read(tables::SETTLEMENTS, &input.id)?
+        .is_some_and(|s| s.kind == SettlementKind::Refunded);
     facts.failed = store
         .read(tables::REPORTS, &input.id)?
-        .is_some_and(|report| matches!(report.kind, ReportKind::NotServed | ReportKind::EngineFailed | ReportKind::Inconsistent));
+        .is_some_and(|report| {
+            matches!(
+                report.kind,
+                ReportKind::NotServed | ReportKind::EngineFailed | ReportKind::Inconsistent
+            )
+        });
     Ok((facts, best))
 }
 
@@ -131,9 +167,40 @@ mod tests {
 
     #[test]
     fn what_the_chain_says_wins_over_this_nodes_troubles() {
-        assert_eq!(stage(&Facts { sealed: true, failed: true, ..Facts::default() }), Stage::Failed);
-        assert_eq!(stage(&Facts { sealed: true, failed: true, claimed: true, ..Facts::default() }), Stage::Claimed);
-        assert_eq!(stage(&Facts { sealed: true, refunded: true, answered: true, ..Facts::default() }), Stage::Refunded);
-        assert_eq!(stage(&Facts { sealed: true, refunded: true, is_final: true, ..Facts::default() }), Stage::Final);
+        assert_eq!(
+            stage(&Facts {
+                sealed: true,
+                failed: true,
+                ..Facts::default()
+            }),
+            Stage::Failed
+        );
+        assert_eq!(
+            stage(&Facts {
+                sealed: true,
+                failed: true,
+                claimed: true,
+                ..Facts::default()
+            }),
+            Stage::Claimed
+        );
+        assert_eq!(
+            stage(&Facts {
+                sealed: true,
+                refunded: true,
+                answered: true,
+                ..Facts::default()
+            }),
+            Stage::Refunded
+        );
+        assert_eq!(
+            stage(&Facts {
+                sealed: true,
+                refunded: true,
+                is_final: true,
+                ..Facts::default()
+            }),
+            Stage::Final
+        );
     }
 }

@@ -11,6 +11,9 @@ use crate::chain::ChainError;
 use crate::machine::MachineError;
 use crate::store::StoreError;
 
+/// A chain that comes back is followed again within this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// What can go wrong in a step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,7 +54,12 @@ pub trait Role: Send {
 }
 
 /// Steps a role on every change until `stop`.
-pub async fn supervise<R: Role, T: Send + Sync>(mut role: R, context: Context, mut changes: watch::Receiver<T>, mut stop: watch::Receiver<bool>) {
+pub async fn supervise<R: Role, T: Send + Sync>(
+    mut role: R,
+    context: Context,
+    mut changes: watch::Receiver<T>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut failures = 0u32;
     loop {
         if *stop.borrow() {
@@ -87,8 +95,9 @@ pub async fn supervise<R: Role, T: Send + Sync>(mut role: R, context: Context, m
     }
 }
 
-fn backoff(failures: u32) -> Duration {
-    Duration::from_millis(200) * 2u32.saturating_pow(failures.saturating_sub(1).min(7))
+pub(super) fn backoff(failures: u32) -> Duration {
+    (Duration::from_millis(200) * 2u32.saturating_pow(failures.saturating_sub(1).min(7)))
+        .min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -99,6 +108,6 @@ mod tests {
     fn pauses_grow_and_end() {
         assert_eq!(backoff(1), Duration::from_millis(200));
         assert_eq!(backoff(3), Duration::from_millis(800));
-        assert_eq!(backoff(1000), Duration::from_millis(25_600));
+        assert_eq!(backoff(1000), LONGEST_PAUSE);
     }
 }

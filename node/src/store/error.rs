@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum StoreError {
     /// The folder could not be opened.
-    #[error("store {path}: {source}; is another node running on this data directory? stop it or give another --datadir")]
+    #[error(
+        "store {path}: {source}; is another node running on this data directory? stop it or give another --datadir"
+    )]
     Open {
         /// The store's folder.
         path: PathBuf,
@@ -28,7 +30,9 @@ pub enum StoreError {
     #[error("store: {0}; check that the disk is healthy and not full")]
     Disk(#[from] sled::Error),
     /// A record cannot be read.
-    #[error("store: table {table}, key {key}: {source}; the store is damaged: move it away, the node reads everything again from the chain")]
+    #[error(
+        "store: table {table}, key {key}: {source}; the store is damaged: move it away, the node reads everything again from the chain"
+    )]
     Damaged {
         /// The table's tag.
         table: u8,

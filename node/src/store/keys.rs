@@ -42,7 +42,10 @@ impl Key for LaneKey {
     }
     fn from_bytes(bytes: &[u8]) -> Option<LaneKey> {
         (bytes.len() == 40).then_some(())?;
-        Some(LaneKey { epoch: u64::from_be_bytes(take(bytes, 0)?), model: B256::from(take::<32>(bytes, 8)?) })
+        Some(LaneKey {
+            epoch: u64::from_be_bytes(take(bytes, 0)?),
+            model: B256::from(take::<32>(bytes, 8)?),
+        })
     }
 }
 
@@ -52,7 +55,10 @@ impl Key for (LaneKey, u32) {
     }
     fn from_bytes(bytes: &[u8]) -> Option<(LaneKey, u32)> {
         (bytes.len() == 44).then_some(())?;
-        Some((LaneKey::from_bytes(&bytes[..40])?, u32::from_be_bytes(take(bytes, 40)?)))
+        Some((
+            LaneKey::from_bytes(&bytes[..40])?,
+            u32::from_be_bytes(take(bytes, 40)?),
+        ))
     }
 }
 
@@ -62,13 +68,21 @@ impl Key for (LaneKey, B256) {
     }
     fn from_bytes(bytes: &[u8]) -> Option<(LaneKey, B256)> {
         (bytes.len() == 72).then_some(())?;
-        Some((LaneKey::from_bytes(&bytes[..40])?, B256::from(take::<32>(bytes, 40)?)))
+        Some((
+            LaneKey::from_bytes(&bytes[..40])?,
+            B256::from(take::<32>(bytes, 40)?),
+        ))
     }
 }
 
 impl Key for VoucherKey {
     fn to_bytes(&self) -> Vec<u8> {
-        [&self.input.to_be_bytes()[..], &self.run.to_be_bytes(), &self.chunk.to_be_bytes()].concat()
+        [
+            &self.input.to_be_bytes()[..],
+            &self.run.to_be_bytes(),
+            &self.chunk.to_be_bytes(),
+        ]
+        .concat()
     }
     fn from_bytes(bytes: &[u8]) -> Option<VoucherKey> {
         (bytes.len() == 16).then_some(())?;

@@ -17,8 +17,9 @@ use alloy::primitives::Address;
 
 pub use error::StoreError;
 pub use records::{
-    Attempt, ClaimEnd, Cursor, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal, Settlement, SettlementKind,
-    StoredClaim, StoredInput, StoredModel, StoredResult, StoredRun, VoucherKey,
+    Attempt, ClaimEnd, Cursor, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal,
+    Settlement, SettlementKind, StoredClaim, StoredInput, StoredModel, StoredResult, StoredRun,
+    VoucherKey,
 };
 pub use table::{Key, Table, Writes};
 
@@ -39,7 +40,12 @@ impl Store {
     /// Opens or creates the store in `dir` and selects the deployment's own namespace in it.
     ///
     /// Another process (or a node that is still shutting down) may hold the lock for a moment: waits up to `patience`.
-    pub fn open(dir: &Path, chain_id: u64, inbox: Address, patience: Duration) -> Result<Store, StoreError> {
+    pub fn open(
+        dir: &Path,
+        chain_id: u64,
+        inbox: Address,
+        patience: Duration,
+    ) -> Result<Store, StoreError> {
         let db = open_patiently(dir, patience)?;
         check_schema(&db, dir)?;
         let tree = db.open_tree(format!("{chain_id}/{inbox:#x}"))?;
@@ -56,11 +62,18 @@ impl Store {
 fn open_patiently(dir: &Path, patience: Duration) -> Result<sled::Db, StoreError> {
     let deadline = std::time::Instant::now() + patience;
     loop {
-        match sled::Config::new().path(dir).mode(sled::Mode::HighThroughput).open() {
+        match sled::Config::new()
+            .path(dir)
+            .mode(sled::Mode::HighThroughput)
+            .open()
+        {
             Ok(db) => return Ok(db),
             Err(source) => {
                 if std::time::Instant::now() >= deadline {
-                    return Err(StoreError::Open { path: dir.to_path_buf(), source });
+                    return Err(StoreError::Open {
+                        path: dir.to_path_buf(),
+                        source,
+                    });
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -79,7 +92,9 @@ fn check_schema(db: &sled::Db, dir: &Path) -> Result<(), StoreError> {
         Some(found) if found.as_ref() == SCHEMA.to_be_bytes() => Ok(()),
         Some(found) => Err(StoreError::Schema {
             path: dir.to_path_buf(),
-            found: <[u8; 4]>::try_from(found.as_ref()).map(u32::from_be_bytes).ok(),
+            found: <[u8; 4]>::try_from(found.as_ref())
+                .map(u32::from_be_bytes)
+                .ok(),
             expected: SCHEMA,
         }),
     }
@@ -95,13 +110,31 @@ mod tests {
         let one = Store::open(dir.path(), 1, Address::repeat_byte(1), Duration::ZERO).unwrap();
         one.put(tables::UNSEALED, &7, &()).unwrap();
         drop(one);
-        let two = Store::open(dir.path(), 1, Address::repeat_byte(2), Duration::from_secs(2)).unwrap();
+        let two = Store::open(
+            dir.path(),
+            1,
+            Address::repeat_byte(2),
+            Duration::from_secs(2),
+        )
+        .unwrap();
         assert!(!two.contains(tables::UNSEALED, &7).unwrap());
         drop(two);
-        let other_chain = Store::open(dir.path(), 2, Address::repeat_byte(1), Duration::from_secs(2)).unwrap();
+        let other_chain = Store::open(
+            dir.path(),
+            2,
+            Address::repeat_byte(1),
+            Duration::from_secs(2),
+        )
+        .unwrap();
         assert!(!other_chain.contains(tables::UNSEALED, &7).unwrap());
         drop(other_chain);
-        let again = Store::open(dir.path(), 1, Address::repeat_byte(1), Duration::from_secs(2)).unwrap();
+        let again = Store::open(
+            dir.path(),
+            1,
+            Address::repeat_byte(1),
+            Duration::from_secs(2),
+        )
+        .unwrap();
         assert!(again.contains(tables::UNSEALED, &7).unwrap());
     }
 
@@ -109,9 +142,22 @@ mod tests {
     fn another_schema_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let db = sled::open(dir.path()).unwrap();
-        db.open_tree(META).unwrap().insert(SCHEMA_KEY, &99u32.to_be_bytes()).unwrap();
+        db.open_tree(META)
+            .unwrap()
+            .insert(SCHEMA_KEY, &99u32.to_be_bytes())
+            .unwrap();
         drop(db);
         let err = Store::open(dir.path(), 1, Address::ZERO, Duration::from_secs(2)).unwrap_err();
-        assert!(matches!(err, StoreError::Schema { found: Some(99), expected: SCHEMA, .. }), "{err}");
+        assert!(
+            matches!(
+                err,
+                StoreError::Schema {
+                    found: Some(99),
+                    expected: SCHEMA,
+                    ..
+                }
+            ),
+            "{err}"
+        );
     }
 }

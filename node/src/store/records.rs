@@ -77,7 +77,10 @@ impl StoredInput {
 
     /// Its lane, once sealed.
     pub fn lane(&self) -> Option<LaneKey> {
-        self.seal.as_ref().map(|seal| LaneKey { epoch: seal.epoch, model: self.model })
+        self.seal.as_ref().map(|seal| LaneKey {
+            epoch: seal.epoch,
+            model: self.model,
+        })
     }
 }
 

@@ -4,7 +4,8 @@
 //! What this node computed stays: a result names its seed and is used again if the seed comes back.
 
 use super::tables::{
-    ATTEMPTS, BLOCKS, CLAIMS, CURSOR, DELIVERIES, INPUTS, LANE_CLAIMS, LANE_INPUTS, MODELS, OPEN_LANES, SETTLEMENTS, UNANSWERED, UNSEALED,
+    ATTEMPTS, BLOCKS, CLAIMS, CURSOR, DELIVERIES, INPUTS, LANE_CLAIMS, LANE_INPUTS, MODELS,
+    OPEN_LANES, SETTLEMENTS, UNANSWERED, UNSEALED,
 };
 use super::{Cursor, Store, StoreError, StoredInput, Writes};
 
@@ -64,10 +65,17 @@ impl Store {
     }
 }
 
-fn rewind_input(writes: &mut Writes<'_>, mut input: StoredInput, last_good: u64) -> Result<(), StoreError> {
+fn rewind_input(
+    writes: &mut Writes<'_>,
+    mut input: StoredInput,
+    last_good: u64,
+) -> Result<(), StoreError> {
     let before = input.clone();
     if let Some(seal) = input.seal.filter(|seal| seal.block > last_good) {
-        let lane = super::LaneKey { epoch: seal.epoch, model: input.model };
+        let lane = super::LaneKey {
+            epoch: seal.epoch,
+            model: input.model,
+        };
         writes.remove(LANE_INPUTS, &(lane, seal.lane_index));
         writes.remove(UNANSWERED, &input.id);
         writes.put(UNSEALED, &input.id, &())?;

@@ -3,7 +3,8 @@
 use alloy::primitives::B256;
 
 use super::records::{
-    Attempt, Cursor, Delivery, LaneKey, NodeReport, Settlement, StoredClaim, StoredInput, StoredModel, StoredResult, VoucherKey,
+    Attempt, Cursor, Delivery, LaneKey, NodeReport, Settlement, StoredClaim, StoredInput,
+    StoredModel, StoredResult, VoucherKey,
 };
 use super::table::Table;
 

@@ -1,10 +1,11 @@
 //! Nothing a client sends takes the chain down.
 
+use alloy::primitives::Address;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::common::{devnet, ok};
+use crate::common::{devnet, fails, ok};
 
 const METHODS: &[&str] = &[
     "eth_chainId",
@@ -224,4 +225,50 @@ fn random_bodies() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Balances, values and fees at the edges of their types.
+#[tokio::test(flavor = "multi_thread")]
+async fn extreme_amounts() {
+    let devnet = devnet().await;
+    let (rich, other) = (devnet.accounts()[0].address, devnet.accounts()[1].address);
+    let max = format!("0x{}", "f".repeat(64));
+    let fees: Vec<String> = [0u128, 1, 1 << 56, 1 << 80, (1 << 80) + 1, u128::MAX]
+        .iter()
+        .map(|f| format!("{f:#x}"))
+        .collect();
+    for poor_coinbase in [true, false] {
+        ok(&devnet, "anvil_setBalance", json!([rich, max])).await;
+        ok(&devnet, "anvil_setBalance", json!([other, max])).await;
+        let coinbase = if poor_coinbase {
+            Address::repeat_byte(1)
+        } else {
+            other
+        };
+        ok(&devnet, "anvil_setCoinbase", json!([coinbase])).await;
+        for fee in &fees {
+            for tip in &fees {
+                for value in ["0x0", "0x1", &max] {
+                    let request = json!([{ "from": rich, "to": other, "value": value,
+                        "maxFeePerGas": fee, "maxPriorityFeePerGas": tip }]);
+                    for method in ["eth_call", "eth_estimateGas", "eth_sendTransaction"] {
+                        if let Err(error) = devnet.request(method, request.clone()).await {
+                            assert_ne!(error.code, -32603, "{method} {request}: {error}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let too_high = json!([format!("{:#x}", (1u64 << 56) + 1)]);
+    assert_eq!(
+        fails(&devnet, "anvil_setNextBlockBaseFeePerGas", too_high)
+            .await
+            .code,
+        -32602
+    );
+    let highest = json!([format!("{:#x}", 1u64 << 56)]);
+    ok(&devnet, "anvil_setNextBlockBaseFeePerGas", highest).await;
+    ok(&devnet, "evm_mine", json!([])).await;
+    ok(&devnet, "eth_feeHistory", json!(["0x400", "latest", [50]])).await;
 }

@@ -149,20 +149,26 @@ async fn estimates_suffice_and_are_close() {
         let send = async |gas: u64| {
             let mut request = request.clone();
             request["gas"] = json!(format!("{gas:#x}"));
-            let hash = ok(&devnet, "eth_sendTransaction", json!([request])).await;
-            let hash: B256 = serde_json::from_value(hash).unwrap();
-            provider
-                .get_transaction_receipt(hash)
+            let hash = devnet
+                .request("eth_sendTransaction", json!([request]))
                 .await
-                .unwrap()
-                .unwrap()
+                .ok()?;
+            let hash: B256 = serde_json::from_value(hash).unwrap();
+            Some(
+                provider
+                    .get_transaction_receipt(hash)
+                    .await
+                    .unwrap()
+                    .unwrap(),
+            )
         };
-        assert!(
-            !send(too_little).await.status(),
-            "{estimate} is too generous for {data}"
-        );
+        // Refused for the intrinsic gas, or failed for what execution needs.
+        let failed = send(too_little)
+            .await
+            .is_none_or(|receipt| !receipt.status());
+        assert!(failed, "{estimate} is too generous for {data}");
         ok(&devnet, "evm_revert", json!([snapshot])).await;
-        let receipt = send(estimate).await;
+        let receipt = send(estimate).await.expect("accepted");
         assert!(receipt.status(), "{estimate} is too little for {data}");
         assert!(
             estimate as f64 <= receipt.gas_used as f64 * factor,
@@ -203,8 +209,7 @@ async fn calls_take_overrides() {
     let call = json!({ "to": to, "data": contract.surroundings().calldata() });
     let block = json!({ "number": "0x1234", "time": "0x77", "coinbase": nowhere });
     let result = ok(&devnet, "eth_call", json!([call, "latest", {}, block])).await;
-    let words = result.as_str().unwrap()[2..]
-        .as_bytes()
+    let words = result.as_str().unwrap().as_bytes()[2..]
         .chunks(64)
         .collect::<Vec<_>>();
     assert!(words[0].ends_with(b"1234") && words[1].ends_with(b"77") && words[5].ends_with(b"55"));
@@ -220,9 +225,15 @@ async fn fees_are_reported() {
     let devnet = devnet().await;
     let provider = http(&devnet);
     let contract = probe(&provider, 1).await;
+    // A tip without a limit is completed by the client after the estimate.
+    let call = contract
+        .set(U256::ZERO, Bytes::new())
+        .max_priority_fee_per_gas(3);
+    call.send().await.unwrap().get_receipt().await.unwrap();
     for i in 0..3 {
         let call = contract
             .set(U256::from(i), Bytes::new())
+            .max_fee_per_gas(5_000_000_000)
             .max_priority_fee_per_gas(1 + i);
         call.send().await.unwrap().get_receipt().await.unwrap();
     }
@@ -249,7 +260,7 @@ async fn fees_are_reported() {
             u128::from(block.base_fee_per_gas.unwrap())
         );
         let ratio = block.gas_used as f64 / block.gas_limit as f64;
-        assert_eq!(history.gas_used_ratio[i], ratio);
+        assert!((history.gas_used_ratio[i] - ratio).abs() < 1e-12);
     }
     let pending = provider
         .get_block(BlockId::pending())

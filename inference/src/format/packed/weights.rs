@@ -15,7 +15,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::layout::{GROUP_ROWS, Layout, PackedTensor};
+use super::layout::{GROUP_ROWS, Layout};
+use super::tensor::PackedTensor;
 use crate::Error;
 use crate::format::SourceTensor;
 use crate::map::Map;

@@ -13,6 +13,7 @@ use super::params::{Params, Quantity};
 use super::{quantity, to_value};
 use crate::devnet::chain::Chain;
 use crate::devnet::error::Refusal;
+use crate::devnet::mining::MAX_BASE_FEE_WEI;
 use crate::devnet::node::Node;
 
 /// More blocks in one request are refused: the chain is locked meanwhile.
@@ -151,6 +152,7 @@ pub(super) fn dispatch(node: &Node, method: &str, name: &str, p: &mut Params<'_>
         }
         (_, "setNextBlockBaseFeePerGas") => {
             let Quantity(fee) = p.required(0, "an amount of wei")?;
+            check_limit("base fee", fee, MAX_BASE_FEE_WEI)?;
             node.write(|chain, _| chain.settings.next_base_fee = Some(fee));
             Ok(Value::Null)
         }
@@ -192,7 +194,7 @@ fn evm_mine(node: &Node, p: &mut Params<'_>) -> Reply {
             (timestamp.map(|t| t.0), blocks.map_or(1, |b| b.0))
         }
     };
-    check_count(blocks)?;
+    check_limit("blocks", blocks, MAX_BLOCKS)?;
     node.write(|chain, now| {
         if let Some(timestamp) = timestamp {
             let latest = chain.head().header.timestamp;
@@ -210,7 +212,7 @@ fn mine(node: &Node, p: &mut Params<'_>, method: &str) -> Reply {
     let interval = p
         .optional(1, "seconds between the blocks")?
         .map(|Quantity(seconds)| seconds);
-    check_count(count)?;
+    check_limit("blocks", count, MAX_BLOCKS)?;
     node.write(|chain, now| mine_spaced(chain, now, count, interval))?;
     Ok(if method == "hardhat_mine" {
         json!(true)
@@ -237,13 +239,9 @@ fn mine_spaced(
     Ok(())
 }
 
-fn check_count(found: u64) -> Result<(), Refusal> {
-    if found > MAX_BLOCKS {
-        return Err(Refusal::TooLarge {
-            what: "blocks",
-            limit: MAX_BLOCKS,
-            found,
-        });
+fn check_limit(what: &'static str, found: u64, limit: u64) -> Result<(), Refusal> {
+    if found > limit {
+        return Err(Refusal::TooLarge { what, limit, found });
     }
     Ok(())
 }

@@ -1,5 +1,10 @@
 //! A chain, a deployment and a small machine for tests of the node.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test file uses its own part"
+)]
 
 use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +14,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::{B256, Bytes};
 use alloy::signers::local::PrivateKeySigner;
 use sworn_node::chain::{ChainClient, ClientOptions, DeployParams, Deployment, abi, deploy};
+use sworn_node::devnet::{Devnet, DevnetConfig, DevnetHandle};
 use sworn_node::machine::{Answer, Machine, MachineError, OnToken, ServedCard};
 use sworn_node::store::{StoredInput, StoredRun};
 use sworn_node::{Node, NodeHandle, NodeSettings};
@@ -26,40 +32,78 @@ pub fn signer(index: usize) -> PrivateKeySigner {
     KEYS[index].parse().unwrap()
 }
 
-/// A chain in a process of its own.
+/// A chain: the embedded one, or a foreign one in a process of its own.
 pub struct Chain {
-    process: Child,
     pub url: String,
+    pub embedded: Option<DevnetHandle>,
+    process: Option<Child>,
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
 impl Chain {
-    /// Starts anvil with blocks every half second, or says why not.
-    pub async fn start() -> Option<Chain> {
+    /// The embedded chain with a block every quarter of a second.
+    pub async fn embedded() -> Chain {
+        let config = DevnetConfig {
+            port: 0,
+            block_time: Some(Duration::from_millis(250)),
+            ..DevnetConfig::default()
+        };
+        let devnet = Devnet::spawn(config).await.unwrap();
+        Chain {
+            url: devnet.ws_url().to_owned(),
+            embedded: Some(devnet),
+            process: None,
+        }
+    }
+
+    /// Anvil with a block every half second, or says why not.
+    pub async fn anvil() -> Option<Chain> {
         let Some(program) = anvil() else {
-            assert!(std::env::var("SWORN_REQUIRE_DATA").is_err(), "anvil not found: run npm install in contracts/ or set SWORN_ANVIL");
+            assert!(
+                std::env::var("SWORN_REQUIRE_DATA").is_err(),
+                "anvil not found: run npm install in contracts/ or set SWORN_ANVIL"
+            );
             println!("SKIP: anvil not found: run npm install in contracts/ or set SWORN_ANVIL");
             return None;
         };
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let process = Command::new(program)
-            .args(["--silent", "--block-time", "0.5", "--mixed-mining", "--port", &port.to_string()])
+            .args([
+                "--silent",
+                "--block-time",
+                "0.5",
+                "--mixed-mining",
+                "--port",
+                &port.to_string(),
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Some(Chain { process, url: format!("ws://127.0.0.1:{port}") })
+        Some(Chain {
+            url: format!("http://127.0.0.1:{port}"),
+            embedded: None,
+            process: Some(process),
+        })
     }
 
     pub async fn client(&self, index: usize) -> ChainClient {
-        ChainClient::connect(&self.url, Some(signer(index)), options()).await.unwrap()
+        ChainClient::connect(&self.url, Some(signer(index)), options())
+            .await
+            .unwrap()
     }
 
     pub async fn deploy(&self) -> Deployment {
@@ -73,12 +117,23 @@ fn anvil() -> Option<std::path::PathBuf> {
     if let Ok(path) = std::env::var("SWORN_ANVIL") {
         return Some(path.into());
     }
-    let packages = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts/node_modules/@foundry-rs")).ok()?;
-    packages.flatten().map(|package| package.path().join("bin/anvil")).find(|path| path.is_file())
+    let packages = std::fs::read_dir(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../contracts/node_modules/@foundry-rs"
+    ))
+    .ok()?;
+    packages
+        .flatten()
+        .map(|package| package.path().join("bin/anvil"))
+        .find(|path| path.is_file())
 }
 
 pub fn options() -> ClientOptions {
-    ClientOptions { attempts: 12, poll_interval: Duration::from_millis(100), ..ClientOptions::default() }
+    ClientOptions {
+        attempts: 12,
+        poll_interval: Duration::from_millis(100),
+        ..ClientOptions::default()
+    }
 }
 
 /// A machine without weights: it repeats the prompt's bytes, turned by the seed.
@@ -93,12 +148,27 @@ pub struct Parrot {
 impl Parrot {
     pub fn new(tag: u8, pause: Duration) -> Parrot {
         let mut program = Vec::new();
-        let header: [&[u8]; 8] = [b"SWP1", &64u32.to_be_bytes(), &512u32.to_be_bytes(), &1u16.to_be_bytes(), &[0; 6], &[0; 6], &[0; 2], &[0; 4]];
-        header.iter().for_each(|part| program.extend_from_slice(part));
+        let header: [&[u8]; 8] = [
+            b"SWP1",
+            &64u32.to_be_bytes(),
+            &512u32.to_be_bytes(),
+            &1u16.to_be_bytes(),
+            &[0; 6],
+            &[0; 6],
+            &[0; 2],
+            &[0; 4],
+        ];
+        header
+            .iter()
+            .for_each(|part| program.extend_from_slice(part));
         program.extend([0xff; 64]);
         program.extend([tag; 32]);
         let roots = (B256::repeat_byte(tag), B256::repeat_byte(0x77));
-        let id = sworn_prover::record::model_id(Digest::of(&program), Digest(roots.0.0), Digest(roots.1.0));
+        let id = sworn_prover::record::model_id(
+            Digest::of(&program),
+            Digest(roots.0.0),
+            Digest(roots.1.0),
+        );
         let card = ServedCard {
             id: B256::from(id.0),
             name: format!("parrot-{tag}"),
@@ -109,7 +179,12 @@ impl Parrot {
             context_tokens: 64,
             vocabulary: 512,
         };
-        Parrot { card, program: program.into(), roots, pause }
+        Parrot {
+            card,
+            program: program.into(),
+            roots,
+            pause,
+        }
     }
 
     pub fn id(&self) -> B256 {
@@ -125,7 +200,10 @@ impl Parrot {
             weightsUri: String::new(),
             parent: B256::ZERO,
         };
-        let registered = client.register_model(d, self.program.clone(), self.roots.0, self.roots.1, card).await.unwrap();
+        let registered = client
+            .register_model(d, self.program.clone(), self.roots.0, self.roots.1, card)
+            .await
+            .unwrap();
         assert_eq!(registered.model, self.id());
     }
 }
@@ -135,14 +213,21 @@ impl Machine for Parrot {
         &self.card
     }
 
-    fn answer(&self, input: &StoredInput, seed: B256, on_token: OnToken<'_>) -> Result<Answer, MachineError> {
+    fn answer(
+        &self,
+        input: &StoredInput,
+        seed: B256,
+        on_token: OnToken<'_>,
+    ) -> Result<Answer, MachineError> {
         let params = Params::unpack(Digest(input.params.0))?;
         let mut runs = Vec::new();
         for run in 0..u32::from(params.n_runs) {
             let (mut tokens, mut offsets, mut text) = (vec![1], Vec::new(), Vec::new());
             for position in 0..params.max_new_tokens {
                 let place = position as usize;
-                let byte = b'a' + (input.payload[place % input.payload.len()] ^ seed[place % 32] ^ run as u8) % 26;
+                let byte = b'a'
+                    + (input.payload[place % input.payload.len()] ^ seed[place % 32] ^ run as u8)
+                        % 26;
                 offsets.push(text.len() as u32);
                 tokens.push(u32::from(byte));
                 text.push(byte);
@@ -151,7 +236,13 @@ impl Machine for Parrot {
                     return Err(MachineError::Inference(sworn_inference::Error::Cancelled));
                 }
             }
-            runs.push(StoredRun { n_prompt: 1, tokens, finish: 0, text: text.into(), offsets });
+            runs.push(StoredRun {
+                n_prompt: 1,
+                tokens,
+                finish: 0,
+                text: text.into(),
+                offsets,
+            });
         }
         Ok(Answer { runs, note: None })
     }
@@ -166,15 +257,29 @@ pub fn settings(chain: &Chain, d: Deployment, data: &std::path::Path, key: usize
     }
 }
 
-pub async fn start(settings: NodeSettings, machines: &[Arc<Parrot>]) -> NodeHandle {
-    let machines = machines.iter().map(|m| m.clone() as Arc<dyn Machine>).collect();
+pub async fn start(settings: NodeSettings, machines: &[&Arc<Parrot>]) -> NodeHandle {
+    let machines = machines
+        .iter()
+        .map(|m| Arc::clone(m) as Arc<dyn Machine>)
+        .collect();
     Node::start_with(settings, machines).await.unwrap()
 }
 
 /// A text prompt for `n` runs.
 pub fn prompt(text: &str, n_runs: u16, max_new_tokens: u32) -> (Bytes, Params) {
-    let payload = sworn_prover::payload::encode(&[sworn_inference::tokenizer::Segment::Text(text.as_bytes())]).unwrap();
-    (payload.into(), Params { n_runs, max_new_tokens, temperature_milli: 800, ..Params::default() })
+    let payload = sworn_prover::payload::encode(&[sworn_inference::tokenizer::Segment::Text(
+        text.as_bytes(),
+    )])
+    .unwrap();
+    (
+        payload.into(),
+        Params {
+            n_runs,
+            max_new_tokens,
+            temperature_milli: 800,
+            ..Params::default()
+        },
+    )
 }
 
 pub async fn json(node: &NodeHandle, path: &str) -> serde_json::Value {
@@ -183,21 +288,41 @@ pub async fn json(node: &NodeHandle, path: &str) -> serde_json::Value {
 }
 
 /// Waits until a prompt is in a state; returns it with how long it took.
-pub async fn wait_for(node: &NodeHandle, id: u64, states: &[&str], patience: Duration) -> (serde_json::Value, Duration) {
+pub async fn wait_for(
+    node: &NodeHandle,
+    id: u64,
+    states: &[&str],
+    patience: Duration,
+) -> (serde_json::Value, Duration) {
     let started = Instant::now();
     loop {
         let prompt = json(node, &format!("/v1/prompts/{id}")).await;
         if states.iter().any(|state| prompt["state"] == *state) {
             return (prompt, started.elapsed());
         }
-        assert!(started.elapsed() < patience, "prompt {id} is not {states:?} after {patience:?}: {prompt:#}");
+        assert!(
+            started.elapsed() < patience,
+            "prompt {id} is not {states:?} after {patience:?}: {prompt:#}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 pub fn log() {
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
         .with_test_writer()
         .try_init();
+}
+
+/// The whole body of a path.
+pub async fn text(node: &NodeHandle, path: &str) -> String {
+    reqwest::get(format!("http://{}{path}", node.api_address().unwrap()))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap()
 }

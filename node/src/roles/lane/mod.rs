@@ -7,7 +7,10 @@ use alloy::primitives::{Address, B256};
 use super::Context;
 use crate::chain::abi::claims;
 use crate::machine::{LaneTree, chunk_count};
-use crate::store::{ClaimEnd, Key, LaneKey, Store, StoreError, StoredClaim, StoredInput, StoredResult, VoucherKey, tables};
+use crate::store::{
+    ClaimEnd, Key, LaneKey, Store, StoreError, StoredClaim, StoredInput, StoredResult, VoucherKey,
+    tables,
+};
 
 /// What comes next in a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,49 +95,103 @@ pub struct LaneView {
 
 /// What comes next. `us` is this node's account, `epoch_ended` whether no input can come any more, `now` the chain's time.
 pub fn next_step(view: &LaneView, us: Option<Address>, epoch_ended: bool, now: u64) -> LaneStep {
-    if let Some(last) = view.claims.iter().find(|c| matches!(c.end, Some((ClaimEnd::Final, _)))) {
+    if view.inputs.is_empty() {
+        // A lane of blocks that are no longer part of the chain.
+        return LaneStep::Done;
+    }
+    if let Some(last) = view
+        .claims
+        .iter()
+        .find(|c| matches!(c.end, Some((ClaimEnd::Final, _))))
+    {
         return after_finality(view, last, us);
     }
     if !epoch_ended {
         return LaneStep::AwaitEpochEnd;
     }
-    let Some(root) = view.root else { return LaneStep::AwaitResults };
+    let Some(root) = view.root else {
+        return LaneStep::AwaitResults;
+    };
     let standing = || view.claims.iter().filter(|c| c.end.is_none());
     // Ours first: finishing it releases our own bond.
-    let right = standing().filter(|c| c.root == root).min_by_key(|c| (c.window_end, Some(c.proposer) != us));
+    let right = standing()
+        .filter(|c| c.root == root)
+        .min_by_key(|c| (c.window_end, Some(c.proposer) != us));
     match right {
-        None => LaneStep::Claim { root, rivals: standing().map(|c| c.id).collect() },
-        Some(claim) if now <= claim.window_end => LaneStep::AwaitWindow { claim: claim.id, until: claim.window_end },
-        Some(claim) => LaneStep::Finalise { claim: claim.id, ours: Some(claim.proposer) == us, window_end: claim.window_end },
+        None => LaneStep::Claim {
+            root,
+            rivals: standing().map(|c| c.id).collect(),
+        },
+        Some(claim) if now <= claim.window_end => LaneStep::AwaitWindow {
+            claim: claim.id,
+            until: claim.window_end,
+        },
+        Some(claim) => LaneStep::Finalise {
+            claim: claim.id,
+            ours: Some(claim.proposer) == us,
+            window_end: claim.window_end,
+        },
     }
 }
 
 fn after_finality(view: &LaneView, last: &StoredClaim, us: Option<Address>) -> LaneStep {
-    let Some(root) = view.root else { return LaneStep::AwaitResults };
+    let Some(root) = view.root else {
+        return LaneStep::AwaitResults;
+    };
     if last.root != root {
-        return LaneStep::Lost { claim: last.id, found: last.root, expected: root };
+        return LaneStep::Lost {
+            claim: last.id,
+            found: last.root,
+            expected: root,
+        };
     }
     let mut vouchers = Vec::new();
     for input in &view.inputs {
-        let runs = view.results.get(&input.id).map(|r| r.runs.as_slice()).unwrap_or_default();
+        let runs = view
+            .results
+            .get(&input.id)
+            .map(|r| r.runs.as_slice())
+            .unwrap_or_default();
         for (run, stored) in (0u32..).zip(runs) {
             for chunk in 0..chunk_count(stored.text.len() as u64) {
-                vouchers.push(VoucherKey { input: input.id, run, chunk });
+                vouchers.push(VoucherKey {
+                    input: input.id,
+                    run,
+                    chunk,
+                });
             }
         }
     }
     vouchers.retain(|key| !view.delivered.contains(key));
-    let unsettled: Vec<_> = view.inputs.iter().map(|i| i.id).filter(|id| !view.settled.contains(id)).collect();
+    let unsettled: Vec<_> = view
+        .inputs
+        .iter()
+        .map(|i| i.id)
+        .filter(|id| !view.settled.contains(id))
+        .collect();
     let locked: Vec<_> = view
         .claims
         .iter()
-        .filter(|c| c.id != last.id && c.end.is_none() && c.bond_gone.is_none() && Some(c.proposer) == us && c.root == root)
+        .filter(|c| {
+            c.id != last.id
+                && c.end.is_none()
+                && c.bond_gone.is_none()
+                && Some(c.proposer) == us
+                && c.root == root
+        })
         .map(|c| c.id)
         .collect();
     if vouchers.is_empty() && unsettled.is_empty() && locked.is_empty() {
         return LaneStep::Done;
     }
-    LaneStep::Collect(Collect { claim: last.id, ours: Some(last.proposer) == us, window_end: last.window_end, vouchers, unsettled, locked })
+    LaneStep::Collect(Collect {
+        claim: last.id,
+        ours: Some(last.proposer) == us,
+        window_end: last.window_end,
+        vouchers,
+        unsettled,
+        locked,
+    })
 }
 
 impl Store {
@@ -165,7 +222,10 @@ impl LaneView {
     pub fn load(store: &Store, lane: LaneKey) -> Result<LaneView, super::RoleError> {
         let inputs = store.inputs_of(lane)?;
         let mut results = BTreeMap::new();
-        let (mut delivered, mut settled) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        let (mut delivered, mut settled) = (
+            std::collections::BTreeSet::new(),
+            std::collections::BTreeSet::new(),
+        );
         for input in &inputs {
             let result = store.read(tables::RESULTS, &input.id)?;
             if let Some(result) = result.filter(|r| input.seal.is_some_and(|s| s.seed == r.seed)) {
@@ -179,14 +239,26 @@ impl LaneView {
             }
         }
         let claims = store.claims_of(lane)?;
-        let mut view = LaneView { lane, inputs, results, claims, delivered, settled, root: None };
+        let mut view = LaneView {
+            lane,
+            inputs,
+            results,
+            claims,
+            delivered,
+            settled,
+            root: None,
+        };
         view.root = view.tree()?.map(|tree| tree.root());
         Ok(view)
     }
 
     /// The claim tree, when every input has its result.
     pub fn tree(&self) -> Result<Option<LaneTree>, super::RoleError> {
-        let leaves: Option<Vec<_>> = self.inputs.iter().map(|i| Some((i.id, self.results.get(&i.id)?))).collect();
+        let leaves: Option<Vec<_>> = self
+            .inputs
+            .iter()
+            .map(|i| Some((i.id, self.results.get(&i.id)?)))
+            .collect();
         Ok(leaves.map(|leaves| LaneTree::new(&leaves)).transpose()?)
     }
 }
@@ -194,8 +266,12 @@ impl LaneView {
 impl Context {
     /// The open lanes of served models with what comes next; forgets the finished ones.
     pub(super) fn open_lanes(&self) -> Result<Vec<(LaneView, LaneStep)>, super::RoleError> {
-        let Some(cursor) = self.cursor()? else { return Ok(Vec::new()) };
-        let now = cursor.timestamp.max(super::clock::unix_now().min(cursor.timestamp + 3));
+        let Some(cursor) = self.cursor()? else {
+            return Ok(Vec::new());
+        };
+        let now = cursor
+            .timestamp
+            .max(super::clock::unix_now().min(cursor.timestamp + 3));
         let mut found = Vec::new();
         for item in self.store.scan(tables::OPEN_LANES) {
             let (lane, ()) = item?;
@@ -231,3 +307,6 @@ pub(super) fn is_overtaken(err: &crate::chain::ChainError) -> bool {
         || err.is_revert::<claims::AlreadySettled>()
         || err.is_revert::<crate::chain::abi::vouchers::AlreadyExecuted>()
 }
+
+#[cfg(test)]
+mod tests;

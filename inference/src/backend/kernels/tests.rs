@@ -1,0 +1,156 @@
+use super::*;
+use crate::numeric;
+
+struct Halves(u16);
+
+impl Loop for Halves {
+    type Output = [u32; LANES];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> [u32; LANES] {
+        let halves: [u16; LANES] = std::array::from_fn(|i| self.0 + i as u16);
+        let mut out = [[0.0; LANES]; 2];
+        simd.store(simd.load_halves(&halves), &mut out[0]);
+        let bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+        simd.store(simd.load_half_bytes(chunk(&bytes, 0)), &mut out[1]);
+        assert_eq!(out[0].map(f32::to_bits), out[1].map(f32::to_bits));
+        out[0].map(|x| canonical(x).to_bits())
+    }
+}
+
+#[test]
+fn halves_equal_their_definition() {
+    for isa in Isa::all() {
+        for first in (0..=0xfff0u16).step_by(LANES) {
+            let expected =
+                std::array::from_fn(|i| canonical(numeric::f16_to_f32(first + i as u16)).to_bits());
+            assert_eq!(isa.run(Halves(first)), expected, "{}", isa.name());
+        }
+    }
+}
+
+struct Dots([u8; 64], [i8; 4]);
+
+impl Loop for Dots {
+    type Output = [[f32; LANES]; 3];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; 3] {
+        let bytes = simd.bytes(&self.0);
+        let mut out = [[0.0; LANES]; 3];
+        for (bytes, out) in [bytes, simd.low(bytes), simd.high(bytes)]
+            .into_iter()
+            .zip(&mut out)
+        {
+            simd.store(
+                simd.to_float(simd.dot(simd.splat_int(-7), bytes, self.1)),
+                out,
+            );
+        }
+        out
+    }
+}
+
+#[test]
+fn dots_are_exact_at_the_extremes() {
+    for isa in Isa::all() {
+        for x in [
+            [127; 4],
+            [-127; 4],
+            [-128; 4],
+            [127, -127, 1, 0],
+            [-1, 2, -3, 4],
+        ] {
+            for bytes in [[255; 64], [0; 64], std::array::from_fn(|i| (i * 37) as u8)] {
+                let found = isa.run(Dots(bytes, x));
+                for lane in 0..LANES {
+                    let dot = |f: fn(u8) -> u8| {
+                        (0..4)
+                            .map(|j| i32::from(f(bytes[4 * lane + j])) * i32::from(x[j]))
+                            .sum::<i32>()
+                            - 7
+                    };
+                    let expected = [dot(|b| b), dot(|b| b & 15), dot(|b| b >> 4)];
+                    assert_eq!(
+                        found.map(|row| row[lane]),
+                        expected.map(|dot| dot as f32),
+                        "{}",
+                        isa.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn elements_equal_their_definitions() {
+    let borders = [
+        0u32,
+        1,
+        EXP_MIN,
+        EXP_MIN + 1,
+        0x8000_0000,
+        0x8000_0001,
+        0x7f80_0000,
+        0xff80_0000,
+        0x7fc0_0000,
+        0xffc0_0000,
+    ];
+    let all = (0..=u32::MAX)
+        .step_by(397)
+        .chain(borders)
+        .chain((0xc000_0000..EXP_MIN).step_by(5));
+    let x: Vec<f32> = all.map(f32::from_bits).collect();
+    for isa in Isa::all() {
+        let mut out = vec![(0.0, 0.0); x.len()];
+        isa.each(
+            #[inline(always)]
+            || {
+                for (x, out) in x.iter().zip(&mut out) {
+                    *out = (exp(*x), silu(*x));
+                }
+            },
+        );
+        for (x, out) in x.iter().zip(&out) {
+            assert_eq!(out.0.to_bits(), numeric::exp(*x).to_bits(), "exp {x:e}");
+            assert_eq!(out.1.to_bits(), numeric::silu(*x).to_bits(), "silu {x:e}");
+        }
+    }
+}
+
+#[test]
+fn masses_equal_their_definition() {
+    let logits: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
+    let mut out = vec![1; 3];
+    for (best, temperature) in [(0.0, 1000), (3.25, 1), (-7.5, 10_000), (f32::MAX, 800)] {
+        masses(&logits, best, temperature, &mut out);
+        for (logit, found) in logits.iter().zip(&out) {
+            assert_eq!(
+                *found,
+                numeric::mass(*logit, best, temperature),
+                "{logit:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn blocks_equal_their_definition() {
+    let mut state = 1u32;
+    for round in 0..20_000u32 {
+        let x: [f32; 32] = std::array::from_fn(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            match round % 4 {
+                0 => f32::from_bits(state),
+                1 => f32::from_bits(state & 0x81ff_ffff | 0x0300_0000),
+                2 => f32::from_bits(state & 0x83ff_ffff | 0x3c00_0000),
+                _ => (state >> 24) as f32 - 127.5,
+            }
+        });
+        let mut quants = [1; 32];
+        let d = quantise_block(&x, &mut quants);
+        let (expected, expected_quants) = numeric::quantise_block(&x);
+        assert_eq!((d.to_bits(), quants), (expected.to_bits(), expected_quants));
+    }
+}

@@ -1,0 +1,236 @@
+use super::*;
+use crate::store::{Cursor, Store, tables};
+use alloy::primitives::{Bytes, U256};
+use sworn_prover::params::Params;
+
+const MODEL: B256 = B256::repeat_byte(7);
+const CLAIM: B256 = B256::repeat_byte(0xc1);
+
+fn at(block: u64, event: Event) -> Located {
+    Located {
+        block,
+        block_hash: B256::from(U256::from(block)),
+        log_index: 0,
+        transaction: B256::repeat_byte(block as u8),
+        event,
+    }
+}
+
+fn reading() -> Reading {
+    Reading {
+        chain_id: 1,
+        inbox: Address::repeat_byte(3),
+        account: None,
+        times: [(10, 1_000)].into(),
+    }
+}
+
+/// A whole life: submitted in block 10, sealed in 12, claimed in 14, final in 16, delivered and paid in 17.
+fn life() -> Vec<Located> {
+    let payload: Bytes = vec![1, 0, 0, 0, 0, 1, b'x'].into();
+    let payload_root = crate::machine::payload_root(&payload);
+    let params = B256::from(Params::default().pack().0);
+    let (sender, recipient) = (Address::repeat_byte(1), Address::repeat_byte(2));
+    let input = StoredInput {
+        id: 0,
+        sender,
+        recipient,
+        model: MODEL,
+        params,
+        payload_root,
+        payload: payload.clone(),
+        transaction: B256::ZERO,
+        block: 10,
+        submitted_at: 0,
+        rearms: Vec::new(),
+        seal: None,
+    };
+    let seed = B256::repeat_byte(0x5e);
+    let accumulator =
+        crate::machine::accumulate(B256::ZERO, 1, reading().inbox, &input, seed).unwrap();
+    vec![
+        at(
+            10,
+            Event::InputSubmitted {
+                id: 0,
+                sender,
+                model: MODEL,
+                recipient,
+                params,
+                payload_root,
+                payload,
+            },
+        ),
+        at(
+            11,
+            Event::InputRearmed {
+                id: 0,
+                armed_block: 11,
+            },
+        ),
+        at(
+            12,
+            Event::InputSealed {
+                id: 0,
+                epoch: 4,
+                model: MODEL,
+                lane_index: 0,
+                seed,
+                accumulator,
+            },
+        ),
+        at(
+            14,
+            Event::Claimed {
+                claim: CLAIM,
+                epoch: 4,
+                model: MODEL,
+                proposer: sender,
+                root: B256::repeat_byte(9),
+                accumulator,
+                window_end: 2_000,
+                bond_wei: U256::from(5),
+            },
+        ),
+        at(16, Event::Finalised { claim: CLAIM }),
+        at(
+            16,
+            Event::BondGone {
+                claim: CLAIM,
+                released: true,
+            },
+        ),
+        at(
+            17,
+            Event::VoucherExecuted {
+                input: 0,
+                run: 0,
+                chunk: 0,
+                recipient,
+                claim: CLAIM,
+            },
+        ),
+        at(
+            17,
+            Event::Settled {
+                input: 0,
+                server: sender,
+            },
+        ),
+    ]
+}
+
+fn read(store: &Store, events: &[Located]) {
+    let mut writes = store.begin();
+    for event in events {
+        apply(&mut writes, &reading(), event).unwrap();
+    }
+    writes.commit().unwrap();
+}
+
+fn everything(store: &Store) -> String {
+    let all = (
+        store.scan(INPUTS).collect::<Result<Vec<_>, _>>().unwrap(),
+        store.scan(UNSEALED).collect::<Result<Vec<_>, _>>().unwrap(),
+        store
+            .scan(UNANSWERED)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap(),
+        store
+            .scan(LANE_INPUTS)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap(),
+        store.scan(CLAIMS).collect::<Result<Vec<_>, _>>().unwrap(),
+        store
+            .scan(LANE_CLAIMS)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap(),
+        store
+            .scan(DELIVERIES)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap(),
+        store
+            .scan(SETTLEMENTS)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap(),
+        store.scan(REPORTS).collect::<Result<Vec<_>, _>>().unwrap(),
+    );
+    format!("{all:#?}")
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 1, reading().inbox, std::time::Duration::ZERO).unwrap();
+    (dir, store)
+}
+
+#[test]
+fn reading_twice_changes_nothing() {
+    let (_dir, store) = store();
+    read(&store, &life());
+    let once = everything(&store);
+    assert_eq!(store.scan(REPORTS).count(), 0, "{once}");
+    read(&store, &life());
+    assert_eq!(everything(&store), once);
+}
+
+#[test]
+fn a_rewind_to_any_block_is_as_if_later_blocks_had_never_been_read() {
+    for last_good in 9..=17 {
+        let (_dir, short) = store();
+        let kept: Vec<_> = life()
+            .into_iter()
+            .filter(|e| e.block <= last_good)
+            .collect();
+        read(&short, &kept);
+        let (_other, long) = store();
+        read(&long, &life());
+        long.rewind(Cursor {
+            number: last_good,
+            hash: B256::ZERO,
+            timestamp: 0,
+        })
+        .unwrap();
+        assert_eq!(
+            everything(&long),
+            everything(&short),
+            "rewound to {last_good}"
+        );
+        assert_eq!(
+            long.read(tables::CURSOR, &()).unwrap().unwrap().number,
+            last_good
+        );
+        read(&long, &life());
+        read(&short, &life());
+        assert_eq!(
+            everything(&long),
+            everything(&short),
+            "read again from {last_good}"
+        );
+    }
+}
+
+#[test]
+fn a_running_hash_that_does_not_follow_is_reported() {
+    let (_dir, store) = store();
+    let mut events = life();
+    let Event::InputSealed { seed, .. } = &mut events[2].event else {
+        panic!("the seal")
+    };
+    *seed = B256::repeat_byte(0x5f);
+    read(&store, &events);
+    assert_eq!(
+        store.read(REPORTS, &0).unwrap().unwrap().kind,
+        ReportKind::Inconsistent
+    );
+}
+
+#[test]
+fn an_event_without_its_input_is_reported_not_a_panic() {
+    let (_dir, store) = store();
+    read(&store, &life()[1..]);
+    assert_eq!(
+        store.read(REPORTS, &0).unwrap().unwrap().kind,
+        ReportKind::Inconsistent
+    );
+}
