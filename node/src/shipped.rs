@@ -1,6 +1,7 @@
 //! The model that comes with the program.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::library::{CardFields, Library, LibraryError, Phase, StoredModel};
 
@@ -23,28 +24,42 @@ pub fn stored(
         Err(LibraryError::Unknown { .. }) => {}
         Err(error) => return Err(error),
     }
-    let file = scratch_file(library)?;
+    let scratch = Scratch::new()?;
     let fields = CardFields {
         license_uri: Some(LICENSE_URI.to_owned()),
         ..CardFields::default()
     };
-    let added = library.add(&file, None, &fields, progress);
-    // The packed model is what stays; a leftover file would only take room.
-    let _ = std::fs::remove_file(&file);
-    Ok(added?.model().clone())
+    Ok(library
+        .add(&scratch.file, None, &fields, progress)?
+        .model()
+        .clone())
 }
 
-/// The model file on disk, where the reader can map it.
-fn scratch_file(library: &Library) -> Result<PathBuf, LibraryError> {
-    let dir = library
-        .models_dir()
-        .join(format!(".shipped-{}", std::process::id()));
-    let io = |source| LibraryError::Io {
-        path: dir.clone(),
-        source,
-    };
-    std::fs::create_dir_all(&dir).map_err(io)?;
-    let path = dir.join("fable-2m.q8_0.gguf");
-    std::fs::write(&path, GGUF).map_err(io)?;
-    Ok(path)
+/// The model file on disk, where the reader can map it, for as long as the import takes.
+struct Scratch {
+    dir: PathBuf,
+    file: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Result<Scratch, LibraryError> {
+        let nanos = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos());
+        let dir = std::env::temp_dir().join(format!("sworn-{}-{nanos}", std::process::id()));
+        let file = dir.join("fable-2m.q8_0.gguf");
+        // `create_dir` fails on what is there already: nobody else can have put a file in our way.
+        let written = std::fs::create_dir(&dir).and_then(|()| std::fs::write(&file, GGUF));
+        written.map_err(|source| LibraryError::Io {
+            path: file.clone(),
+            source,
+        })?;
+        Ok(Scratch { dir, file })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
 }

@@ -80,6 +80,13 @@ fn wrong_use_ends_with_2() {
     let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
     assert_eq!(error["error"]["code"], 2);
     assert_eq!(error["error"]["kind"], "usage");
+    let ran = place.run(["rank", "--json", "x", "1,2"]).expect(2);
+    let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["code"], 2);
+    assert!(
+        error["error"]["message"].as_str().unwrap().contains("'x'"),
+        "{error}"
+    );
 }
 
 #[test]

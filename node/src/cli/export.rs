@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::records;
 use super::session::{Session, block_on, chain};
 use super::show::PARALLEL;
+use super::told;
 
 /// Prompts of one page.
 const PAGE: u64 = 500;
@@ -124,7 +125,7 @@ pub(crate) async fn collect(session: &Session) -> Result<Vec<PromptExport>, Fail
         deployment: d,
     } = session;
     let count = client.prompt_count(d).await.map_err(chain)?;
-    let mut told = records::told(session, None).await?;
+    let mut told = told::read(session, None).await?;
     let mut cards: BTreeMap<B256, models::Model> = BTreeMap::new();
     let mut found = Vec::new();
     let mut progress = Progress::steps("exporting");

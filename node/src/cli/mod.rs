@@ -32,6 +32,7 @@ mod show;
 mod shutdown;
 mod status;
 mod tokenize;
+mod told;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -253,12 +254,7 @@ impl Command {
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and versions are no errors: clap tells them apart by the exit code.
-            let code = error.exit_code();
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(code).unwrap_or(2));
-        }
+        Err(error) => return usage(&error),
     };
     let out = Out::new(cli.global.json);
     match run(&cli, out) {
@@ -268,6 +264,18 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(failure.kind.code())
         }
     }
+}
+
+/// Help, versions and usage errors as clap words them.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Help and versions are no errors: they go to stdout. What was not parsed cannot tell whether JSON is wanted.
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        Out::new(true).failure(&Failure::usage(error.to_string().trim_end()));
+    } else {
+        // A closed pipe is no reason to fail.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn run(cli: &Cli, out: Out) -> Result<(), Failure> {

@@ -50,8 +50,19 @@ pub(crate) fn deployment_path(config: &Config) -> PathBuf {
         .unwrap_or_else(|| config.datadir.join(DEPLOYMENT_FILE))
 }
 
+/// Longest wait for an endpoint that takes connections and never answers.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Connects to the chain with the configured signer.
 pub(crate) async fn connect(config: &Config) -> Result<ChainClient, Failure> {
+    let patience = CONNECT_PATIENCE.min(Duration::from_secs(config.timeout_seconds));
+    tokio::time::timeout(patience, connect_now(config)).await.unwrap_or_else(|_| {
+        let message = format!("{}: found no answer within {} s, expected the chain's id; check that it is a JSON-RPC endpoint, or give --timeout SECONDS", config.rpc_url, patience.as_secs());
+        Err(Failure::new(Kind::Timeout, message))
+    })
+}
+
+async fn connect_now(config: &Config) -> Result<ChainClient, Failure> {
     // A person waits: fewer attempts than a node makes.
     let options = ClientOptions {
         attempts: 3,

@@ -12,6 +12,7 @@ use super::output::{hex, one_line, printable};
 use super::rank;
 use super::records::{self, ChainState, Record, finish_name};
 use super::session::{Session, block_on, chain};
+use super::told;
 
 /// Requests under way at once.
 pub(crate) const PARALLEL: usize = 8;
@@ -52,7 +53,7 @@ pub(crate) fn run_prompts(args: &PromptsArgs, context: &Context) -> Result<(), F
             .prompt_ids(&session.deployment, from, args.limit)
             .await
             .map_err(chain)?;
-        let mut told = records::told(&session, None).await?;
+        let mut told = told::read(&session, None).await?;
         let loads = ids.into_iter().map(|id| {
             let told = told.remove(&id).unwrap_or_default();
             records::load(&session, id, told)

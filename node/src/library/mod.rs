@@ -131,11 +131,6 @@ impl Library {
         }
     }
 
-    /// Folder of the imported models.
-    pub fn models_dir(&self) -> &Path {
-        &self.models
-    }
-
     /// All models, by name and version.
     pub fn list(&self) -> Result<Vec<StoredModel>, LibraryError> {
         let entries = match std::fs::read_dir(&self.models) {

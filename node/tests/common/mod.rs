@@ -2,9 +2,10 @@
 #![allow(dead_code, reason = "every test binary uses a part")]
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What a command did.
 #[derive(Debug)]
@@ -113,4 +114,64 @@ pub(crate) fn root() -> PathBuf {
 /// The shipped model file.
 pub(crate) fn fable() -> PathBuf {
     root().join("models/fable/fable-2m.q8_0.gguf")
+}
+
+/// A command that stays up; killed when dropped.
+pub(crate) struct Background {
+    pub(crate) child: Child,
+    /// Its first line of output.
+    pub(crate) started: serde_json::Value,
+}
+
+impl Background {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Background {
+        let mut child = place
+            .command()
+            .args(args)
+            .args(["--json", "-q"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let started = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}: {line:?}"));
+        Background { child, started }
+    }
+
+    pub(crate) fn text(&self, key: &str) -> String {
+        self.started[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {key} in {}", self.started))
+            .to_owned()
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn signal(mut self, name: &str) -> Option<i32> {
+        assert!(
+            Command::new("kill")
+                .args([name, &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{name} did not end it");
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
