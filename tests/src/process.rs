@@ -14,7 +14,10 @@ use crate::repository_root;
 /// A port that is free now.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 /// The binary built beside the tests.
@@ -24,9 +27,16 @@ pub fn free_port() -> u16 {
 #[must_use]
 pub fn sworn_binary() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's own path");
-    let folder = tests.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let folder = tests
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps/<test>");
     let binary = folder.join("sworn");
-    assert!(binary.is_file(), "{} is missing; build it with `cargo build -p sworn-node`", binary.display());
+    assert!(
+        binary.is_file(),
+        "{} is missing; build it with `cargo build -p sworn-node`",
+        binary.display()
+    );
     binary
 }
 
@@ -37,10 +47,22 @@ pub fn sworn_binary() -> PathBuf {
 /// When it is missing although `SWORN_REQUIRE_DATA=1`.
 #[must_use]
 pub fn foundry_tool(test: &str, name: &str) -> Option<PathBuf> {
-    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
-    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let os = if cfg!(target_os = "macos") {
+        "darwin"
+    } else {
+        "linux"
+    };
+    let arch = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
     let package = format!("contracts/node_modules/@foundry-rs/{name}-{os}-{arch}/bin/{name}");
-    present(test, &repository_root().join(package), "run `npm ci` in contracts/")
+    present(
+        test,
+        &repository_root().join(package),
+        "run `npm ci` in contracts/",
+    )
 }
 
 /// A path that a command makes; skips when it was not run.
@@ -53,7 +75,10 @@ pub fn present(test: &str, path: &Path, remedy: &str) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     let message = format!("{test}: {} is missing; {remedy}", path.display());
-    assert!(std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"), "{message}");
+    assert!(
+        std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"),
+        "{message}"
+    );
     println!("SKIP: {message}");
     if let Some(log) = std::env::var_os("SWORN_SKIP_LOG") {
         let log = File::options().create(true).append(true).open(log);
@@ -76,14 +101,21 @@ impl Background {
     /// When it does not start.
     #[must_use]
     pub fn spawn(command: &mut Command, log: &Path) -> Background {
-        let file = File::options().create(true).append(true).open(log).expect("a log file");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log file");
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Background { child, log: log.to_owned() }
+        Background {
+            child,
+            log: log.to_owned(),
+        }
     }
 
     /// Ends it as `kill -9` does.
@@ -100,9 +132,16 @@ impl Background {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("ended with {status} before it listened on {port}:\n{}", self.log_text());
+                panic!(
+                    "ended with {status} before it listened on {port}:\n{}",
+                    self.log_text()
+                );
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "nothing listens on {port}:\n{}", self.log_text());
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "nothing listens on {port}:\n{}",
+                self.log_text()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -142,12 +181,20 @@ impl User {
         let mut command = Command::new(sworn_binary());
         command
             .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("SWORN_")))
+            .envs(
+                std::env::vars_os()
+                    .filter(|(name, _)| !name.to_string_lossy().starts_with("SWORN_")),
+            )
             .current_dir(&self.datadir)
             .args(arguments)
             .arg("--datadir")
             .arg(&self.datadir)
-            .args(["--rpc-url", &self.rpc_url, "--api-url", &format!("http://127.0.0.1:{}", self.api_port)])
+            .args([
+                "--rpc-url",
+                &self.rpc_url,
+                "--api-url",
+                &format!("http://127.0.0.1:{}", self.api_port),
+            ])
             .arg("--deployment")
             .arg(&self.deployment)
             .args(["--account", &self.account.to_string()]);
@@ -160,7 +207,9 @@ impl User {
     /// When it does not start.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap_or_else(|error| panic!("sworn {arguments:?}: {error}"))
+        self.command(arguments)
+            .output()
+            .unwrap_or_else(|error| panic!("sworn {arguments:?}: {error}"))
     }
 
     /// Runs a command with `--json` and gives its document.
@@ -169,15 +218,30 @@ impl User {
     /// When it fails or prints no JSON document.
     #[must_use]
     pub fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.command(arguments).arg("--json").output().unwrap_or_else(|error| panic!("sworn {arguments:?}: {error}"));
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "sworn {arguments:?} ended with {}\n{stdout}\n{stderr}", output.status);
-        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("sworn {arguments:?}: {error}\n{stdout}"))
+        let output = self
+            .command(arguments)
+            .arg("--json")
+            .output()
+            .unwrap_or_else(|error| panic!("sworn {arguments:?}: {error}"));
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(
+            output.status.success(),
+            "sworn {arguments:?} ended with {}\n{stdout}\n{stderr}",
+            output.status
+        );
+        serde_json::from_str(&stdout)
+            .unwrap_or_else(|error| panic!("sworn {arguments:?}: {error}\n{stdout}"))
     }
 
     /// The same user with another account.
     #[must_use]
     pub fn as_account(&self, account: u32) -> User {
-        User { account, ..self.clone() }
+        User {
+            account,
+            ..self.clone()
+        }
     }
 }

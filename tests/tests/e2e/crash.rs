@@ -23,15 +23,27 @@ impl Pauses {
 }
 
 fn wei(value: &Value) -> u128 {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no amount: {value}"))
+    value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no amount: {value}"))
 }
 
 #[test]
 fn kill_9_at_ten_random_points() {
-    let Some(system) = System::start("kill_9_at_ten_random_points", Chain::Embedded) else { return };
-    let seed = std::env::var("SWORN_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| u64::try_from(now.as_nanos() & 0xffff_ffff).unwrap_or(1))
-    });
+    let Some(system) = System::start("kill_9_at_ten_random_points", Chain::Embedded) else {
+        return;
+    };
+    let seed = std::env::var("SWORN_CRASH_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(1, |now| {
+                    u64::try_from(now.as_nanos() & 0xffff_ffff).unwrap_or(1)
+                })
+        });
     println!("SWORN_CRASH_SEED={seed}");
     let mut pauses = Pauses(seed);
     let asker = system.operator.as_account(1);
@@ -55,23 +67,52 @@ fn kill_9_at_ten_random_points() {
         let shown = wait_until_posted(&system, &id);
         let seed = shown["seed"].as_str().expect("a seed");
         let text = shown["prompt"].as_str().expect("a prompt");
-        let local = system.operator.json(&["generate", "--model", &system.model, "--prompt", text, "--seed", seed, "-n", "2", "--max-new", "32", "--temperature", "0.8"]);
+        let local = system.operator.json(&[
+            "generate",
+            "--model",
+            &system.model,
+            "--prompt",
+            text,
+            "--seed",
+            seed,
+            "-n",
+            "2",
+            "--max-new",
+            "32",
+            "--temperature",
+            "0.8",
+        ]);
         for run in 0..2 {
-            assert_eq!(shown["responses"][run]["text"], local["responses"][run]["text"], "SWORN_CRASH_SEED={seed}: prompt {id}, run {run}");
+            assert_eq!(
+                shown["responses"][run]["text"], local["responses"][run]["text"],
+                "SWORN_CRASH_SEED={seed}: prompt {id}, run {run}"
+            );
         }
         for account in [2, 3] {
-            let _ = system.operator.as_account(account).json(&["rank", &id, "2,1"]);
+            let _ = system
+                .operator
+                .as_account(account)
+                .json(&["rank", &id, "2,1"]);
         }
-        let rankings = asker.json(&["show", &id])["rankings"].as_array().map_or(0, Vec::len);
+        let rankings = asker.json(&["show", &id])["rankings"]
+            .as_array()
+            .map_or(0, Vec::len);
         assert_eq!(rankings, 2);
     }
 
     // Money: every fee reaches the proposer once, every bond came back once, and nothing is left over.
     let prices: u128 = asked.iter().map(|prompt| wei(&prompt["price_wei"])).sum();
     let account = wait_until_settled(&system, prices);
-    assert_eq!(wei(&account["earned_fees_wei"]), prices, "SWORN_CRASH_SEED={seed}: fees paid once");
+    assert_eq!(
+        wei(&account["earned_fees_wei"]),
+        prices,
+        "SWORN_CRASH_SEED={seed}: fees paid once"
+    );
     let bonds = wei(&account["released_bonds_wei"]);
-    assert!(bonds % BOND_WEI == 0 && bonds >= BOND_WEI && bonds <= BOND_WEI * asked.len() as u128, "SWORN_CRASH_SEED={seed}: {bonds} wei of bonds");
+    assert!(
+        bonds % BOND_WEI == 0 && bonds >= BOND_WEI && bonds <= BOND_WEI * asked.len() as u128,
+        "SWORN_CRASH_SEED={seed}: {bonds} wei of bonds"
+    );
 }
 
 fn wait_until_posted(system: &System, id: &str) -> Value {
@@ -82,7 +123,10 @@ fn wait_until_posted(system: &System, id: &str) -> Value {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("prompt {id} is not posted after a minute: {}", system.operator.json(&["show", id]));
+    panic!(
+        "prompt {id} is not posted after a minute: {}",
+        system.operator.json(&["show", id])
+    );
 }
 
 fn wait_until_settled(system: &System, prices: u128) -> Value {
@@ -93,5 +137,8 @@ fn wait_until_settled(system: &System, prices: u128) -> Value {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("fees are not settled after half a minute: {}", system.operator.json(&["status"]));
+    panic!(
+        "fees are not settled after half a minute: {}",
+        system.operator.json(&["status"])
+    );
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sworn_tests::process::{Background, User, free_port, foundry_tool, sworn_binary};
+use sworn_tests::process::{Background, User, foundry_tool, free_port, sworn_binary};
 use sworn_tests::repository_root;
 
 /// Whose EVM.
@@ -37,31 +37,67 @@ impl System {
         let mut command = match chain {
             Chain::Embedded => {
                 let mut command = Command::new(sworn_binary());
-                command.args(["devnet", "--port", &port.to_string(), "--datadir"]).arg(folder.path().join("chain"));
+                command
+                    .args(["devnet", "--port", &port.to_string(), "--datadir"])
+                    .arg(folder.path().join("chain"));
                 command
             }
             Chain::Anvil => {
                 let mut command = Command::new(foundry_tool(test, "anvil")?);
-                command.args(["--port", &port.to_string(), "--block-time", "1", "--mixed-mining", "--silent"]);
+                command.args([
+                    "--port",
+                    &port.to_string(),
+                    "--block-time",
+                    "1",
+                    "--mixed-mining",
+                    "--silent",
+                ]);
                 command
             }
         };
         let mut chain = Background::spawn(&mut command, &folder.path().join("chain.log"));
         chain.wait_for_port(port);
 
-        let operator = user(folder.path(), "operator", format!("http://127.0.0.1:{port}"), 0);
+        let operator = user(
+            folder.path(),
+            "operator",
+            format!("http://127.0.0.1:{port}"),
+            0,
+        );
         let bond = BOND_WEI.to_string();
-        let deployed = operator.json(&["deploy", "--epoch-blocks", "4", "--window-seconds", "2", "--bond-wei", &bond]);
+        let deployed = operator.json(&[
+            "deploy",
+            "--epoch-blocks",
+            "4",
+            "--window-seconds",
+            "2",
+            "--bond-wei",
+            &bond,
+        ]);
         let file = repository_root().join("models/fable/fable-2m.q8_0.gguf");
         let added = operator.json(&["model", "add", file.to_str().expect("UTF-8")]);
-        let model = added["model"]["model_id"].as_str().unwrap_or_else(|| panic!("no model id in {added}")).to_owned();
+        let model = added["model"]["model_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no model id in {added}"))
+            .to_owned();
         let _ = operator.json(&["model", "register", &model]);
-        Some(System { operator, addresses: deployed["deployment"].clone(), model, _chain: chain, folder })
+        Some(System {
+            operator,
+            addresses: deployed["deployment"].clone(),
+            model,
+            _chain: chain,
+            folder,
+        })
     }
 
     /// A user with a data directory and a node port of its own.
     pub(crate) fn user(&self, name: &str, account: u32) -> User {
-        let mut user = user(self.folder.path(), name, self.operator.rpc_url.clone(), account);
+        let mut user = user(
+            self.folder.path(),
+            name,
+            self.operator.rpc_url.clone(),
+            account,
+        );
         user.deployment.clone_from(&self.operator.deployment);
         user
     }
@@ -69,20 +105,34 @@ impl System {
     /// Starts the node of a user that has the model.
     pub(crate) fn node(&self, user: &User) -> Background {
         let listen = format!("127.0.0.1:{}", user.api_port);
-        let log = self.folder.path().join(format!("node-{}.log", user.api_port));
-        let mut node = Background::spawn(&mut user.command(&["node", "--model", &self.model, "--api-listen", &listen]), &log);
+        let log = self
+            .folder
+            .path()
+            .join(format!("node-{}.log", user.api_port));
+        let mut node = Background::spawn(
+            &mut user.command(&["node", "--model", &self.model, "--api-listen", &listen]),
+            &log,
+        );
         node.wait_for_port(user.api_port);
         node
     }
 
     /// A contract's address.
     pub(crate) fn address(&self, name: &str) -> &str {
-        self.addresses[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.addresses))
+        self.addresses[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.addresses))
     }
 }
 
 fn user(folder: &Path, name: &str, rpc_url: String, account: u32) -> User {
     let datadir: PathBuf = folder.join(name);
     std::fs::create_dir_all(&datadir).expect("a data directory");
-    User { deployment: folder.join("addresses.json"), datadir, rpc_url, api_port: free_port(), account }
+    User {
+        deployment: folder.join("addresses.json"),
+        datadir,
+        rpc_url,
+        api_port: free_port(),
+        account,
+    }
 }
