@@ -110,7 +110,9 @@ fn kill_9_at_ten_random_points() {
     );
     let bonds = wei(&account["released_bonds_wei"]);
     assert!(
-        bonds % BOND_WEI == 0 && bonds >= BOND_WEI && bonds <= BOND_WEI * asked.len() as u128,
+        bonds.is_multiple_of(BOND_WEI)
+            && bonds >= BOND_WEI
+            && bonds <= BOND_WEI * asked.len() as u128,
         "SWORN_CRASH_SEED={seed}: {bonds} wei of bonds"
     );
 }
