@@ -216,12 +216,7 @@ impl ChainClient {
     /// Whether the chain still knows one of the versions; it forgets them when it is reorganised or its pool overflows.
     async fn is_known(&self, sent: &Sent) -> Result<bool, ChainError> {
         for hash in sent.hashes.iter().copied() {
-            let found = self
-                .request("eth_getTransactionByHash", |p| async move {
-                    p.get_transaction_by_hash(hash).await
-                })
-                .await?;
-            if found.is_some() {
+            if self.knows(hash).await? {
                 return Ok(true);
             }
         }
@@ -311,9 +306,24 @@ impl ChainClient {
             {
                 Ok(hash)
             }
+            // The same, and it was mined meanwhile: another one with the next nonce would do everything twice.
+            Err(ChainError::Refused { ref reason, .. })
+                if is_nonce_trouble(reason) && self.knows(hash).await? =>
+            {
+                Ok(hash)
+            }
             Ok(_) => Ok(hash),
             Err(err) => Err(err),
         }
+    }
+
+    async fn knows(&self, hash: B256) -> Result<bool, ChainError> {
+        let found = self
+            .request("eth_getTransactionByHash", |p| async move {
+                p.get_transaction_by_hash(hash).await
+            })
+            .await?;
+        Ok(found.is_some())
     }
 
     async fn pending_nonce(&self, account: Address) -> Result<u64, ChainError> {
