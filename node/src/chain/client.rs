@@ -46,6 +46,21 @@ impl Default for ClientOptions {
     }
 }
 
+/// An RPC address for messages and logs: scheme, host and port. Providers put their customers' keys into the user, the path or
+/// the query.
+pub fn shown_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (secret, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => (true, host),
+        None => (false, authority),
+    };
+    let hidden = if secret || path.len() > 1 { "/..." } else { "" };
+    format!("{scheme}://{host}{hidden}")
+}
+
 /// A client of one chain. Clones share the connection and the nonces.
 #[derive(Debug, Clone)]
 pub struct ChainClient {
@@ -55,6 +70,8 @@ pub struct ChainClient {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) url: String,
+    /// The address as messages show it: without what may be a secret.
+    pub(super) shown: String,
     pub(super) chain_id: u64,
     pub(super) signer: Option<PrivateKeySigner>,
     pub(super) options: ClientOptions,
@@ -88,6 +105,7 @@ impl ChainClient {
         };
         let inner = Inner {
             url: url.to_owned(),
+            shown: shown_url(url),
             chain_id,
             signer,
             options,
@@ -103,7 +121,7 @@ impl ChainClient {
     pub async fn check(&self, deployment: &Deployment) -> Result<(), ChainError> {
         if self.inner.chain_id != deployment.chain_id {
             return Err(ChainError::WrongChain {
-                url: self.inner.url.clone(),
+                url: self.inner.shown.clone(),
                 found: self.inner.chain_id,
                 expected: deployment.chain_id,
             });
@@ -140,9 +158,9 @@ impl ChainClient {
         self.inner.chain_id
     }
 
-    /// The RPC address.
+    /// The RPC address without its credentials; see [`shown_url`].
     pub fn url(&self) -> &str {
-        &self.inner.url
+        &self.inner.shown
     }
 
     /// The account that signs.
@@ -240,5 +258,48 @@ impl ChainClient {
             |p| async move { p.get_balance(account).await },
         )
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_addresses_are_not_shown() {
+        for (url, shown) in [
+            ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+            ("http://127.0.0.1:8545/", "http://127.0.0.1:8545"),
+            (
+                "https://rpc.example.org/v3/s3cret",
+                "https://rpc.example.org/...",
+            ),
+            (
+                "wss://user:s3cret@rpc.example.org",
+                "wss://rpc.example.org/...",
+            ),
+            (
+                "https://rpc.example.org?key=s3cret",
+                "https://rpc.example.org/...",
+            ),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(shown_url(url), shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_connection_does_not_tell_the_key() {
+        let options = ClientOptions {
+            attempts: 1,
+            ..ClientOptions::default()
+        };
+        for url in ["http://127.0.0.1:1/v3/s3cret", "ws://127.0.0.1:1/?k=s3cret"] {
+            let err = ChainClient::connect(url, None, options.clone())
+                .await
+                .unwrap_err();
+            let message = format!("{err} {err:?}");
+            assert!(!message.contains("s3cret"), "{message}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::transports::{RpcError, TransportErrorKind};
 
 use super::Revert;
+use super::client::shown_url;
 
 /// An error of the chain client.
 #[derive(Debug, thiserror::Error)]
@@ -193,8 +194,8 @@ impl ChainError {
                 }
             }
             RpcError::Transport(kind) => ChainError::Unreachable {
-                url: url.to_owned(),
-                reason: kind.to_string(),
+                url: shown_url(url),
+                reason: without_url(kind.to_string(), url),
             },
             RpcError::DeserError { err, text } => ChainError::BadAnswer {
                 what: what.to_owned(),
@@ -208,10 +209,23 @@ impl ChainError {
             },
             other => ChainError::Refused {
                 what: what.to_owned(),
-                reason: other.to_string(),
+                reason: without_url(other.to_string(), url),
                 transient: false,
             },
         }
+    }
+}
+
+/// Transports repeat the address, some of them in a slightly other form.
+fn without_url(text: String, url: &str) -> String {
+    let shown = shown_url(url);
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let tail = rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]);
+    let text = text.replace(url, &shown);
+    if tail.len() > 1 {
+        text.replace(tail, "/...")
+    } else {
+        text
     }
 }
 

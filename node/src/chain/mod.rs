@@ -15,7 +15,7 @@ mod revert;
 mod send;
 
 pub use application::{Asked, Registered};
-pub use client::{ChainClient, ClientOptions};
+pub use client::{ChainClient, ClientOptions, shown_url};
 pub use deploy::{DeployParams, deploy};
 pub use deployment::{Deployment, Deployments};
 pub use error::ChainError;

@@ -57,7 +57,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn connect(config: &Config) -> Result<ChainClient, Failure> {
     let patience = CONNECT_PATIENCE.min(Duration::from_secs(config.timeout_seconds));
     tokio::time::timeout(patience, connect_now(config)).await.unwrap_or_else(|_| {
-        let message = format!("{}: found no answer within {} s, expected the chain's id; check that it is a JSON-RPC endpoint, or give --timeout SECONDS", config.rpc_url, patience.as_secs());
+        let message = format!("{}: found no answer within {} s, expected the chain's id; check that it is a JSON-RPC endpoint, or give --timeout SECONDS", sworn_node::chain::shown_url(&config.rpc_url), patience.as_secs());
         Err(Failure::new(Kind::Timeout, message))
     })
 }
