@@ -5,11 +5,13 @@ use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 
 use super::views::PromptView;
-use super::{ApiError, ApiState};
+use super::{ApiError, ApiState, Text};
 use crate::store::{StoredInput, tables};
 
 const DEFAULT_LIMIT: u64 = 50;
 const LARGEST_LIMIT: u64 = 1_000;
+/// A page ends early when its payloads and texts reach this: prompts may be long, and nobody should fill the node's memory.
+const LARGEST_PAGE_BYTES: usize = 4 << 20;
 
 /// Reads an id of the path.
 pub(super) fn parse_id(text: &str) -> Result<u64, ApiError> {
@@ -79,14 +81,24 @@ pub(super) async fn list(
     };
     let from = number("from", range.from, 0, u64::MAX)?;
     let limit = number("limit", range.limit, DEFAULT_LIMIT, LARGEST_LIMIT)?;
-    let (mut prompts, mut next) = (Vec::new(), None);
+    let (mut prompts, mut next, mut bytes) = (Vec::new(), None, 0);
     for item in state.context.store.scan_from(tables::INPUTS, &from) {
         let (id, input) = item?;
-        if prompts.len() as u64 == limit {
+        if prompts.len() as u64 == limit || bytes >= LARGEST_PAGE_BYTES {
             next = Some(id);
             break;
         }
-        prompts.push(PromptView::load(&state.context, input)?);
+        bytes += input.payload.len();
+        let view = PromptView::load(&state.context, input)?;
+        bytes += view
+            .responses
+            .iter()
+            .map(|response| match &response.text {
+                Text::Utf8 { text } => text.len(),
+                Text::Hex { text_hex } => text_hex.len(),
+            })
+            .sum::<usize>();
+        prompts.push(view);
     }
     Ok(Json(Page { prompts, next }))
 }
