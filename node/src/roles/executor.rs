@@ -1,4 +1,5 @@
-//! Answers sealed inputs, one after another, in the order of their ids.
+//! Answers sealed inputs, one after another, in the order of their ids. Inputs during which the node ended before come last: if one
+//! of them is what ends it (it may ask for more memory than there is), the others are answered all the same.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,8 +10,8 @@ use std::time::Instant;
 use super::clock::unix_now;
 use super::{Context, Role, RoleError};
 use crate::machine::{Answer, Machine, MachineError, commit};
-use crate::store::tables::{INPUTS, REPORTS, RESULTS, UNANSWERED};
-use crate::store::{NodeReport, ReportKind, StoredInput};
+use crate::store::tables::{BEGUN, INPUTS, REPORTS, RESULTS, UNANSWERED};
+use crate::store::{NodeReport, ReportKind, Store, StoreError, StoredInput};
 
 /// The executor.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl Role for Executor {
     }
 
     async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
-        while let Some(input) = self.next(context)? {
+        while let Some(input) = self.next(&context.store)? {
             let id = input.id;
             match context.machines.get(&input.model).cloned() {
                 None => pass_over(context, &input)?,
@@ -62,18 +63,25 @@ impl Role for Executor {
 }
 
 impl Executor {
-    fn next(&self, context: &Context) -> Result<Option<StoredInput>, RoleError> {
-        for item in context.store.scan(UNANSWERED) {
+    fn next(&self, store: &Store) -> Result<Option<StoredInput>, StoreError> {
+        let mut best: Option<(u32, StoredInput)> = None;
+        for item in store.scan(UNANSWERED) {
             let (id, ()) = item?;
             if self.failed.contains(&id) {
                 continue;
             }
-            let input = context.store.read(INPUTS, &id)?;
-            if let Some(input) = input.filter(|i| i.seal.is_some()) {
-                return Ok(Some(input));
+            let begun = store.read(BEGUN, &id)?.unwrap_or(0);
+            if best.as_ref().is_some_and(|(least, _)| *least <= begun) {
+                continue;
+            }
+            if let Some(input) = store.read(INPUTS, &id)?.filter(|i| i.seal.is_some()) {
+                best = Some((begun, input));
+                if begun == 0 {
+                    break;
+                }
             }
         }
-        Ok(None)
+        Ok(best.map(|(_, input)| input))
     }
 }
 
@@ -115,6 +123,16 @@ async fn answer(
     let Some(seal) = input.seal else {
         return Ok(());
     };
+    let begun = context.store.read(BEGUN, &id)?.unwrap_or(0);
+    if begun > 0 {
+        tracing::warn!(
+            input = id,
+            begun,
+            "the node ended while it answered this input; trying again"
+        );
+    }
+    context.store.put(BEGUN, &id, &begun.saturating_add(1))?;
+    context.store.flush()?;
     let cancel = Arc::new(AtomicBool::new(false));
     let guard = CancelOnDrop(cancel.clone());
     let streams = context.streams.clone();
@@ -132,6 +150,7 @@ async fn answer(
     });
     let outcome = task.await;
     drop(guard);
+    context.store.remove(BEGUN, &id)?;
     let stored = outcome
         .map_err(|err| RoleError::Died(err.to_string()))
         .and_then(|answer| {
@@ -179,4 +198,50 @@ fn store(
     context.store.flush()?;
     tracing::info!(input = id, runs = result.runs.len(), tokens, millis, job = %result.job, "input answered");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Seal;
+    use alloy::primitives::{Address, B256, Bytes};
+
+    #[test]
+    fn an_input_that_ended_the_node_does_not_stand_before_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1, Address::ZERO, std::time::Duration::ZERO).unwrap();
+        for id in 0..3 {
+            let input = StoredInput {
+                id,
+                sender: Address::ZERO,
+                recipient: Address::ZERO,
+                model: B256::ZERO,
+                params: B256::ZERO,
+                payload_root: B256::ZERO,
+                payload: Bytes::new(),
+                transaction: B256::ZERO,
+                block: 1,
+                submitted_at: 0,
+                rearms: Vec::new(),
+                seal: Some(Seal {
+                    block: 2,
+                    epoch: 0,
+                    lane_index: 0,
+                    seed: B256::ZERO,
+                    accumulator: B256::ZERO,
+                }),
+            };
+            store.put(INPUTS, &id, &input).unwrap();
+            store.put(UNANSWERED, &id, &()).unwrap();
+        }
+        store.put(BEGUN, &0, &2).unwrap();
+        store.put(BEGUN, &1, &1).unwrap();
+        let executor = Executor::default();
+        let mut order = Vec::new();
+        while let Some(input) = executor.next(&store).unwrap() {
+            store.remove(UNANSWERED, &input.id).unwrap();
+            order.push(input.id);
+        }
+        assert_eq!(order, [2, 1, 0]);
+    }
 }

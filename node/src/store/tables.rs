@@ -38,3 +38,5 @@ pub const SETTLEMENTS: Table<u64, Settlement> = Table::new(13);
 pub const REPORTS: Table<u64, NodeReport> = Table::new(14);
 /// Registered models.
 pub const MODELS: Table<B256, StoredModel> = Table::new(15);
+/// How often the node ended while it computed an input: such an input may be what ended it.
+pub const BEGUN: Table<u64, u32> = Table::new(16);
