@@ -69,7 +69,12 @@ impl Reader {
                 None => return Ok(false),
             }
         };
-        let events = context.client.events(&context.deployment, from, to).await?;
+        let events = if to == from {
+            let d = &context.deployment;
+            context.client.events_of(d, last.hash).await?
+        } else {
+            context.client.events(&context.deployment, from, to).await?
+        };
         // The chain may have turned while we asked. If the last block is still the same, all before it are.
         let still = context
             .client

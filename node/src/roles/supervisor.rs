@@ -90,7 +90,13 @@ pub async fn supervise<R: Role, T: Send + Sync>(
         if failures > 0 {
             tokio::select! { () = tokio::time::sleep(pause) => {}, _ = stop.changed() => return }
         } else {
-            tokio::select! { () = tokio::time::sleep(pause) => {}, _ = changes.changed() => {}, _ = stop.changed() => return }
+            // When nobody can send news any more, the pause alone drives the role.
+            let news = async {
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! { () = tokio::time::sleep(pause) => {}, () = news => {}, _ = stop.changed() => return }
         }
     }
 }
