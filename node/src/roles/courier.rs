@@ -17,6 +17,11 @@ use crate::store::{Attempt, VoucherKey};
 const BATCH: usize = 16;
 /// The longest pause between attempts.
 const LONGEST_PAUSE_SECONDS: u64 = 3_600;
+/// After so many vain attempts a voucher is left to whom it matters: a recipient that always fails must not cost this node
+/// gas, and its lane attention, for ever.
+const MOST_ATTEMPTS: u32 = 12;
+
+const CALLBACK_FAILS: &str = "the recipient's callback fails; the voucher stays valid";
 
 /// The courier (voucher executor).
 #[derive(Debug, Default)]
@@ -70,6 +75,10 @@ async fn deliver(
         let (Some(seal), Some(result)) = (input.seal, view.results.get(&input.id)) else {
             continue;
         };
+        // Only the application is known to take what it is given; another recipient's callback is tried out before it is paid for.
+        if eager && input.recipient != context.deployment.prompts {
+            continue;
+        }
         for call in tree.vouchers(claim, seal.lane_index, input.id, result)? {
             let key = VoucherKey {
                 input: input.id,
@@ -96,7 +105,8 @@ async fn deliver(
                 continue;
             }
             match send(context, call, eager).await {
-                Ok(one) => sent.push((*key, one)),
+                Ok(Some(one)) => sent.push((*key, one)),
+                Ok(None) => put_off(context, *key, CALLBACK_FAILS.into())?,
                 Err(err) if is_overtaken(&err) => {}
                 Err(err) if err.revert().is_some() => put_off(context, *key, err.to_string())?,
                 Err(err) => return Err(err.into()),
@@ -109,16 +119,23 @@ async fn deliver(
     Ok(())
 }
 
-async fn send(context: &Context, call: &VoucherCall, eager: bool) -> Result<Sent, ChainError> {
+/// Sends a voucher, or nothing when its recipient would fail: such a transaction succeeds and is paid for like any other.
+async fn send(
+    context: &Context,
+    call: &VoucherCall,
+    eager: bool,
+) -> Result<Option<Sent>, ChainError> {
+    let (client, to) = (&context.client, context.deployment.vouchers);
     let gas = if eager {
         Gas::Limit(gas_limit(context.rules.callback_gas, call))
     } else {
+        if !client.view(to, call.call.clone()).await? {
+            return Ok(None);
+        }
         Gas::Estimate
     };
-    context
-        .client
-        .send(context.deployment.vouchers, &call.call, U256::ZERO, gas)
-        .await
+    let sent = client.send(to, &call.call, U256::ZERO, gas).await?;
+    Ok(Some(sent))
 }
 
 /// What a voucher may need: the callback with its reserve, the calldata at its dearest, hashing and copying the text, the proof.
@@ -138,11 +155,7 @@ async fn confirm(context: &Context, key: VoucherKey, sent: Sent) -> Result<(), R
                 .iter()
                 .any(|log| log.topic0() == Some(&vouchers::VoucherFailed::SIGNATURE_HASH));
             if failed {
-                return put_off(
-                    context,
-                    key,
-                    "the recipient's callback failed; the voucher stays valid".into(),
-                );
+                return put_off(context, key, CALLBACK_FAILS.into());
             }
             tracing::info!(input = key.input, run = key.run, chunk = key.chunk, transaction = %receipt.transaction_hash, "delivered");
             Ok(())
@@ -161,7 +174,13 @@ fn put_off(context: &Context, key: VoucherKey, reason: String) -> Result<(), Rol
         .read(ATTEMPTS, &key)?
         .map_or(0, |attempt| attempt.count)
         + 1;
+    let gives_up = count >= MOST_ATTEMPTS;
     let pause = pause_seconds(context.settings.voucher_retry_seconds, count);
+    let reason = if gives_up {
+        format!("{reason}; given up after {count} attempts, tried again when the node restarts")
+    } else {
+        reason
+    };
     tracing::warn!(
         input = key.input,
         run = key.run,
@@ -176,7 +195,11 @@ fn put_off(context: &Context, key: VoucherKey, reason: String) -> Result<(), Rol
         &key,
         &Attempt {
             count,
-            next_at: unix_now() + pause,
+            next_at: if gives_up {
+                Attempt::NEVER
+            } else {
+                unix_now() + pause
+            },
             reason,
         },
     )?;

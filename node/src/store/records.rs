@@ -201,6 +201,11 @@ pub struct Attempt {
     pub reason: String,
 }
 
+impl Attempt {
+    /// [`Attempt::next_at`] of a voucher that was given up.
+    pub const NEVER: u64 = u64::MAX;
+}
+
 /// What became of an input's fee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {

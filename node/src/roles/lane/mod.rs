@@ -8,8 +8,8 @@ use super::Context;
 use crate::chain::abi::claims;
 use crate::machine::{LaneTree, chunk_count};
 use crate::store::{
-    ClaimEnd, Key, LaneKey, Store, StoreError, StoredClaim, StoredInput, StoredResult, VoucherKey,
-    tables,
+    Attempt, ClaimEnd, Key, LaneKey, Store, StoreError, StoredClaim, StoredInput, StoredResult,
+    VoucherKey, tables,
 };
 
 /// What comes next in a lane.
@@ -85,7 +85,7 @@ pub struct LaneView {
     pub results: BTreeMap<u64, StoredResult>,
     /// All claims, oldest first.
     pub claims: Vec<StoredClaim>,
-    /// Executed vouchers.
+    /// Vouchers that were executed or given up.
     pub delivered: std::collections::BTreeSet<VoucherKey>,
     /// Inputs whose fee is gone.
     pub settled: std::collections::BTreeSet<u64>,
@@ -113,10 +113,10 @@ pub fn next_step(view: &LaneView, us: Option<Address>, epoch_ended: bool, now: u
         return LaneStep::AwaitResults;
     };
     let standing = || view.claims.iter().filter(|c| c.end.is_none());
-    // Ours first: finishing it releases our own bond.
+    // Ours first, even when its window ends later: finishing another's, which may be copied from ours, gives our fees away.
     let right = standing()
         .filter(|c| c.root == root)
-        .min_by_key(|c| (c.window_end, Some(c.proposer) != us));
+        .min_by_key(|c| (Some(c.proposer) != us, c.window_end));
     match right {
         None => LaneStep::Claim {
             root,
@@ -233,6 +233,12 @@ impl LaneView {
             }
             for item in store.scan_under(tables::DELIVERIES, &input.id.to_bytes()) {
                 delivered.insert(item?.0);
+            }
+            for item in store.scan_under(tables::ATTEMPTS, &input.id.to_bytes()) {
+                let (key, attempt) = item?;
+                if attempt.next_at == Attempt::NEVER {
+                    delivered.insert(key);
+                }
             }
             if store.contains(tables::SETTLEMENTS, &input.id)? {
                 settled.insert(input.id);

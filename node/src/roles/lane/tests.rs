@@ -143,6 +143,27 @@ fn somebody_elses_equal_claim_is_enough_and_a_wrong_one_is_not() {
     ));
 }
 
+/// Whoever copies a claim out of the pool and overtakes it must not be helped to its fees.
+#[test]
+fn our_own_claim_is_finished_before_an_earlier_copy() {
+    let mut lane = view(2);
+    let root = lane.root.unwrap();
+    lane.claims.push(claim(1, THEM, root, 40));
+    lane.claims.push(claim(2, US, root, 52));
+    let ours = lane.claims[1].id;
+    assert_eq!(
+        next_step(&lane, Some(US), true, 51),
+        LaneStep::AwaitWindow {
+            claim: ours,
+            until: 52
+        }
+    );
+    assert!(matches!(
+        next_step(&lane, Some(US), true, 53),
+        LaneStep::Finalise { claim, ours: true, .. } if claim == ours
+    ));
+}
+
 #[test]
 fn after_finality_everything_is_collected_once() {
     let mut lane = view(2);

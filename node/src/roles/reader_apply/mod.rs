@@ -13,7 +13,7 @@ use crate::store::tables::{
     RESULTS, SETTLEMENTS, UNANSWERED, UNSEALED,
 };
 use crate::store::{
-    ClaimEnd, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal, Settlement,
+    Attempt, ClaimEnd, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal, Settlement,
     SettlementKind, StoredClaim, StoredInput, StoredModel, VoucherKey, Writes,
 };
 
@@ -280,7 +280,7 @@ fn sealed(
         })
         .transpose();
     match ours {
-        Ok(Some(found)) if found == seal.accumulator => {}
+        Ok(Some(found)) if found == seal.accumulator => consistent(writes, &input)?,
         Ok(found) => report(
             writes,
             id,
@@ -311,10 +311,27 @@ fn sealed(
     let answered = writes
         .read(RESULTS, &id)?
         .is_some_and(|result| result.seed == seal.seed);
-    if !answered {
+    // Nothing is computed from events that do not fit together: a claim on them would lose its bond.
+    if !answered && !is_inconsistent(writes, id)? {
         writes.put(UNANSWERED, &id, &())?;
     }
     Ok(())
+}
+
+/// Withdraws an older complaint about an input that, read again after a rewind, fits.
+fn consistent(writes: &mut Writes<'_>, input: &StoredInput) -> Result<(), RoleError> {
+    if is_inconsistent(writes, input.id)?
+        && machine::payload_root(&input.payload) == input.payload_root
+    {
+        writes.remove(REPORTS, &input.id);
+    }
+    Ok(())
+}
+
+fn is_inconsistent(writes: &Writes<'_>, id: u64) -> Result<bool, RoleError> {
+    Ok(writes
+        .read(REPORTS, &id)?
+        .is_some_and(|report| report.kind == ReportKind::Inconsistent))
 }
 
 fn known(writes: &mut Writes<'_>, id: u64) -> Result<Option<StoredInput>, RoleError> {
@@ -359,7 +376,7 @@ fn report(
 }
 
 /// Brings the store in line with the models served now: inputs that were passed over because nobody here served their model
-/// are taken up again, and so are failures of the engine.
+/// are taken up again, and so are failures of the engine and vouchers that were given up.
 pub fn repair(context: &Context) -> Result<(), RoleError> {
     let mut writes = context.store.begin();
     for item in context.store.scan(REPORTS) {
@@ -378,6 +395,15 @@ pub fn repair(context: &Context) -> Result<(), RoleError> {
             writes.remove(REPORTS, &id);
             writes.put(UNANSWERED, &id, &())?;
             writes.put(OPEN_LANES, &lane, &())?;
+        }
+    }
+    for item in context.store.scan(ATTEMPTS) {
+        let (key, attempt) = item?;
+        if attempt.next_at == Attempt::NEVER {
+            writes.remove(ATTEMPTS, &key);
+            if let Some(lane) = writes.read(INPUTS, &key.input)?.and_then(|i| i.lane()) {
+                writes.put(OPEN_LANES, &lane, &())?;
+            }
         }
     }
     writes.commit()?;

@@ -234,3 +234,42 @@ fn an_event_without_its_input_is_reported_not_a_panic() {
         ReportKind::Inconsistent
     );
 }
+
+/// Nobody may be paid, or lose a bond, for an answer to bytes that the chain did not commit to.
+#[test]
+fn an_input_whose_events_do_not_fit_is_not_answered() {
+    let (_dir, store) = store();
+    let mut events = life();
+    let Event::InputSubmitted { payload, .. } = &mut events[0].event else {
+        panic!("the submission")
+    };
+    *payload = vec![1, 0, 0, 0, 0, 1, b'y'].into();
+    read(&store, &events);
+    assert_eq!(
+        store.read(REPORTS, &0).unwrap().unwrap().kind,
+        ReportKind::Inconsistent
+    );
+    assert_eq!(store.scan(UNANSWERED).count(), 0);
+}
+
+#[test]
+fn a_complaint_ends_with_its_cause() {
+    let (_dir, store) = store();
+    let mut events = life();
+    let Event::InputSealed { seed, .. } = &mut events[2].event else {
+        panic!("the seal")
+    };
+    *seed = B256::repeat_byte(0x5f);
+    read(&store, &events);
+    assert_eq!(store.scan(UNANSWERED).count(), 0);
+    store
+        .rewind(Cursor {
+            number: 11,
+            hash: B256::ZERO,
+            timestamp: 0,
+        })
+        .unwrap();
+    read(&store, &life()[2..]);
+    assert_eq!(store.scan(REPORTS).count(), 0);
+    assert_eq!(store.scan(UNANSWERED).count(), 1);
+}
