@@ -9,8 +9,9 @@ library BlockHashes {
     uint256 internal constant HISTORY_REACH = 8191;
 
     /// @notice The hash of a block, or 0 when it is out of reach.
-    /// @dev What stands at the history address is not trusted blindly: it is asked only after it gave the right answer
-    /// for the parent block, and only inside its reach, so a wrong one delays sealing by that reach at worst.
+    /// @dev What stands at the history address is asked only inside its reach and after it gave the right answer for the
+    /// parent block, so one that is missing or dead reads as out of reach. One that lies on purpose could pass off a header
+    /// of its own: only a chain that puts it there can do that, and such a chain makes its block hashes anyway.
     function hashOf(uint256 blockNumber) internal view returns (bytes32 hash) {
         if (blockNumber >= block.number) return 0;
         hash = blockhash(blockNumber);
