@@ -75,6 +75,7 @@ impl Proposer {
                 .bond
                 .insert(context.client.bond_wei(&context.deployment).await?),
         };
+        refill(context, bond).await?;
         // Everything the claim rests on is on the disk before money follows.
         context.store.flush()?;
         let call = claims::claimCall {
@@ -100,6 +101,24 @@ impl Proposer {
             Err(err) => Err(err.into()),
         }
     }
+}
+
+/// Takes released bonds back when the account runs out of coins for the next ones.
+async fn refill(context: &Context, bond: U256) -> Result<(), RoleError> {
+    let (client, d) = (&context.client, &context.deployment);
+    let Some(account) = client.account() else {
+        return Ok(());
+    };
+    if client.balance(account).await? >= bond.saturating_mul(U256::from(2)) {
+        return Ok(());
+    }
+    let (released, _) = client.withdrawable(d, account).await?;
+    if !released.is_zero() {
+        let call = claims::withdrawCall { to: account };
+        let receipt = client.transact(d.claims, &call, U256::ZERO).await?;
+        tracing::info!(released_wei = %released, transaction = %receipt.transaction_hash, "released bonds taken back");
+    }
+    Ok(())
 }
 
 /// Compares what the store holds of a lane with the chain, and returns the running hash at the epoch's end.

@@ -1,5 +1,6 @@
 //! The node on real chains, from a question to its posted answer, and through trouble.
 
+mod bonds;
 mod path;
 mod restart;
 mod trouble;

@@ -270,7 +270,7 @@ impl LaneView {
 }
 
 impl Context {
-    /// The open lanes of served models with what comes next; forgets the finished ones.
+    /// The open lanes of served models, and those with a claim of this node, with what comes next; forgets the finished ones.
     pub(super) fn open_lanes(&self) -> Result<Vec<(LaneView, LaneStep)>, super::RoleError> {
         let Some(cursor) = self.cursor()? else {
             return Ok(Vec::new());
@@ -281,7 +281,7 @@ impl Context {
         let mut found = Vec::new();
         for item in self.store.scan(tables::OPEN_LANES) {
             let (lane, ()) = item?;
-            if !self.serves(&lane.model) {
+            if !self.serves(&lane.model) && !self.has_claimed(lane)? {
                 continue;
             }
             let view = LaneView::load(&self.store, lane)?;
@@ -296,6 +296,13 @@ impl Context {
             found.push((view, step));
         }
         Ok(found)
+    }
+
+    /// Whether this node has a claim in a lane: its bond is not left behind when the model is no longer served.
+    fn has_claimed(&self, lane: LaneKey) -> Result<bool, StoreError> {
+        let us = self.client.account();
+        let claims = self.store.claims_of(lane)?;
+        Ok(claims.iter().any(|claim| Some(claim.proposer) == us))
     }
 
     /// Whether somebody else's claim had its time to be finished by its proposer.
