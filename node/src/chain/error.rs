@@ -194,7 +194,7 @@ impl ChainError {
             }
             RpcError::Transport(kind) => ChainError::Unreachable {
                 url: url.to_owned(),
-                reason: kind.to_string(),
+                reason: with_causes(&kind),
             },
             RpcError::DeserError { err, text } => ChainError::BadAnswer {
                 what: what.to_owned(),
@@ -246,4 +246,18 @@ fn revert_data(payload: &alloy::rpc::json_rpc::ErrorPayload) -> Option<alloy::pr
         .as_ref()
         .and_then(|raw| serde_json::from_str::<alloy::primitives::Bytes>(raw.get()).ok());
     Some(direct.unwrap_or_default())
+}
+
+/// An error with everything that caused it: transports say "error sending request" and keep the reason below.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
