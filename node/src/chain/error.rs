@@ -248,8 +248,8 @@ fn revert_data(payload: &alloy::rpc::json_rpc::ErrorPayload) -> Option<alloy::pr
     Some(direct.unwrap_or_default())
 }
 
-/// An error with everything that caused it: transports say "error sending request" and keep the reason below.
-fn with_causes(error: &dyn std::error::Error) -> String {
+/// An error with everything that caused it, each reason once: transports say "error sending request" and keep the reason below.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
