@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
@@ -22,6 +22,8 @@ use crate::store::{Store, StoreError};
 
 /// How long a node waits for another one to let go of the store.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
+/// Checks of models that take longer than this are logged as they go on.
+const QUIET_CHECK: Duration = Duration::from_secs(2);
 /// How long a stopping node waits for its tasks.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -218,10 +220,10 @@ async fn open_models(settings: &NodeSettings) -> Result<Vec<Arc<dyn Machine>>, N
         folders
             .into_iter()
             .map(|folder| {
-                let mut shown = 0;
+                let (mut shown, started) = (0, Instant::now());
                 let model = ServedModel::open(&folder, &options, &mut |done, total| {
                     let percent = (done * 100).checked_div(total).unwrap_or(100);
-                    if percent >= shown + 10 {
+                    if percent >= shown + 10 && started.elapsed() > QUIET_CHECK {
                         shown = percent;
                         tracing::info!(folder = %folder.display(), percent, "checking the model's chunks");
                     }

@@ -23,15 +23,12 @@ for _ in $(seq 300); do
     sleep 0.2
 done
 
-# The commands are the indented lines of the section; ports are chosen here so that nothing else is disturbed.
-sed -n '/^## A walk through/,/^## /p' README.md | sed -n 's|^    target/release/sworn ||p' | sed 's/ --rpc-port [0-9]* --api-port [0-9]*//' >"$work/commands"
+# The commands are the indented lines of the section.
+sed -n '/^## A walk through/,/^## /p' README.md | sed -n 's|^    target/release/sworn ||p' >"$work/commands"
 [ -s "$work/commands" ] || { echo "found no commands in the README"; exit 1; }
 cd "$work"
 while IFS= read -r line; do
     echo "\$ sworn $line"
-    case "$line" in
-    "demo --once"*) line="$line --datadir $work/once --rpc-port $(port) --api-port $(port)" ;;
-    esac
     eval "\"$sworn\" $line" </dev/null || { echo "failed: sworn $line"; exit 1; }
 done <"$work/commands"
 "$sworn" export --strict-columns -o strict.jsonl

@@ -195,7 +195,7 @@ impl ChainError {
             }
             RpcError::Transport(kind) => ChainError::Unreachable {
                 url: shown_url(url),
-                reason: without_url(kind.to_string(), url),
+                reason: without_url(with_causes(&kind), url),
             },
             RpcError::DeserError { err, text } => ChainError::BadAnswer {
                 what: what.to_owned(),
@@ -260,4 +260,18 @@ fn revert_data(payload: &alloy::rpc::json_rpc::ErrorPayload) -> Option<alloy::pr
         .as_ref()
         .and_then(|raw| serde_json::from_str::<alloy::primitives::Bytes>(raw.get()).ok());
     Some(direct.unwrap_or_default())
+}
+
+/// An error with everything that caused it, each reason once: transports say "error sending request" and keep the reason below.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -18,7 +18,7 @@ pub use application::{Asked, Registered};
 pub use client::{ChainClient, ClientOptions, shown_url};
 pub use deploy::{DeployParams, deploy};
 pub use deployment::{Deployment, Deployments};
-pub use error::ChainError;
+pub use error::{ChainError, with_causes};
 pub use events::{Event, Located};
 pub use head::{Head, watch_heads};
 pub use header::{SealHeader, header_rlp};

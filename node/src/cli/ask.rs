@@ -126,6 +126,7 @@ async fn wait(
     })
     .await?;
     drop(progress);
+    printer.end();
     Ok((steps, printer.answers))
 }
 
@@ -184,6 +185,9 @@ struct Printer<'a> {
     filter: TerminalFilter,
     /// Bytes of the first response shown so far.
     streamed: usize,
+    is_streaming: bool,
+    /// Lines that came while the first response streamed.
+    held: Vec<String>,
     answers: Vec<Answer>,
 }
 
@@ -195,6 +199,8 @@ impl<'a> Printer<'a> {
             asked,
             filter: TerminalFilter::new(false),
             streamed: 0,
+            is_streaming: false,
+            held: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -204,8 +210,8 @@ impl<'a> Printer<'a> {
         match step {
             Step::Token { run: 0, text } if !self.out.is_json() => {
                 if self.streamed == 0 {
-                    self.out
-                        .line(format!("--- response 1 of {} (unfinal)", self.n_runs));
+                    self.line(format!("--- response 1 of {} (unfinal)", self.n_runs));
+                    self.is_streaming = true;
                 }
                 self.streamed += text.len();
                 write_out(&self.filter.push(text.as_bytes()));
@@ -213,35 +219,58 @@ impl<'a> Printer<'a> {
             Step::Token { .. } => {}
             Step::Answered { responses } => {
                 self.answered(responses);
-                self.out.line(format!(
+                self.line(format!(
                     "answer readable after {after:.2} s; unfinal until its claim is final"
                 ));
+                std::mem::take(&mut self.held)
+                    .into_iter()
+                    .for_each(|line| self.line(line));
             }
-            Step::Sealed { epoch, tx } => self
-                .out
-                .line(format!("sealed in epoch {epoch}, transaction {tx}")),
-            Step::Trouble { message } => self.out.line(format!("trouble: {}", printable(message))),
+            Step::Sealed { epoch, tx } => {
+                self.line(format!("sealed in epoch {epoch}, transaction {tx}"))
+            }
+            Step::Trouble { message } => self.line(format!("trouble: {}", printable(message))),
             Step::Claimed {
                 claim,
                 tx,
                 window_end,
-            } => self.out.line(format!(
+            } => self.line(format!(
                 "claimed: {claim}, window ends at {window_end}, transaction {tx}"
             )),
-            Step::Final { tx, .. } => self.out.line(format!("final, transaction {tx}")),
-            Step::Delivered { run, tx, .. } => self
-                .out
-                .line(format!("response {} delivered, transaction {tx}", run + 1)),
+            Step::Final { tx, .. } => self.line(format!("final, transaction {tx}")),
+            Step::Delivered { run, tx, .. } => {
+                self.line(format!("response {} delivered, transaction {tx}", run + 1))
+            }
             Step::Posted {
                 after_window_seconds,
-            } => self.out.line(format!(
+            } => self.line(format!(
                 "posted {after_window_seconds:.2} s after the window's end"
             )),
         }
     }
 
+    /// A line, but not in the middle of streamed text: then it waits for the answer's end.
+    fn line(&mut self, line: String) {
+        if self.is_streaming {
+            self.held.push(line)
+        } else {
+            self.out.line(line)
+        }
+    }
+
+    /// The end: a node that went away in the middle of its answer leaves a line open.
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_streaming) {
+            self.out.line("");
+            std::mem::take(&mut self.held)
+                .into_iter()
+                .for_each(|line| self.out.line(line));
+        }
+    }
+
     fn answered(&mut self, responses: &[Answer]) {
         self.answers = responses.to_vec();
+        self.is_streaming = false;
         if self.streamed > 0 {
             write_out(&self.filter.end());
             self.out.line("");

@@ -159,32 +159,50 @@ pub(crate) async fn follow(
             shown = seen.name();
             waiting(shown);
         }
-        tokio::select! {
-            Some(news) = node.recv() => heard(news, &mut seen, on_step),
-            () = tokio::time::sleep(POLL) => {}
-        }
-        match news(target, &mut seen).await {
-            Ok(events) => {
-                // A claim follows its answer closely: give the node a moment to tell the answer first.
-                let is_claim = |located: &Located| matches!(located.event, Event::Claimed { .. });
-                if !seen.is_answered && seen.epoch.is_some() && events.iter().any(is_claim) {
-                    hear_answer(&mut node, &mut seen, on_step).await;
-                }
-                if let Err(failure) = events
-                    .iter()
-                    .try_for_each(|located| apply(target, located, &mut seen, on_step))
-                {
-                    break Err(failure);
-                }
+        let heard_now = tokio::select! {
+            Some(news) = node.recv() => Some(news),
+            () = tokio::time::sleep(POLL) => None,
+        };
+        // The seal comes before the answer, whichever is read first: an answer waits until the chain was read.
+        let answer = match heard_now {
+            Some(news @ FromNode::Answered(_)) => Some(news),
+            Some(news) => {
+                heard(news, &mut seen, on_step);
+                None
             }
-            Err(failure) => break Err(failure),
-        }
-        if let Err(failure) = look(target, &mut seen, on_step).await {
+            None => None,
+        };
+        if let Err(failure) = read_chain(target, &mut node, &mut seen, answer, on_step).await {
             break Err(failure);
         }
     };
     listener.abort();
     result
+}
+
+/// Reports what the chain says since the last look, with the node's answer in its place: after the seal and before the claim.
+async fn read_chain(
+    target: &Target<'_>,
+    node: &mut mpsc::Receiver<FromNode>,
+    seen: &mut Seen,
+    mut answer: Option<FromNode>,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<(), Failure> {
+    for located in news(target, seen).await? {
+        let is_claim = matches!(&located.event, Event::Claimed { epoch, model, .. } if seen.epoch == Some(*epoch) && *model == target.model);
+        if is_claim && !seen.is_answered {
+            match answer.take() {
+                Some(answer) => heard(answer, seen, on_step),
+                // A claim follows its answer closely: give the node a moment to tell it first.
+                None => hear_answer(node, seen, on_step).await,
+            }
+        }
+        apply(target, &located, seen, on_step)?;
+    }
+    if let Some(answer) = answer {
+        heard(answer, seen, on_step);
+    }
+    look(target, seen, on_step).await
 }
 
 fn heard(news: FromNode, seen: &mut Seen, on_step: &mut dyn FnMut(Step)) {

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use sworn_node::chain::with_causes;
 
 use super::failure::Failure;
 
@@ -81,7 +82,7 @@ impl Out {
 
     /// A failure, on stderr.
     pub(crate) fn failure(self, failure: &Failure) {
-        let message = format!("{:#}", failure.error);
+        let message = with_causes(failure.error.as_ref());
         if self.json {
             let value = serde_json::json!({ "error": { "code": failure.kind.code(), "kind": failure.kind.name(), "message": message } });
             eprintln!("{value}");

@@ -72,7 +72,8 @@ impl Library {
         let packed = temporary.path.join("model");
         let model = Model::import(&source, &packed, &mut |done, total| {
             progress(Phase::Packing, done, total)
-        })?;
+        })
+        .map_err(|error| error.at(file))?;
         let (commitments, _) = Commitments::of(&model, &mut |done, total| {
             progress(Phase::Committing, done, total)
         })?;
@@ -151,7 +152,8 @@ impl Library {
         }
         Ok(Model::import(&source, &dir, &mut |done, total| {
             progress(Phase::Packing, done, total)
-        })?)
+        })
+        .map_err(|error| error.at(file))?)
     }
 
     /// Hashes every chunk of a stored model and compares with its card and id.
