@@ -194,7 +194,7 @@ impl Node {
             .keys()
             .map(ToString::to_string)
             .collect();
-        tracing::info!(chain_id = deployment.chain_id, rpc = node.context.client.url(), account = ?node.context.client.account(), api = ?api_address, ?served, roles = ?node.roles, "node started");
+        tracing::info!(chain_id = deployment.chain_id, rpc = node.context.client.shown_url(), account = ?node.context.client.account(), api = ?api_address, ?served, roles = ?node.roles, "node started");
         Ok(node)
     }
 }

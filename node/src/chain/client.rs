@@ -159,7 +159,7 @@ impl ChainClient {
     }
 
     /// The RPC address without its credentials; see [`shown_url`].
-    pub fn url(&self) -> &str {
+    pub fn shown_url(&self) -> &str {
         &self.inner.shown
     }
 

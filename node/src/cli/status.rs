@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         let node = api::status(&context.config).await;
         let cards = registered.iter().map(|(id, model)| json!({ "id": id, "name": model.card.name, "version": model.card.version, "license": model.card.license, "context": model.context, "publisher": model.publisher }));
         context.out.document(&json!({
-            "chain": { "id": client.chain_id(), "rpc_url": client.url(), "block": head.number, "timestamp": head.timestamp },
+            "chain": { "id": client.chain_id(), "rpc_url": client.shown_url(), "block": head.number, "timestamp": head.timestamp },
             "deployment": d,
             "epoch": epoch,
             "rules": { "epoch_blocks": rules.epoch_blocks, "seal_delay_blocks": rules.seal_delay_blocks, "max_payload_bytes": rules.max_payload_bytes, "window_seconds": window_seconds, "bond_wei": bond.to_string() },
@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
                 format!(
                     "{} at {}, block {}, time {}",
                     client.chain_id(),
-                    client.url(),
+                    client.shown_url(),
                     head.number,
                     head.timestamp
                 ),
