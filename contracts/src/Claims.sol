@@ -45,6 +45,8 @@ contract Claims is IClaims {
         uint64 windowSeconds_,
         uint64 answerSeconds_
     ) {
+        if (bondWei_ == 0) revert ZeroBond();
+        if (answerSeconds_ == 0) revert ZeroAnswerTime();
         inbox = inbox_;
         fees = fees_;
         disputes = disputes_;
@@ -161,6 +163,7 @@ contract Claims is IClaims {
 
     /// @inheritdoc IClaims
     function withdraw(address payable to) external {
+        if (to == address(0)) revert ZeroReceiver();
         uint256 amountWei = balanceOf[msg.sender];
         if (amountWei == 0) revert NothingToWithdraw(msg.sender);
         balanceOf[msg.sender] = 0;

@@ -87,6 +87,7 @@ contract FlatFees is IFees {
 
     /// @inheritdoc IFees
     function withdraw(address payable to) external {
+        if (to == address(0)) revert ZeroReceiver();
         uint256 amountWei = balanceOf[msg.sender];
         if (amountWei == 0) revert NothingToWithdraw(msg.sender);
         balanceOf[msg.sender] = 0;

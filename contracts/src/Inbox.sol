@@ -222,13 +222,15 @@ contract Inbox is IInbox {
         private
         returns (uint256 sealedInputs)
     {
+        // A builder can change its block's hash at will, so it counts only where there is no randomness (some L2s).
+        bytes32 fallbackHash = uint256(mixHash) >> 128 == 0 ? blockHash : bytes32(0);
         uint64 epoch = epochOf(block.number);
         uint64 submittedBlock = _inputs[first].submittedBlock;
         bytes32 accumulator = _lastAccumulator();
         uint256 inputId = first;
         for (; inputId < end && _inputs[inputId].submittedBlock == submittedBlock; ++inputId) {
             Stored storage entry = _inputs[inputId];
-            bytes32 seed = Records.seed(address(this), inputId, mixHash, blockHash);
+            bytes32 seed = Records.seed(address(this), inputId, mixHash, fallbackHash);
             accumulator = Records.accumulator(accumulator, _record(inputId, entry), seed);
             uint64[] storage lane = _lanes[epoch][entry.modelId];
             uint32 laneIndex = uint32(lane.length);

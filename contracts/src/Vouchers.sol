@@ -20,6 +20,9 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
     /// @dev Gas for the call itself and for what follows it: unmarking, the event.
     uint256 private constant OVERHEAD_GAS = 40_000;
 
+    /// @dev A chunk's proof and text take about 5 million, a transaction at most 2^24: more than this could never be given.
+    uint256 private constant MAX_CALLBACK_GAS = 10_000_000;
+
     /// @inheritdoc IVouchers
     IInbox public immutable inbox;
     /// @inheritdoc IVouchers
@@ -30,6 +33,7 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
     mapping(bytes32 key => bool) private _executed;
 
     constructor(IInbox inbox_, IClaims claims_, uint256 callbackGas_) {
+        if (callbackGas_ > MAX_CALLBACK_GAS) revert CallbackGasTooHigh(callbackGas_, MAX_CALLBACK_GAS);
         inbox = inbox_;
         claims = claims_;
         callbackGas = callbackGas_;

@@ -2,9 +2,11 @@
 pragma solidity ^0.8.37;
 
 import {Claims} from "../src/Claims.sol";
+import {Vouchers} from "../src/Vouchers.sol";
 import {IClaims} from "../src/interfaces/IClaims.sol";
 import {IFees} from "../src/interfaces/IFees.sol";
 import {IInbox} from "../src/interfaces/IInbox.sol";
+import {IVouchers} from "../src/interfaces/IVouchers.sol";
 import {Deployment} from "./utils/Deployment.sol";
 import {Bomb, Grabber, Refuser} from "./utils/Hostile.sol";
 import {TestDisputes} from "./utils/TestDisputes.sol";
@@ -416,6 +418,23 @@ contract ClaimsTest is Deployment {
         vm.expectRevert(abi.encodeWithSelector(IClaims.NothingToWithdraw.selector, alice));
         vm.prank(alice);
         claims.withdraw(payable(purse));
+    }
+
+    function test_withdrawToNobody() external {
+        _final(alice);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroReceiver.selector));
+        vm.prank(alice);
+        claims.withdraw(payable(address(0)));
+        same(claims.balanceOf(alice), BOND, "kept");
+    }
+
+    function test_configuration() external {
+        vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroBond.selector));
+        new Claims(inbox, fees, disputes, 0, WINDOW, ANSWER);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroAnswerTime.selector));
+        new Claims(inbox, fees, disputes, BOND, WINDOW, 0);
+        vm.expectRevert(abi.encodeWithSelector(IVouchers.CallbackGasTooHigh.selector, 10_000_001, 10_000_000));
+        new Vouchers(inbox, claims, 10_000_001);
     }
 
     function test_withdrawToHostile() external {

@@ -121,6 +121,9 @@ contract FlatFeesTest is Deployment {
         uint256 price = priceOf(2, 10);
         flat.escrow{value: price}(7, payer, modelId, params, 10);
         flat.settle(7, server);
+        vm.expectRevert(abi.encodeWithSelector(IFees.ZeroReceiver.selector));
+        vm.prank(server);
+        flat.withdraw(payable(address(0)));
         address purse = account("purse");
         vm.expectEmit(address(flat));
         emit IFees.Withdrawn(server, purse, price);

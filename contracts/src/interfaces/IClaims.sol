@@ -61,6 +61,10 @@ interface IClaims {
     error AlreadySettled(uint256 inputId);
     error NotAuthorised(address caller);
     error ZeroRoot();
+    /// @notice Without a bond claims cost nothing, and a lane could be filled with them.
+    error ZeroBond();
+    error ZeroAnswerTime();
+    error ZeroReceiver();
     error LaneNotFinal(uint64 epoch, bytes32 modelId);
     error NotSealed(uint256 inputId);
     error NothingToWithdraw(address account);

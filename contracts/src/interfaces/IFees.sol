@@ -34,6 +34,7 @@ interface IFees {
     error NotEscrowed(uint256 inputId);
     error AlreadySettled(uint256 inputId);
     error AmountTooLarge(uint256 amountWei);
+    error ZeroReceiver();
     error NothingToWithdraw(address account);
     error TransferFailed(address to, uint256 amountWei);
 }

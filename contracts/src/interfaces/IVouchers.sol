@@ -41,6 +41,7 @@ interface IVouchers {
     error BadProof(string what);
     error BadText(bytes32 found, bytes32 expected);
     error AlreadyExecuted(uint256 inputId, uint32 run, uint32 chunk);
+    error CallbackGasTooHigh(uint256 found, uint256 maximum);
     error NotEnoughGas(uint256 found, uint256 expected);
 
     /// @notice Delivers one chunk of one run to the input's recipient. Anyone may call. Returns false when the recipient failed; it can then be retried.

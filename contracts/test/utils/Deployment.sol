@@ -136,7 +136,8 @@ abstract contract Deployment is Test {
     }
 
     function mixHashOf(uint256 number) internal pure returns (bytes32) {
-        return keccak256(abi.encode("mixHash", number));
+        // Every third block is of a chain without randomness.
+        return number % 3 == 0 ? bytes32(uint256(1)) : keccak256(abi.encode("mixHash", number));
     }
 
     /// @dev The header of a block, whose hash the chain then knows.

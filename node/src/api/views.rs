@@ -179,7 +179,15 @@ impl PromptView {
             .filter(|r| input.seal.is_some_and(|s| s.seed == r.seed));
         let report = store.read(tables::REPORTS, &input.id)?;
         // That this node does not serve a model matters no longer once somebody else's answer is claimed.
-        let error = report.filter(|r| r.kind != ReportKind::NotServed || state == Stage::Failed);
+        let error = report.filter(|r| match r.kind {
+            ReportKind::NotServed => state == Stage::Failed,
+            // A reorganisation may have taken that finality back.
+            ReportKind::Overruled => facts.is_final,
+            _ => true,
+        });
+        let is_overruled = error
+            .as_ref()
+            .is_some_and(|r| r.kind == ReportKind::Overruled);
         let settlement = store
             .read(tables::SETTLEMENTS, &input.id)?
             .map(|s| SettlementView {
@@ -196,7 +204,7 @@ impl PromptView {
         Ok(PromptView {
             id: input.id,
             state,
-            unfinal: !facts.is_final,
+            unfinal: !facts.is_final || is_overruled,
             error,
             model: model_ref(context, input.model)?,
             sender: input.sender,

@@ -1,11 +1,12 @@
 //! Claims the results of ended lanes under bond.
 
+use super::clock::unix_now;
 use super::lane::is_overtaken;
 use super::patience::Patience;
 use super::{Context, LaneStep, LaneView, Role, RoleError};
 use crate::chain::abi::claims;
-use crate::store::ReportKind;
 use crate::store::tables::REPORTS;
+use crate::store::{NodeReport, ReportKind};
 use alloy::primitives::{B256, U256};
 
 /// The proposer.
@@ -38,6 +39,7 @@ impl Role for Proposer {
                     expected,
                 } => {
                     tracing::error!(%claim, %found, %expected, epoch = view.lane.epoch, model = %view.lane.model, "a root that this node holds for wrong became final");
+                    report_overruled(context, &view, claim, found, expected)?;
                     context
                         .store
                         .remove(crate::store::tables::OPEN_LANES, &view.lane)?;
@@ -101,6 +103,27 @@ impl Proposer {
             Err(err) => Err(err.into()),
         }
     }
+}
+
+/// Notes at every input of the lane that this node's responses are not what became final.
+fn report_overruled(
+    context: &Context,
+    view: &LaneView,
+    claim: B256,
+    found: B256,
+    expected: B256,
+) -> Result<(), RoleError> {
+    for input in &view.inputs {
+        let report = NodeReport {
+            kind: ReportKind::Overruled,
+            message: format!(
+                "claim {claim} with root {found} became final, expected {expected}; the responses shown are this node's and not the chain's"
+            ),
+            at: unix_now(),
+        };
+        context.store.put(REPORTS, &input.id, &report)?;
+    }
+    Ok(())
 }
 
 /// Takes released bonds back when the account runs out of coins for the next ones.

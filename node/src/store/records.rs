@@ -250,6 +250,8 @@ pub enum ReportKind {
     EngineFailed,
     /// The events of this input do not fit together.
     Inconsistent,
+    /// Another root than this node's became final: its responses are not the chain's.
+    Overruled,
 }
 
 /// A registered model.

@@ -10,7 +10,7 @@ use sworn_node::chain::{ChainError, Deployment};
 use sworn_node::store::tables;
 use sworn_node::{Node, NodeError};
 
-use crate::world::{Chain, Parrot, log, prompt, settings, start, wait_for};
+use crate::world::{Chain, Parrot, json, log, prompt, settings, start, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -133,6 +133,57 @@ async fn a_wrong_rival_is_not_followed() {
             .len(),
         2
     );
+    node.stop().await;
+}
+
+/// A lie becomes final before this node has its own answer: the node says so and never shows that answer as the chain's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lie_that_became_final_is_told() {
+    log();
+    let chain = Chain::embedded().await;
+    let d = chain.deploy().await;
+    let parrot = Arc::new(Parrot::new(1, Duration::from_millis(60)));
+    let (user, liar) = (chain.client(1).await, chain.client(2).await);
+    parrot.register(&user, &d).await;
+    let data = tempfile::tempdir().unwrap();
+    let node = start(settings(&chain, d, data.path(), 0), &[&parrot]).await;
+    let (payload, params) = prompt("slow", 1, 200);
+    let asked = user.ask(&d, parrot.id(), payload, &params).await.unwrap();
+    let (sealed, _) = wait_for(&node, asked.id, &["sealed"], LONG).await;
+    let epoch = sealed["epoch"].as_u64().unwrap();
+    let (_, end) = user.epoch_bounds(&d, epoch).await.unwrap();
+    while user.head().await.unwrap().number < end {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let lie = claims::claimCall {
+        epoch,
+        modelId: parrot.id(),
+        accumulator: user.accumulator_at(&d, epoch).await.unwrap(),
+        root: B256::repeat_byte(0xbd),
+    };
+    liar.transact(d.claims, &lie, user.bond_wei(&d).await.unwrap())
+        .await
+        .unwrap();
+    let claim = user.lane_claims(&d, epoch, parrot.id()).await.unwrap()[0];
+    let finalise = claims::finaliseCall { claimId: claim };
+    let waiting = Instant::now();
+    while liar
+        .transact(d.claims, &finalise, U256::ZERO)
+        .await
+        .is_err()
+    {
+        assert!(waiting.elapsed() < LONG, "the lie never became final");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    loop {
+        let view = json(&node, &format!("/v1/prompts/{}", asked.id)).await;
+        if view["error"]["kind"] == "overruled" {
+            assert_eq!(view["unfinal"], true);
+            break;
+        }
+        assert!(waiting.elapsed() < LONG, "{view:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     node.stop().await;
 }
 
