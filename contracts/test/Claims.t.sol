@@ -428,7 +428,7 @@ contract ClaimsTest is Deployment {
         same(claims.balanceOf(alice), BOND, "kept");
     }
 
-    function test_configuration() external {
+    function test_unusableConfiguration() external {
         vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroBond.selector));
         new Claims(inbox, fees, disputes, 0, WINDOW, ANSWER);
         vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroAnswerTime.selector));
