@@ -26,7 +26,7 @@ test-rust:
 
 ## The README's walk-through, and its exports in Hugging Face datasets.
 test-walk-through:
-	$(CARGO) build --locked -p sworn-node --bin sworn
+	$(CARGO) test --locked --workspace --no-run --quiet
 	tests/peers/walk_through.sh target/debug/sworn
 
 test-contracts:
