@@ -1,8 +1,29 @@
 //! Small model files for tests: random weights, a small valid vocabulary, and writers that tests can bend.
 
+use std::fs::File;
+use std::io::Write;
+
 use crate::format::TensorRole;
 use crate::numeric::f32_to_f16;
 use crate::program::{LlamaConfig, WeightFormat};
+
+/// Notes that a test is skipped because something that it needs is not on this machine: prints it, and adds it to the file that
+/// `SWORN_SKIP_LOG` names, whose lines `make test` counts (the output of passing tests is swallowed).
+///
+/// # Panics
+/// When `SWORN_REQUIRE_DATA=1` says that nothing may be skipped.
+pub fn skip(message: &str) {
+    assert!(
+        std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"),
+        "{message}"
+    );
+    println!("SKIP: {message}");
+    if let Some(path) = std::env::var_os("SWORN_SKIP_LOG") {
+        let log = File::options().create(true).append(true).open(path);
+        // A count that cannot be written must not fail the test.
+        let _ = log.and_then(|mut log| writeln!(log, "{message}"));
+    }
+}
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]

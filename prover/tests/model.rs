@@ -265,15 +265,10 @@ fn real_models_are_committed() {
     let stories = data.join("llama2c/stories260K.bin");
     let tokenizer = data.join("llama2c/tok512.bin");
     if !stories.exists() || !tokenizer.exists() {
-        assert!(
-            std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|v| v != "1"),
-            "{} is missing",
+        testing::skip(&format!(
+            "real_models_are_committed: data not found at {}",
             stories.display()
-        );
-        println!(
-            "SKIP: real_models_are_committed: data not found at {}",
-            stories.display()
-        );
+        ));
         return;
     }
     let folder = tempfile::tempdir().unwrap();

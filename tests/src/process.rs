@@ -1,13 +1,13 @@
 //! Runs the `sworn` binary and foreign chains as separate processes, as people do.
 
 use std::fs::File;
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sworn_inference::testing::skip;
 
 use crate::repository_root;
 
@@ -74,16 +74,7 @@ pub fn present(test: &str, path: &Path, remedy: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
-    let message = format!("{test}: {} is missing; {remedy}", path.display());
-    assert!(
-        std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"),
-        "{message}"
-    );
-    println!("SKIP: {message}");
-    if let Some(log) = std::env::var_os("SWORN_SKIP_LOG") {
-        let log = File::options().create(true).append(true).open(log);
-        let _ = log.and_then(|mut log| writeln!(log, "{message}"));
-    }
+    skip(&format!("{test}: {} is missing; {remedy}", path.display()));
     None
 }
 

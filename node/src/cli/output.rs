@@ -113,11 +113,7 @@ pub(crate) fn ether(wei: alloy::primitives::U256) -> String {
 
 /// Bytes as `0x` hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::from("0x"), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    alloy::hex::encode_prefixed(bytes)
 }
 
 /// Makes streamed model text safe for a terminal, byte by byte: control characters (but line ends and tabs) become `?`. Output that is no

@@ -190,7 +190,7 @@ fn type_name(kind: TokenType) -> &'static str {
 fn quoted(piece: &[u8]) -> String {
     match std::str::from_utf8(piece) {
         Ok(text) => format!("{text:?}"),
-        Err(_) => format!("0x{}", hex(piece).trim_start_matches("0x")),
+        Err(_) => hex(piece),
     }
 }
 

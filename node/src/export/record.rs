@@ -1,5 +1,6 @@
 //! What an export knows about a prompt.
 
+use alloy::hex;
 use sha2::{Digest, Sha256};
 
 /// Everything the chain says about one prompt. Digests, hashes and addresses are `0x` hexadecimal; unknown ones are empty.
@@ -150,18 +151,16 @@ pub fn ranker_hash(provenance: &Provenance, ranker: &str) -> String {
         provenance.prompts.to_lowercase(),
         ranker.to_lowercase()
     );
-    format!("0x{}", hex(&Sha256::digest(text)))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode_prefixed(Sha256::digest(text))
 }
 
 /// Text for readers and, when the bytes are no UTF-8, all of them in hexadecimal; else empty.
 pub(super) fn text_and_hex(bytes: &[u8]) -> (String, String) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), String::new()),
-        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), hex(bytes)),
+        Err(_) => (
+            String::from_utf8_lossy(bytes).into_owned(),
+            hex::encode(bytes),
+        ),
     }
 }

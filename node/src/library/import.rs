@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use alloy::hex;
 use sha2::{Digest as _, Sha256};
 use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
@@ -139,7 +140,7 @@ impl Library {
         let mut key = hash_file(file, progress)?;
         if let Some(tokenizer) = tokenizer {
             let both = format!("{key}{}", hash_file(tokenizer, progress)?);
-            key = format!("0x{}", hex(&Sha256::digest(both)));
+            key = hex::encode_prefixed(Sha256::digest(both));
         }
         let dir = self.cache.join(&key);
         if dir.is_dir() {
@@ -254,14 +255,10 @@ fn hash_file(path: &Path, progress: OnProgress<'_>) -> Result<String, LibraryErr
     loop {
         let n = file.read(&mut buffer).map_err(LibraryError::io(path))?;
         if n == 0 {
-            return Ok(format!("0x{}", hex(&hasher.finalize())));
+            return Ok(hex::encode_prefixed(hasher.finalize()));
         }
         hasher.update(&buffer[..n]);
         done += n as u64;
         progress(Phase::Reading, done, total);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

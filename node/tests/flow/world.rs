@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bytes};
 use alloy::signers::local::PrivateKeySigner;
+use sworn_inference::testing::skip;
 use sworn_node::chain::{ChainClient, ClientOptions, DeployParams, Deployment, abi, deploy};
 use sworn_node::devnet::{Devnet, DevnetConfig, DevnetHandle};
 use sworn_node::machine::{Answer, Machine, MachineError, OnToken, ServedCard};
@@ -67,11 +68,7 @@ impl Chain {
     /// Anvil with a block every half second, or says why not.
     pub async fn anvil() -> Option<Chain> {
         let Some(program) = anvil() else {
-            assert!(
-                std::env::var("SWORN_REQUIRE_DATA").is_err(),
-                "anvil not found: run npm install in contracts/ or set SWORN_ANVIL"
-            );
-            println!("SKIP: anvil not found: run npm install in contracts/ or set SWORN_ANVIL");
+            skip("anvil not found: run `npm ci` in contracts/ or set SWORN_ANVIL");
             return None;
         };
         let port = std::net::TcpListener::bind("127.0.0.1:0")
