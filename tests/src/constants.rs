@@ -118,6 +118,24 @@ const RULES: &[Rule] = &[
         value: word,
     },
     Rule {
+        section: "challenge",
+        prefix: "",
+        title: "Challenges",
+        value: |v| Some(Value::Size(v)),
+    },
+    Rule {
+        section: "nodes",
+        prefix: "NODE_",
+        title: "Kind of a node of a claim",
+        value: code,
+    },
+    Rule {
+        section: "faults",
+        prefix: "FAULT_",
+        title: "Fault",
+        value: code,
+    },
+    Rule {
         section: "bits",
         prefix: "",
         title: "Bits",

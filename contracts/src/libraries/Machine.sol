@@ -122,6 +122,8 @@ library Machine {
     uint256 internal constant F32_LEAF_ELEMENTS = 64;
     /// @dev Elements of a leaf of an f16 activation.
     uint256 internal constant F16_LEAF_ELEMENTS = 128;
+    /// @dev Heads of a leaf of attn_max's output: (f32_le maximum, u32_le position).
+    uint256 internal constant MAXIMA_LEAF_ELEMENTS = 32;
     /// @dev Bytes of a leaf of a text.
     uint256 internal constant TEXT_LEAF_BYTES = 256;
     /// @dev Tokens or offsets of a leaf.
@@ -139,6 +141,111 @@ library Machine {
     uint256 internal constant MAX_TEMPERATURE_MILLI = 10000;
     /// @dev One, in millionths.
     uint256 internal constant PPM = 1000000;
+
+    // challenge
+
+    /// @dev Levels that one opening goes down.
+    uint256 internal constant OPEN_LEVELS = 6;
+    /// @dev A node at most this high is opened by its leaves' bytes.
+    uint256 internal constant CONTENT_LEVELS = 2;
+    /// @dev A matmul's element with at most this many tiles is proven without totals.
+    uint256 internal constant DIRECT_TILES = 4;
+    /// @dev Segments of a payload.
+    uint256 internal constant MAX_SEGMENTS = 64;
+    /// @dev Sums of a group of logits.
+    uint256 internal constant COMPONENT_COUNT = 7;
+    /// @dev Elements of an attention head: one tile.
+    uint256 internal constant MAX_HEAD_DIM = 256;
+
+    // nodes
+
+    /// @dev Kind of a node of a claim `claim`.
+    uint8 internal constant NODE_CLAIM = 1;
+    /// @dev Kind of a node of a claim `job`.
+    uint8 internal constant NODE_JOB = 2;
+    /// @dev Kind of a node of a claim `tokens`.
+    uint8 internal constant NODE_TOKENS = 3;
+    /// @dev Kind of a node of a claim `offsets`.
+    uint8 internal constant NODE_OFFSETS = 4;
+    /// @dev Kind of a node of a claim `text`.
+    uint8 internal constant NODE_TEXT = 5;
+    /// @dev Kind of a node of a claim `trace`.
+    uint8 internal constant NODE_TRACE = 6;
+    /// @dev Kind of a node of a claim `totals`.
+    uint8 internal constant NODE_TOTALS = 7;
+    /// @dev Kind of a node of a claim `tile`.
+    uint8 internal constant NODE_TILE = 8;
+    /// @dev Kind of a node of a claim `selection`.
+    uint8 internal constant NODE_SELECTION = 9;
+    /// @dev Kind of a node of a claim `group`.
+    uint8 internal constant NODE_GROUP = 10;
+    /// @dev Kind of a node of a claim `prompt`.
+    uint8 internal constant NODE_PROMPT = 11;
+    /// @dev Kind of a node of a claim `starts`.
+    uint8 internal constant NODE_STARTS = 12;
+    /// @dev Kind of a node of a claim `malformed`.
+    uint8 internal constant NODE_MALFORMED = 13;
+
+    // faults
+
+    /// @dev Fault `expansion`.
+    uint8 internal constant FAULT_EXPANSION = 16;
+    /// @dev Fault `run_shape`.
+    uint8 internal constant FAULT_RUN_SHAPE = 17;
+    /// @dev Fault `token`.
+    uint8 internal constant FAULT_TOKEN = 32;
+    /// @dev Fault `stop`.
+    uint8 internal constant FAULT_STOP = 33;
+    /// @dev Fault `offset_padding`.
+    uint8 internal constant FAULT_OFFSET_PADDING = 34;
+    /// @dev Fault `offset`.
+    uint8 internal constant FAULT_OFFSET = 35;
+    /// @dev Fault `text_padding`.
+    uint8 internal constant FAULT_TEXT_PADDING = 36;
+    /// @dev Fault `text`.
+    uint8 internal constant FAULT_TEXT = 37;
+    /// @dev Fault `bos`.
+    uint8 internal constant FAULT_BOS = 48;
+    /// @dev Fault `prompt_place`.
+    uint8 internal constant FAULT_PROMPT_PLACE = 49;
+    /// @dev Fault `place_step`.
+    uint8 internal constant FAULT_PLACE_STEP = 50;
+    /// @dev Fault `control`.
+    uint8 internal constant FAULT_CONTROL = 51;
+    /// @dev Fault `piece`.
+    uint8 internal constant FAULT_PIECE = 52;
+    /// @dev Fault `canonical`.
+    uint8 internal constant FAULT_CANONICAL = 53;
+    /// @dev Fault `pair`.
+    uint8 internal constant FAULT_PAIR = 54;
+    /// @dev Fault `byte`.
+    uint8 internal constant FAULT_BYTE = 55;
+    /// @dev Fault `segments`.
+    uint8 internal constant FAULT_SEGMENTS = 56;
+    /// @dev Fault `good_control`.
+    uint8 internal constant FAULT_GOOD_CONTROL = 57;
+    /// @dev Fault `step`.
+    uint8 internal constant FAULT_STEP = 64;
+    /// @dev Fault `combine`.
+    uint8 internal constant FAULT_COMBINE = 65;
+    /// @dev Fault `total`.
+    uint8 internal constant FAULT_TOTAL = 66;
+    /// @dev Fault `addends`.
+    uint8 internal constant FAULT_ADDENDS = 67;
+    /// @dev Fault `weight`.
+    uint8 internal constant FAULT_WEIGHT = 68;
+    /// @dev Fault `value`.
+    uint8 internal constant FAULT_VALUE = 69;
+    /// @dev Fault `argmax`.
+    uint8 internal constant FAULT_ARGMAX = 80;
+    /// @dev Fault `best`.
+    uint8 internal constant FAULT_BEST = 81;
+    /// @dev Fault `choice`.
+    uint8 internal constant FAULT_CHOICE = 82;
+    /// @dev Fault `group_sum`.
+    uint8 internal constant FAULT_GROUP_SUM = 83;
+    /// @dev Fault `leaf_sum`.
+    uint8 internal constant FAULT_LEAF_SUM = 84;
 
     // bits
 

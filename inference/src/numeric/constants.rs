@@ -118,6 +118,8 @@ pub const BLOCK_ELEMENTS: usize = 32;
 pub const F32_LEAF_ELEMENTS: usize = 64;
 /// Elements of a leaf of an f16 activation.
 pub const F16_LEAF_ELEMENTS: usize = 128;
+/// Heads of a leaf of attn_max's output: (f32_le maximum, u32_le position).
+pub const MAXIMA_LEAF_ELEMENTS: usize = 32;
 /// Bytes of a leaf of a text.
 pub const TEXT_LEAF_BYTES: usize = 256;
 /// Tokens or offsets of a leaf.
@@ -135,6 +137,111 @@ pub const MAX_RUNS: u32 = 16;
 pub const MAX_TEMPERATURE_MILLI: u32 = 10000;
 /// One, in millionths.
 pub const PPM: u32 = 1000000;
+
+// challenge
+
+/// Levels that one opening goes down.
+pub const OPEN_LEVELS: usize = 6;
+/// A node at most this high is opened by its leaves' bytes.
+pub const CONTENT_LEVELS: usize = 2;
+/// A matmul's element with at most this many tiles is proven without totals.
+pub const DIRECT_TILES: usize = 4;
+/// Segments of a payload.
+pub const MAX_SEGMENTS: usize = 64;
+/// Sums of a group of logits.
+pub const COMPONENT_COUNT: usize = 7;
+/// Elements of an attention head: one tile.
+pub const MAX_HEAD_DIM: usize = 256;
+
+// nodes
+
+/// Kind of a node of a claim `claim`.
+pub const NODE_CLAIM: u8 = 1;
+/// Kind of a node of a claim `job`.
+pub const NODE_JOB: u8 = 2;
+/// Kind of a node of a claim `tokens`.
+pub const NODE_TOKENS: u8 = 3;
+/// Kind of a node of a claim `offsets`.
+pub const NODE_OFFSETS: u8 = 4;
+/// Kind of a node of a claim `text`.
+pub const NODE_TEXT: u8 = 5;
+/// Kind of a node of a claim `trace`.
+pub const NODE_TRACE: u8 = 6;
+/// Kind of a node of a claim `totals`.
+pub const NODE_TOTALS: u8 = 7;
+/// Kind of a node of a claim `tile`.
+pub const NODE_TILE: u8 = 8;
+/// Kind of a node of a claim `selection`.
+pub const NODE_SELECTION: u8 = 9;
+/// Kind of a node of a claim `group`.
+pub const NODE_GROUP: u8 = 10;
+/// Kind of a node of a claim `prompt`.
+pub const NODE_PROMPT: u8 = 11;
+/// Kind of a node of a claim `starts`.
+pub const NODE_STARTS: u8 = 12;
+/// Kind of a node of a claim `malformed`.
+pub const NODE_MALFORMED: u8 = 13;
+
+// faults
+
+/// Fault `expansion`.
+pub const FAULT_EXPANSION: u8 = 16;
+/// Fault `run_shape`.
+pub const FAULT_RUN_SHAPE: u8 = 17;
+/// Fault `token`.
+pub const FAULT_TOKEN: u8 = 32;
+/// Fault `stop`.
+pub const FAULT_STOP: u8 = 33;
+/// Fault `offset_padding`.
+pub const FAULT_OFFSET_PADDING: u8 = 34;
+/// Fault `offset`.
+pub const FAULT_OFFSET: u8 = 35;
+/// Fault `text_padding`.
+pub const FAULT_TEXT_PADDING: u8 = 36;
+/// Fault `text`.
+pub const FAULT_TEXT: u8 = 37;
+/// Fault `bos`.
+pub const FAULT_BOS: u8 = 48;
+/// Fault `prompt_place`.
+pub const FAULT_PROMPT_PLACE: u8 = 49;
+/// Fault `place_step`.
+pub const FAULT_PLACE_STEP: u8 = 50;
+/// Fault `control`.
+pub const FAULT_CONTROL: u8 = 51;
+/// Fault `piece`.
+pub const FAULT_PIECE: u8 = 52;
+/// Fault `canonical`.
+pub const FAULT_CANONICAL: u8 = 53;
+/// Fault `pair`.
+pub const FAULT_PAIR: u8 = 54;
+/// Fault `byte`.
+pub const FAULT_BYTE: u8 = 55;
+/// Fault `segments`.
+pub const FAULT_SEGMENTS: u8 = 56;
+/// Fault `good_control`.
+pub const FAULT_GOOD_CONTROL: u8 = 57;
+/// Fault `step`.
+pub const FAULT_STEP: u8 = 64;
+/// Fault `combine`.
+pub const FAULT_COMBINE: u8 = 65;
+/// Fault `total`.
+pub const FAULT_TOTAL: u8 = 66;
+/// Fault `addends`.
+pub const FAULT_ADDENDS: u8 = 67;
+/// Fault `weight`.
+pub const FAULT_WEIGHT: u8 = 68;
+/// Fault `value`.
+pub const FAULT_VALUE: u8 = 69;
+/// Fault `argmax`.
+pub const FAULT_ARGMAX: u8 = 80;
+/// Fault `best`.
+pub const FAULT_BEST: u8 = 81;
+/// Fault `choice`.
+pub const FAULT_CHOICE: u8 = 82;
+/// Fault `group_sum`.
+pub const FAULT_GROUP_SUM: u8 = 83;
+/// Fault `leaf_sum`.
+pub const FAULT_LEAF_SUM: u8 = 84;
 
 // bits
 
