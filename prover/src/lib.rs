@@ -13,6 +13,7 @@
 pub mod claim;
 pub mod commitment;
 pub mod digest;
+pub mod dispute;
 mod error;
 pub mod header;
 pub mod merkle;

@@ -26,7 +26,9 @@ interface IChallenges is IDisputes {
 
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
     /// @param contents Digests or leaves (abi.encode(bytes32[]) or abi.encode(bytes[])), abi.encode(Job), or the posted bytes.
-    event Revealed(bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents);
+    event Revealed(
+        bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents
+    );
     event Proven(bytes32 indexed claimId, bytes32 indexed key, address indexed prover, uint8 fault);
     event Expired(bytes32 indexed claimId, bytes32 indexed key);
     event Declared(bytes32 indexed declaration, address indexed sender);

@@ -116,22 +116,24 @@ library Programs {
         if (op == Machine.OP_NORM_STAT) return 1;
         if (op == Machine.OP_QUANTISE) return uint32((d0 + Machine.TILE_ELEMENTS - 1) / Machine.TILE_ELEMENTS);
         if (op == Machine.OP_TO_F16) return uint32((d0 + Machine.F16_LEAF_ELEMENTS - 1) / Machine.F16_LEAF_ELEMENTS);
-        if (op == Machine.OP_ATTN_MAX) return uint32((d0 + Machine.MAXIMA_LEAF_ELEMENTS - 1) / Machine.MAXIMA_LEAF_ELEMENTS);
+        if (op == Machine.OP_ATTN_MAX) {
+            return uint32((d0 + Machine.MAXIMA_LEAF_ELEMENTS - 1) / Machine.MAXIMA_LEAF_ELEMENTS);
+        }
         if (op == Machine.OP_ATTN_MIX) d0 *= dims[2];
         return uint32((d0 + Machine.F32_LEAF_ELEMENTS - 1) / Machine.F32_LEAF_ELEMENTS);
     }
 
-    /// @notice The stop tokens, rising.
+    /// @notice Whether a token is one of the stop tokens.
     function isStop(Program memory p, uint256 token) internal view returns (bool) {
         address code = p.code;
         for (uint256 i = 0; i < p.stopCount; ++i) {
-            uint256 stop;
+            uint256 found;
             assembly ("memory-safe") {
                 mstore(0x00, 0)
                 extcodecopy(code, 0x1c, add(33, shl(2, i)), 4)
-                stop := mload(0x00)
+                found := mload(0x00)
             }
-            if (stop == token) return true;
+            if (found == token) return true;
         }
         return false;
     }

@@ -1,0 +1,1 @@
+//! Faults of a job's fields (`prover/SPEC.md` section 10.3).

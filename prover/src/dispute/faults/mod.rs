@@ -1,0 +1,8 @@
+//! Witnesses of faults, one module a family, as the Solidity contracts of the same names take them.
+
+pub mod attention;
+pub mod job;
+pub mod prompt;
+pub mod selection;
+pub mod step;
+pub mod tokens;

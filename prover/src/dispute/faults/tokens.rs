@@ -1,0 +1,1 @@
+//! Faults of tokens, offsets and text (`prover/SPEC.md` section 10.3).

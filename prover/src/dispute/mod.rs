@@ -1,0 +1,10 @@
+//! Challenges (`prover/SPEC.md` section 10): traces, openings, faults and their witnesses, and what to do next.
+
+pub mod abi;
+pub mod faults;
+pub mod position;
+pub mod source;
+pub mod strategy;
+pub mod trace;
+
+pub use position::Position;

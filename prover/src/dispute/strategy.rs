@@ -1,0 +1,1 @@
+//! What a challenger does next, and what a proposer answers.

@@ -1,0 +1,1 @@
+//! Traces of runs (`prover/SPEC.md` section 10.1).

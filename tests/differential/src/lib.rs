@@ -1,0 +1,2 @@
+//! Rust against Solidity, in a real EVM.
+#![forbid(unsafe_code)]
