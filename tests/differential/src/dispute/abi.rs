@@ -1,0 +1,73 @@
+//! Calls of the contracts of a dispute.
+#![allow(missing_docs, clippy::too_many_arguments)] // the macro's; the Solidity interfaces document them
+
+use alloy_sol_types::sol;
+pub use sworn_prover::dispute::abi::{Job, Run};
+
+sol! {
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Record {
+        uint256 position;
+        bytes32 parentKey;
+        bytes32 value;
+        uint256 times;
+        uint256 funds;
+        uint256 shape;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Verdict {
+        Record culprit;
+        uint256 rewardWei;
+        address winner;
+        uint64 declaredAt;
+        uint64 fellAt;
+    }
+
+    struct Card {
+        string name;
+        string version;
+        string license;
+        string licenseUri;
+        string weightsUri;
+        bytes32 parent;
+    }
+
+    struct Params {
+        uint8 kind;
+        uint16 nRuns;
+        uint32 maxNewTokens;
+        uint32 maxTotalTokens;
+        uint32 temperatureMilli;
+        uint32 topK;
+        uint32 topPPpm;
+        uint32 minPPpm;
+    }
+
+    function register(bytes calldata program, bytes32 weightsRoot, bytes32 tokenizerRoot, Card calldata card) external returns (bytes32 modelId);
+    function submit(bytes32 modelId, Params calldata params, bytes calldata payload, address recipient) external payable returns (uint256 inputId);
+    function seal(bytes calldata header, uint256 limit) external returns (uint256 sealedInputs);
+    function currentEpoch() external view returns (uint64);
+    function epochBounds(uint64 epoch) external view returns (uint256 startBlock, uint256 endBlock);
+    function accumulatorAt(uint64 epoch) external view returns (bytes32);
+    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32[] calldata digests) external payable returns (bytes32 claimId);
+    function open(bytes32 claimId, Record calldata parent, uint256 position, bytes32 value, bytes32[] calldata path) external payable returns (bytes32 key);
+    function openInJob(bytes32 claimId, Record calldata parent, Job calldata job, uint256 position) external payable returns (bytes32 key);
+    function revealDigests(bytes32 claimId, Record calldata record, bytes32[] calldata digests) external;
+    function revealLeaves(bytes32 claimId, Record calldata record, bytes[] calldata leaves) external;
+    function revealJob(bytes32 claimId, Record calldata record, Job calldata job, bytes calldata signature) external;
+    function revealPosted(bytes32 claimId, Record calldata record, bytes calldata contents, bytes calldata signature) external;
+    function prove(bytes32 claimId, Record[] calldata path, Job calldata job, uint8 fault, bytes calldata witness, bytes32 salt) external;
+    function declare(bytes32 declaration) external;
+    function redeem(bytes32 claimId, Verdict calldata verdict, address challenger, bytes32 salt) external;
+    function settle(bytes32 claimId, Verdict calldata verdict, Record[] calldata ancestors) external;
+    function withdraw(address payable to) external;
+    function quoteOpen(bytes32 claimId, Record calldata parent, uint256 position) external view returns (uint256 gas_, uint256 extraWei);
+    function quoteOpenInJob(bytes32 claimId, Record calldata parent, Job calldata job, uint256 position) external view returns (uint256 gas_, uint256 extraWei);
+    function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt) external view returns (bytes32);
+    function balanceOf(address account) external view returns (uint256 wei_);
+
+    event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
+    event Revealed(bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents);
+    event Proven(bytes32 indexed claimId, bytes32 indexed key, address indexed prover, uint8 fault, Verdict verdict);
+}

@@ -1,0 +1,7 @@
+//! Whole disputes in a real EVM, over models of true size whose leaves are made when they are asked for.
+
+pub mod abi;
+pub mod driver;
+pub mod shape;
+pub mod sparse;
+pub mod world;
