@@ -132,4 +132,10 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
+    /// Bytes that are no program.
+    #[error("{reason}")]
+    BadProgram {
+        /// What is wrong with them.
+        reason: String,
+    },
 }
