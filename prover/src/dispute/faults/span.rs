@@ -20,12 +20,7 @@ pub struct Refused(pub &'static str);
 ///
 /// # Errors
 /// As [`TraceSource::leaf`]; no leaves.
-pub fn open(
-    source: &mut dyn TraceSource,
-    row: u32,
-    first: u32,
-    count: u32,
-) -> Result<Leaf, Error> {
+pub fn open(source: &mut dyn TraceSource, row: u32, first: u32, count: u32) -> Result<Leaf, Error> {
     let last = count
         .checked_sub(1)
         .and_then(|more| first.checked_add(more))
@@ -131,9 +126,14 @@ pub fn check_row(opened: &Row, trace_root: B256, row: u32, rows: u32) -> Result<
     if row >= rows {
         return Err(Refused("row"));
     }
-    climb(opened.root, row.into(), crate::merkle::depth(rows.into()), &opened.path)
-        .filter(|root| *root == trace_root)
-        .ok_or(Refused("row path"))?;
+    climb(
+        opened.root,
+        row.into(),
+        crate::merkle::depth(rows.into()),
+        &opened.path,
+    )
+    .filter(|root| *root == trace_root)
+    .ok_or(Refused("row path"))?;
     Ok(opened.root)
 }
 
@@ -144,7 +144,11 @@ pub fn climb(digest: B256, index: u64, depth: u32, path: &[B256]) -> Option<B256
         return None;
     }
     let path: Vec<Digest> = path.iter().map(|digest| Digest(digest.0)).collect();
-    Some(crate::merkle::root_of(Digest(digest.0), index, &path).0.into())
+    Some(
+        crate::merkle::root_of(Digest(digest.0), index, &path)
+            .0
+            .into(),
+    )
 }
 
 /// The binary32 at element `i` of little-endian `data`.

@@ -79,7 +79,10 @@ impl Site {
         let each = self.step.kind.elements();
         let start = k * each;
         if claimed.data.len() != self.step.kind.bytes() {
-            let at = Place { row, element: start };
+            let at = Place {
+                row,
+                element: start,
+            };
             return self.found_in_leaf(source, at, claimed, None);
         }
         let own = source.leaf(row, self.step.first_leaf + k)?;

@@ -125,7 +125,14 @@ impl<'a> Trace<'a> {
         let (first, last) = (start / each, (start + count - 1) / each);
         let leaves = (last - first + 1) as usize;
         let index = u64::from(step.first_leaf + first);
-        span::check(opened, root, index, leaves, self.layout.row_depth(), LEAF_BYTES)?;
+        span::check(
+            opened,
+            root,
+            index,
+            leaves,
+            self.layout.row_depth(),
+            LEAF_BYTES,
+        )?;
         Ok((&opened.data, (start % each) as usize))
     }
 }
@@ -179,12 +186,27 @@ impl Judge<'_> {
         check_contents(contents, self.case.node.value)
     }
 
-    fn score(&self, site: &Site, w: &Score, row: u32, head: u32, at: u32) -> Result<(f32, B256), Refused> {
+    fn score(
+        &self,
+        site: &Site,
+        w: &Score,
+        row: u32,
+        head: u32,
+        at: u32,
+    ) -> Result<(f32, B256), Refused> {
         let root = self.trace.row(&w.row, row)?;
-        let key_root = if at == row { root } else { self.trace.row(&w.keyRow, at)? };
+        let key_root = if at == row {
+            root
+        } else {
+            self.trace.row(&w.keyRow, at)?
+        };
         let dim = site.head_dim();
-        let (query, q) = self.trace.span(&w.query, root, &site.query, head * dim, dim)?;
-        let (keys, k) = self.trace.span(&w.keys, key_root, &site.keys, site.key_start(head), dim)?;
+        let (query, q) = self
+            .trace
+            .span(&w.query, root, &site.query, head * dim, dim)?;
+        let (keys, k) =
+            self.trace
+                .span(&w.keys, key_root, &site.keys, site.key_start(head), dim)?;
         let query: Option<Vec<f32>> = (q..q + dim as usize).map(|i| f32_le(query, i)).collect();
         let keys: Option<Vec<u16>> = (k..k + dim as usize).map(|i| f16_le(keys, i)).collect();
         match (query, keys) {
@@ -205,14 +227,19 @@ impl Judge<'_> {
         if w.element / each >= site.step.leaf_count {
             return Err(Refused("element"));
         }
-        let index = self.trace.layout.index(w.row, site.step.first_leaf + w.element / each);
+        let index = self
+            .trace
+            .layout
+            .index(w.row, site.step.first_leaf + w.element / each);
         check_in_node(&w.leaf, self.node, self.case.node.value, index)?;
         if w.leaf.data.len() != LEAF_BYTES {
             return Ok(true);
         }
         let (within, width) = ((w.element % each) as usize, LEAF_BYTES / each as usize);
         if w.element >= site.step.elements {
-            return Ok(w.leaf.data[within * width..][..width].iter().any(|byte| *byte != 0));
+            return Ok(w.leaf.data[within * width..][..width]
+                .iter()
+                .any(|byte| *byte != 0));
         }
         if site.step.op != Op::AttnMax {
             return Err(Refused("element"));
@@ -253,7 +280,10 @@ impl Judge<'_> {
         if parent.kind != NodeKind::Trace || parent.run != self.node.run {
             return Err(Refused("parent"));
         }
-        let (leaf, within) = site.step.leaf_of(self.node.b).map_err(|_| Refused("element"))?;
+        let (leaf, within) = site
+            .step
+            .leaf_of(self.node.b)
+            .map_err(|_| Refused("element"))?;
         let index = self.trace.layout.index(row, leaf);
         check_in_node(&w.element, parent, self.case.parent.value, index)?;
         if w.element.data.len() != LEAF_BYTES {
