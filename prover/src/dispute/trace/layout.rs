@@ -200,6 +200,17 @@ impl TraceLayout {
         self.row_leaves - self.leaves[2]
     }
 
+    /// The leaves of a part of a row, at a layer, which is ignored outside the body.
+    #[must_use]
+    pub fn leaves_of(&self, part: Part, layer: u32) -> std::ops::Range<u32> {
+        let (start, table) = match part {
+            Part::Head => (0, 0),
+            Part::Body => (self.leaves[0] + layer * self.leaves[1], 1),
+            Part::Tail => (self.tail_leaf(), 2),
+        };
+        start..start + self.leaves[table]
+    }
+
     /// Leaves of a row that exist: all but the tail's in rows that select nothing.
     #[must_use]
     pub fn leaves_at(&self, row: u32, n_prompt: u32) -> u32 {
