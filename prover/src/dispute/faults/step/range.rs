@@ -22,12 +22,7 @@ pub fn range_path(first: u64, last: u64, paths: [&[Digest]; 2]) -> Vec<Digest> {
 /// The root that leaves from index `first` of a tree of `depth` levels lead to by such a path; none if the path has another length or the leaves
 /// do not fit.
 #[must_use]
-pub fn range_root(
-    first: u64,
-    leaves: &[Digest],
-    depth: u32,
-    path: &[Digest],
-) -> Option<Digest> {
+pub fn range_root(first: u64, leaves: &[Digest], depth: u32, path: &[Digest]) -> Option<Digest> {
     let mut nodes = leaves.to_vec();
     let mut first = first;
     let end = u128::from(first) + leaves.len() as u128;

@@ -340,4 +340,3 @@ pub fn leaf_in_node(leaves: &[Vec<u8>], height: u32, at: usize) -> Result<Leaf, 
     path.extend((tree.depth()..height).map(merkle::empty));
     Ok(leaf(bytes.clone(), &path))
 }
-
