@@ -5,6 +5,7 @@
 
 mod artifact;
 pub mod compare;
+pub mod dispute;
 mod evm;
 pub mod vectors;
 

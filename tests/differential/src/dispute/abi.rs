@@ -2,9 +2,29 @@
 #![allow(missing_docs, clippy::too_many_arguments)] // the macro's; the Solidity interfaces document them
 
 use alloy_sol_types::sol;
-pub use sworn_prover::dispute::abi::{Job, Run};
 
 sol! {
+    #[derive(Debug, PartialEq, Eq)]
+    struct Run {
+        uint32 nPrompt;
+        uint32 nTokens;
+        uint8 finish;
+        bytes32 tokensRoot;
+        bytes32 offsetsRoot;
+        bytes32 textRoot;
+        uint64 textLength;
+        int64 score;
+        bool greedy;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Job {
+        uint256 inputId;
+        bytes32 scoreRoot;
+        Run[] runs;
+        bytes32[] traceRoots;
+    }
+
     #[derive(Debug, Default, PartialEq, Eq)]
     struct Record {
         uint256 position;

@@ -94,13 +94,22 @@ impl Dispute<'_> {
         self.revealed(format!("reveal {what}"), &call)
     }
 
-    /// Descends a run's tree from the job down to height `to` over leaf `index`; at a content node its leaves are revealed. Gives the last node.
-    pub fn descend(&mut self, job: &Record, kind: NodeKind, tree: &LiarTree, index: u64, to: u32) -> Record {
+    /// Descends a run's tree from the job over leaf `index` until digests at or below height `to` are known, or, with 0, to a content node, whose leaves are
+    /// revealed. Gives the nodes, the last first.
+    pub fn descend(
+        &mut self,
+        job: &Record,
+        kind: NodeKind,
+        tree: &LiarTree,
+        index: u64,
+        to: u32,
+    ) -> Vec<Record> {
         let what = format!("{kind:?}").to_lowercase();
         let content = CONTENT_LEVELS as u32;
         let mut height = tree.tree.depth();
         let position = |height: u32| Position::tree(kind, 0, 0, height as u8, index >> height);
         let mut record = self.open_in_job(job, position(height));
+        let mut path = Vec::new();
         loop {
             let node = index >> height;
             if height <= content {
@@ -109,8 +118,13 @@ impl Dispute<'_> {
                     .filter(|leaf| tree.tree.node(0, *leaf) != Digest::ZERO)
                     .map(|leaf| (tree.leaves)(leaf).into())
                     .collect();
-                let call = abi::revealLeavesCall { claimId: self.claim_id, record, leaves };
-                return self.revealed(format!("reveal {what} leaves"), &call);
+                let call = abi::revealLeavesCall {
+                    claimId: self.claim_id,
+                    record,
+                    leaves,
+                };
+                path.insert(0, self.revealed(format!("reveal {what} leaves"), &call));
+                return path;
             }
             let levels = (OPEN_LEVELS as u32).min(height - content);
             let call = abi::revealDigestsCall {
@@ -120,8 +134,9 @@ impl Dispute<'_> {
             };
             record = self.revealed(format!("reveal {what}, {levels} levels"), &call);
             height -= levels;
-            if height < to {
-                return record;
+            path.insert(0, record.clone());
+            if height <= to {
+                return path;
             }
             let (gas, extra) = self.quote(&record, position(height));
             let call = abi::openCall {
@@ -154,7 +169,13 @@ impl Dispute<'_> {
             witness: witness.into(),
             salt: B256::ZERO,
         };
-        let outcome = self.world.send(format!("prove fault {fault}"), CHALLENGER, challenges, U256::ZERO, &call);
+        let outcome = self.world.send(
+            format!("prove fault {fault}"),
+            CHALLENGER,
+            challenges,
+            U256::ZERO,
+            &call,
+        );
         let proven: abi::Proven = event(&outcome);
         self.world.mine(100, 1200);
         let call = abi::settleCall {
@@ -162,8 +183,15 @@ impl Dispute<'_> {
             verdict: proven.verdict,
             ancestors: path[1..].to_vec(),
         };
-        self.world.send("settle", CHALLENGER, challenges, U256::ZERO, &call);
-        self.world.send("withdraw", CHALLENGER, challenges, U256::ZERO, &abi::withdrawCall { to: CHALLENGER });
+        self.world
+            .send("settle", CHALLENGER, challenges, U256::ZERO, &call);
+        self.world.send(
+            "withdraw",
+            CHALLENGER,
+            challenges,
+            U256::ZERO,
+            &abi::withdrawCall { to: CHALLENGER },
+        );
     }
 
     fn open_in_job(&mut self, parent: &Record, position: Position) -> Record {
@@ -207,7 +235,9 @@ impl Dispute<'_> {
 
     fn revealed<C: SolCall>(&mut self, what: impl Into<String>, call: &C) -> Record {
         let challenges = self.world.contracts.challenges;
-        let outcome = self.world.send(what, PROPOSER, challenges, U256::ZERO, call);
+        let outcome = self
+            .world
+            .send(what, PROPOSER, challenges, U256::ZERO, call);
         self.rounds += 1;
         event::<abi::Revealed>(&outcome).record
     }

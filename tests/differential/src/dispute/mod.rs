@@ -2,6 +2,8 @@
 
 pub mod abi;
 pub mod driver;
+pub mod scenario;
 pub mod shape;
+pub mod shaped;
 pub mod sparse;
 pub mod world;

@@ -20,9 +20,36 @@ pub struct Shape {
 
 /// The shapes of the table: stories15M, Llama 3 8B, Llama 3 70B.
 pub const SHAPES: [Shape; 3] = [
-    Shape { name: "15M", tokens: 256, dim: 288, hidden_dim: 768, n_layers: 6, n_heads: 6, n_kv_heads: 6, vocab_size: 32_000 },
-    Shape { name: "8B", tokens: 2048, dim: 4096, hidden_dim: 14_336, n_layers: 32, n_heads: 32, n_kv_heads: 8, vocab_size: 128_256 },
-    Shape { name: "70B", tokens: 2048, dim: 8192, hidden_dim: 28_672, n_layers: 80, n_heads: 64, n_kv_heads: 8, vocab_size: 128_256 },
+    Shape {
+        name: "15M",
+        tokens: 256,
+        dim: 288,
+        hidden_dim: 768,
+        n_layers: 6,
+        n_heads: 6,
+        n_kv_heads: 6,
+        vocab_size: 32_000,
+    },
+    Shape {
+        name: "8B",
+        tokens: 2048,
+        dim: 4096,
+        hidden_dim: 14_336,
+        n_layers: 32,
+        n_heads: 32,
+        n_kv_heads: 8,
+        vocab_size: 128_256,
+    },
+    Shape {
+        name: "70B",
+        tokens: 2048,
+        dim: 8192,
+        hidden_dim: 28_672,
+        n_layers: 80,
+        n_heads: 64,
+        n_kv_heads: 8,
+        vocab_size: 128_256,
+    },
 ];
 
 impl Shape {

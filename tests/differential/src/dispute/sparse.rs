@@ -16,6 +16,17 @@ pub struct SparseTree {
     exists: Box<dyn Fn(u64, u64) -> bool>,
 }
 
+impl std::fmt::Debug for SparseTree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "SparseTree of depth {}, {} leaves known",
+            self.depth,
+            self.leaves.len()
+        )
+    }
+}
+
 impl SparseTree {
     /// A tree of `2^depth` leaves, of which those exist for whose range `exists(first, end)` says so.
     pub fn new(seed: u64, depth: u32, exists: impl Fn(u64, u64) -> bool + 'static) -> SparseTree {

@@ -67,7 +67,13 @@ impl World {
     ///
     /// # Panics
     /// The contracts refuse it.
-    pub fn new(program: &[u8], weights_root: Digest, tokenizer_root: Digest, params: abi::Params, payload: &[u8]) -> World {
+    pub fn new(
+        program: &[u8],
+        weights_root: Digest,
+        tokenizer_root: Digest,
+        params: abi::Params,
+        payload: &[u8],
+    ) -> World {
         let mut evm = Evm::new();
         for account in [PROPOSER, CHALLENGER] {
             evm.fund(account, U256::from(1u128 << 100));
@@ -87,7 +93,9 @@ impl World {
             tokenizerRoot: tokenizer_root.0.into(),
             card,
         };
-        let outcome = evm.send(CALLER, contracts.models, U256::ZERO, register.abi_encode()).expect("registered");
+        let outcome = evm
+            .send(CALLER, contracts.models, U256::ZERO, register.abi_encode())
+            .expect("registered");
         let model_id = B256::from_slice(&outcome.data);
 
         let mut world = World {
@@ -108,17 +116,35 @@ impl World {
                 recipient: CALLER,
             };
             let price = U256::from(1_000_000_000_000_000u64);
-            world.evm.send(CALLER, contracts.inbox, price, submit.abi_encode()).expect("submitted");
+            world
+                .evm
+                .send(CALLER, contracts.inbox, price, submit.abi_encode())
+                .expect("submitted");
         }
         let target = world.block + 1;
         let header = header(B256::repeat_byte(0x77));
         world.evm.set_block_hash(target, keccak256(&header));
         world.mine(2, 2);
-        let seal = abi::sealCall { header: header.into(), limit: U256::from(INPUTS) };
+        let seal = abi::sealCall {
+            header: header.into(),
+            limit: U256::from(INPUTS),
+        };
         world.epoch = world.ask(contracts.inbox, &abi::currentEpochCall {});
-        world.evm.send(CALLER, contracts.inbox, U256::ZERO, seal.abi_encode()).expect("sealed");
-        world.accumulator = world.ask(contracts.inbox, &abi::accumulatorAtCall { epoch: world.epoch });
-        let end: u64 = world.ask(contracts.inbox, &abi::epochBoundsCall { epoch: world.epoch }).endBlock.to();
+        world
+            .evm
+            .send(CALLER, contracts.inbox, U256::ZERO, seal.abi_encode())
+            .expect("sealed");
+        world.accumulator = world.ask(
+            contracts.inbox,
+            &abi::accumulatorAtCall { epoch: world.epoch },
+        );
+        let end: u64 = world
+            .ask(
+                contracts.inbox,
+                &abi::epochBoundsCall { epoch: world.epoch },
+            )
+            .endBlock
+            .to();
         let blocks = end - world.block;
         world.mine(blocks, 12);
         world.evm.set_base_fee(BASE_FEE);
@@ -137,18 +163,31 @@ impl World {
     /// # Panics
     /// It fails.
     pub fn ask<C: SolCall>(&mut self, to: Address, call: &C) -> C::Return {
-        self.evm.ask(to, call).unwrap_or_else(|err| panic!("{}: {err:?}", C::SIGNATURE)).0
+        self.evm
+            .ask(to, call)
+            .unwrap_or_else(|err| panic!("{}: {err:?}", C::SIGNATURE))
+            .0
     }
 
     /// Sends a transaction of the dispute, in a block of its own.
     ///
     /// # Panics
     /// It fails.
-    pub fn send<C: SolCall>(&mut self, what: impl Into<String>, from: Address, to: Address, value: U256, call: &C) -> Outcome {
+    pub fn send<C: SolCall>(
+        &mut self,
+        what: impl Into<String>,
+        from: Address,
+        to: Address,
+        value: U256,
+        call: &C,
+    ) -> Outcome {
         self.mine(1, 12);
         let data = call.abi_encode();
         let (what, calldata) = (what.into(), data.len());
-        let outcome = self.evm.send(from, to, value, data).unwrap_or_else(|err| panic!("{what}: {err:?}"));
+        let outcome = self
+            .evm
+            .send(from, to, value, data)
+            .unwrap_or_else(|err| panic!("{what}: {err:?}"));
         self.sent.push(Sent {
             what,
             gas: outcome.gas,
@@ -181,7 +220,9 @@ impl World {
 /// There is none.
 pub fn event<E: SolEvent>(outcome: &Outcome) -> E {
     let found = outcome.logs.iter().find_map(|log| E::decode_log(log).ok());
-    found.map(|log| log.data).unwrap_or_else(|| panic!("no {}", E::SIGNATURE))
+    found
+        .map(|log| log.data)
+        .unwrap_or_else(|| panic!("no {}", E::SIGNATURE))
 }
 
 /// A block header of which only mixHash is filled: field 13.
@@ -207,21 +248,58 @@ fn deploy(evm: &mut Evm) -> Contracts {
     let n = |value: u128| U256::from(value);
     let mut steps: Vec<(&str, Address, Vec<u8>)> = vec![
         ("Models", models, n(1).abi_encode()),
-        ("FlatFees", fees, (inbox, claims, n(10_000_000_000_000), n(10_000_000_000_000), n(1_000_000_000)).abi_encode()),
+        (
+            "FlatFees",
+            fees,
+            (
+                inbox,
+                claims,
+                n(10_000_000_000_000),
+                n(10_000_000_000_000),
+                n(1_000_000_000),
+            )
+                .abi_encode(),
+        ),
     ];
     for (family, address) in FAMILIES.into_iter().zip(families) {
         steps.push((family, address, (inbox, models).abi_encode()));
     }
     steps.push(("Faults", faults, (inbox, families).abi_encode()));
-    steps.push(("Challenges", challenges, (claims, faults, n(43_200), n(3_600), n(600)).abi_encode()));
-    steps.push(("Inbox", inbox, (models, fees, n(2), n(1), n(65_536)).abi_encode()));
-    steps.push(("Claims", claims, (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode()));
+    steps.push((
+        "Challenges",
+        challenges,
+        (claims, faults, n(43_200), n(3_600), n(600)).abi_encode(),
+    ));
+    steps.push((
+        "Inbox",
+        inbox,
+        (models, fees, n(2), n(1), n(65_536)).abi_encode(),
+    ));
+    steps.push((
+        "Claims",
+        claims,
+        (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode(),
+    ));
     for (name, address, arguments) in steps {
-        let made = evm.deploy_artifact(name, &arguments).unwrap_or_else(|err| panic!("{name}: {err:?}"));
+        let made = evm
+            .deploy_artifact(name, &arguments)
+            .unwrap_or_else(|err| panic!("{name}: {err:?}"));
         assert_eq!(made, address, "address of {name}");
     }
-    Contracts { models, inbox, claims, challenges }
+    Contracts {
+        models,
+        inbox,
+        claims,
+        challenges,
+    }
 }
 
 /// The families of faults, in the order of the constructor of `Faults`.
-const FAMILIES: [&str; 6] = ["JobFaults", "TokenFaults", "PromptFaults", "StepFaults", "AttentionFaults", "SelectionFaults"];
+const FAMILIES: [&str; 6] = [
+    "JobFaults",
+    "TokenFaults",
+    "PromptFaults",
+    "StepFaults",
+    "AttentionFaults",
+    "SelectionFaults",
+];
