@@ -241,65 +241,27 @@ fn deploy(evm: &mut Evm) -> Contracts {
         nonce += 1;
         CALLER.create(nonce - 1)
     };
-    let models = next();
-    let fees = next();
-    let families: [Address; FAMILIES.len()] = std::array::from_fn(|_| next());
-    let (faults, challenges, inbox, claims) = (next(), next(), next(), next());
     let n = |value: u128| U256::from(value);
-    let mut steps: Vec<(&str, Address, Vec<u8>)> = vec![
+    let [models, fees, job, token, prompt, sums, attention, step, selection, faults, challenges, inbox, claims] = std::array::from_fn(|_| next());
+    let steps: [(&str, Address, Vec<u8>); 13] = [
         ("Models", models, n(1).abi_encode()),
-        (
-            "FlatFees",
-            fees,
-            (
-                inbox,
-                claims,
-                n(10_000_000_000_000),
-                n(10_000_000_000_000),
-                n(1_000_000_000),
-            )
-                .abi_encode(),
-        ),
+        ("FlatFees", fees, (inbox, claims, n(10_000_000_000_000), n(10_000_000_000_000), n(1_000_000_000)).abi_encode()),
+        ("JobFaults", job, (models, inbox).abi_encode()),
+        ("TokenFaults", token, (models, inbox).abi_encode()),
+        ("PromptFaults", prompt, (models, inbox).abi_encode()),
+        ("SumFaults", sums, models.abi_encode()),
+        ("AttentionFaults", attention, models.abi_encode()),
+        ("StepFaults", step, (models, sums, attention).abi_encode()),
+        ("SelectionFaults", selection, (models, inbox).abi_encode()),
+        ("Faults", faults, (job, token, prompt, step, attention, selection).abi_encode()),
+        ("Challenges", challenges, (claims, inbox, faults, n(43_200), n(3_600), n(600)).abi_encode()),
+        ("Inbox", inbox, (models, fees, n(2), n(1), n(65_536)).abi_encode()),
+        ("Claims", claims, (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode()),
     ];
-    for (family, address) in FAMILIES.into_iter().zip(families) {
-        steps.push((family, address, (inbox, models).abi_encode()));
-    }
-    steps.push(("Faults", faults, (inbox, families).abi_encode()));
-    steps.push((
-        "Challenges",
-        challenges,
-        (claims, faults, n(43_200), n(3_600), n(600)).abi_encode(),
-    ));
-    steps.push((
-        "Inbox",
-        inbox,
-        (models, fees, n(2), n(1), n(65_536)).abi_encode(),
-    ));
-    steps.push((
-        "Claims",
-        claims,
-        (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode(),
-    ));
     for (name, address, arguments) in steps {
-        let made = evm
-            .deploy_artifact(name, &arguments)
-            .unwrap_or_else(|err| panic!("{name}: {err:?}"));
+        // Families that a dispute does not need may be missing.
+        let made = evm.deploy_artifact(name, &arguments).unwrap_or_else(|err| panic!("{name}: {err:?}"));
         assert_eq!(made, address, "address of {name}");
     }
-    Contracts {
-        models,
-        inbox,
-        claims,
-        challenges,
-    }
+    Contracts { models, inbox, claims, challenges }
 }
-
-/// The families of faults, in the order of the constructor of `Faults`.
-const FAMILIES: [&str; 6] = [
-    "JobFaults",
-    "TokenFaults",
-    "PromptFaults",
-    "StepFaults",
-    "AttentionFaults",
-    "SelectionFaults",
-];
