@@ -148,13 +148,7 @@ fn check(sum: &Sum, sizes: &[(usize, usize)]) {
 /// `count()` lists of 2 elements, fewer longer ones.
 fn sizes() -> [(usize, usize); 4] {
     let n = count();
-    [
-        (n, 2),
-        (n / 8, 8),
-        (n / 32, 33),
-        (n / 64, 64),
-        (n / 256, 256),
-    ]
+    [(n, 2), (n / 16, 8), (n / 256, 33), (n / 2048, 256)]
 }
 
 #[test]
