@@ -34,7 +34,7 @@ library PromptPlaces {
     uint64 internal constant SPACE = 1 << 31;
 
     /// @notice The place number `slot` of a list of places.
-    function at(bytes calldata places, uint256 slot) internal pure returns (uint64) {
+    function placeAt(bytes calldata places, uint256 slot) internal pure returns (uint64) {
         if (places.length / 8 <= slot) revert IFaults.BadWitness("place");
         return uint64(bytes8(places[8 * slot:8 * slot + 8]));
     }
@@ -71,8 +71,14 @@ library PromptPlaces {
     }
 
     /// @notice The segment whose header is at `offset` of a payload of `length` bytes.
-    function segmentAt(Leaves calldata opened, uint256 length, uint256 offset) internal pure returns (Segment memory s) {
-        if (offset == 0 || offset + Payload.HEADER_BYTES > length) revert IFaults.BadWitness("segment");
+    function segmentAt(Leaves calldata opened, uint256 length, uint256 offset)
+        internal
+        pure
+        returns (Segment memory s)
+    {
+        if (offset == 0 || offset + Payload.HEADER_BYTES > length) {
+            revert IFaults.BadWitness("segment");
+        }
         uint8 type_ = byteAt(opened, offset);
         if (type_ > Machine.PAYLOAD_CONTROL) revert IFaults.BadWitness("segment type");
         s.isText = type_ == Machine.PAYLOAD_TEXT;

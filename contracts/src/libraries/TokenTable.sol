@@ -38,14 +38,7 @@ library TokenTable {
     function check(Tokenizer calldata t, bytes32 root) internal pure {
         bytes32 record = sha256(
             abi.encode(
-                Machine.TAG_TOKENIZER,
-                t.kind,
-                t.flags,
-                t.bos,
-                t.vocabulary,
-                t.tableRoot,
-                t.mergesRoot,
-                t.mergeCount
+                Machine.TAG_TOKENIZER, t.kind, t.flags, t.bos, t.vocabulary, t.tableRoot, t.mergesRoot, t.mergeCount
             )
         );
         if (record != root) revert IFaults.BadWitness("tokenizer");
@@ -56,9 +49,8 @@ library TokenTable {
         if (id >= t.vocabulary) revert IFaults.BadWitness("token");
         bytes calldata data = entry.data;
         if (data.length > type(uint16).max) revert IFaults.BadWitness("piece length");
-        bytes32 digest = sha256(
-            abi.encodePacked(entry.tokenType, entry.left, entry.right, entry.rank, uint16(data.length), data)
-        );
+        bytes32 digest =
+            sha256(abi.encodePacked(entry.tokenType, entry.left, entry.right, entry.rank, uint16(data.length), data));
         if (!Sha256Merkle.verify(t.tableRoot, digest, id, Programs.log2Ceil(t.vocabulary), entry.path)) {
             revert IFaults.BadWitness("token path");
         }
