@@ -132,4 +132,24 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
+    /// Bytes that are no program.
+    #[error("{reason}")]
+    BadProgram {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The engine refused to run.
+    #[error("{reason}")]
+    Engine {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<sworn_inference::Error> for Error {
+    fn from(error: sworn_inference::Error) -> Error {
+        Error::Engine {
+            reason: error.to_string(),
+        }
+    }
 }
