@@ -13,14 +13,6 @@ import {Programs} from "../libraries/Programs.sol";
 import {PromptPlaces} from "../libraries/PromptPlaces.sol";
 import {TokenTable} from "../libraries/TokenTable.sol";
 
-/// @dev What is needed of the registry of models.
-interface ICommitments {
-    function commitmentsOf(bytes32 modelId)
-        external
-        view
-        returns (address program, bytes32 weightsRoot, bytes32 tokenizerRoot);
-}
-
 /// @title Faults of a prompt's tokens
 /// @notice `prover/SPEC.md` section 10.5. The witness of fault 54 is a `PairWitness`, of 56 and 57 a `MalformedWitness`, of the others a
 /// `TokenWitness`; each as `abi.encode` of the one struct. What a fault does not need is left empty.
@@ -362,7 +354,7 @@ contract PromptFaults is IFaults {
         // The lane says which input it is; a job that says another has a fault of its own.
         IInbox.Input memory input = inbox.input(inbox.laneInput(c.epoch, c.modelId, Positions.lane(c.node.position)));
         (p.payloadRoot, p.payloadLength) = (input.payloadRoot, input.payloadLength);
-        (,, p.tokenizerRoot) = ICommitments(address(models)).commitmentsOf(c.modelId);
+        (,, p.tokenizerRoot) = models.commitmentsOf(c.modelId);
     }
 
     function _contents(bytes calldata contents, bytes32 value) private pure {
