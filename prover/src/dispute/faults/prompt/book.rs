@@ -116,15 +116,15 @@ impl<'a> TokenizerBook<'a> {
     ///
     /// # Errors
     /// [`Error::IndexOutOfRange`].
-    pub fn entry(&self, token: u32) -> Result<abi::TokenEntry, Error> {
+    pub fn entry(&self, token: u32) -> Result<abi::Entry, Error> {
         let path = self.table.path(token.into())?;
         let entry = self.tokenizer.token(token);
-        Ok(abi::TokenEntry {
-            tokenType: entry.token_type as u8,
+        Ok(abi::Entry {
+            kind: entry.token_type as u8,
             left: entry.left,
             right: entry.right,
             rank: entry.rank,
-            data: entry.bytes.to_vec().into(),
+            piece: entry.bytes.to_vec().into(),
             path: words(&path),
         })
     }
