@@ -117,6 +117,14 @@ impl<'a> TokenizerBook<'a> {
     /// # Errors
     /// [`Error::IndexOutOfRange`].
     pub fn entry(&self, token: u32) -> Result<abi::Entry, Error> {
+        // The tree may have room for more.
+        if token >= self.record.vocabulary {
+            return Err(Error::IndexOutOfRange {
+                what: "tokens",
+                found: token.into(),
+                expected: self.record.vocabulary.into(),
+            });
+        }
         let path = self.table.path(token.into())?;
         let entry = self.tokenizer.token(token);
         Ok(abi::Entry {

@@ -5,7 +5,7 @@ mod opened;
 use alloy_sol_types::SolValue;
 use sworn_inference::tokenizer::{FLAG_ADD_BOS, FLAG_ADD_SPACE, FLAG_TRUSTED, NONE, TokenType};
 
-use super::abi::{Leaf, MalformedWitness, PairWitness, Entry, TokenWitness, Tokenizer};
+use super::abi::{Entry, Leaf, MalformedWitness, PairWitness, TokenWitness, Tokenizer};
 use super::layout::character_length;
 use super::places::Place;
 use crate::Digest;

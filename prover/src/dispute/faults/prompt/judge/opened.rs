@@ -5,7 +5,7 @@ use std::ops::Range;
 use alloy_primitives::B256;
 use sworn_inference::tokenizer::TokenType;
 
-use super::super::abi::{Leaf, Leaves, Entry, Tokenizer};
+use super::super::abi::{Entry, Leaf, Leaves, Tokenizer};
 use super::super::layout::{HEADER_BYTES, character_length};
 use super::super::places::Place;
 use super::{Facts, Refusal};
