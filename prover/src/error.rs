@@ -132,6 +132,12 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
+    /// A claim that is wrong in a way that can't be proven from what is known.
+    #[error("{reason}")]
+    Unproven {
+        /// What is wrong, and what is missing.
+        reason: String,
+    },
     /// Bytes that are no program.
     #[error("{reason}")]
     BadProgram {
