@@ -613,6 +613,43 @@ pub fn dispute(
     panic!("a dispute takes at most five steps");
 }
 
+/// The shipped tokenizer and, where their files are, real ones.
+pub fn real_books(
+    test: &str,
+    repository: &std::path::Path,
+) -> Vec<(&'static str, TokenizerBook<'static>)> {
+    let data = std::env::var_os("SWORN_DATA")
+        .map_or_else(|| repository.join("../shared/data"), Into::into);
+    let fable = repository.join("models/fable/fable-2m.q8_0.gguf");
+    let mut books = vec![("fable", book(Tokenizer::from_gguf_file(&fable).unwrap()))];
+    for (name, file, size) in [
+        ("tok512", "llama2c/tok512.bin", 512),
+        ("tok4096", "llama2c/tok4096.bin", 4096),
+        ("llama 2", "llama2c/tokenizer.bin", 32_000),
+        (
+            "llama 2, GGUF",
+            "llamacpp-vocab/ggml-vocab-llama-spm.gguf",
+            0,
+        ),
+        ("phi 3", "llamacpp-vocab/ggml-vocab-phi-3.gguf", 0),
+    ] {
+        let path = data.join(file);
+        if !path.exists() {
+            sworn_inference::testing::skip(&format!(
+                "{test}: data not found at {}",
+                path.display()
+            ));
+            continue;
+        }
+        let tokenizer = match size {
+            0 => Tokenizer::from_gguf_file(&path),
+            size => Tokenizer::from_llama2c_file(&path, size),
+        };
+        books.push((name, book(tokenizer.unwrap())));
+    }
+    books
+}
+
 // Witnesses that open everything.
 
 fn words(path: Vec<Digest>) -> Vec<B256> {
