@@ -47,6 +47,12 @@ impl Liar {
                 None => return Ok(false),
             },
         };
+        if matches!(field, Field::PromptMore | Field::PromptLess) {
+            let mut places = self.honest_places()?;
+            let last = places.last().copied().unwrap_or_default();
+            places.resize(bent.n_prompt as usize, last);
+            self.post_places(&places);
+        }
         self.restate(|answer| {
             answer.commitment.runs[at] = bent;
             // The text's leaves are as many as its length says.

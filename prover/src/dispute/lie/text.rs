@@ -6,7 +6,11 @@ use super::liar::retell;
 use super::{Hiding, Liar, Lie};
 use crate::Error;
 use crate::constants::NO_MERGE;
-use crate::dispute::position::NodeKind;
+use crate::dispute::faults::prompt::places::{
+    Place, malformed_contents, prompt_contents, starts_contents,
+};
+use crate::dispute::faults::prompt::{TokenizerBook, honest_places};
+use crate::dispute::position::{NodeKind, Position};
 use crate::dispute::results::{LaneResults, RunLeaves};
 
 impl Liar {
@@ -75,12 +79,7 @@ impl Liar {
             {
                 return self.bend_prompt(lie);
             }
-            Lie::Malformed if run.finish != Finish::TooLong => self.change(|run| {
-                run.n_prompt = 1;
-                run.tokens = vec![model.tokenizer().bos()];
-                run.finish = Finish::TooLong;
-                retell(&model, run);
-            })?,
+            Lie::Malformed if run.finish != Finish::TooLong => return self.call_malformed(),
             _ => return Ok(false),
         }
         Ok(true)
@@ -88,33 +87,35 @@ impl Liar {
 
     fn bend_prompt(&mut self, lie: Lie) -> Result<bool, Error> {
         let model = self.model().model.clone();
+        let tokenizer = model.tokenizer();
         let run = self.result()?.clone();
-        let n_prompt = u64::from(run.n_prompt);
-        let at = 1 + self.below(n_prompt - 1) as usize;
+        let mut places = self.honest_places()?;
+        let at = 1 + self.below(u64::from(run.n_prompt) - 1) as usize;
+        let other = self.other_token(run.tokens[at]);
         match lie {
-            Lie::PromptToken(_) => {
-                let other = self.other_token(run.tokens[at]);
-                self.change(|run| {
-                    run.tokens[at] = other;
-                    retell(&model, run);
-                })?;
+            Lie::PromptToken(hiding) => {
+                self.change(|run| run.tokens[at] = other)?;
+                if hiding == Hiding::Totals {
+                    places[at].within += 1;
+                }
             }
             Lie::PromptInserted => {
-                let other = self.other_token(run.tokens[at]);
                 self.change(|run| {
                     run.tokens.insert(at, other);
                     run.n_prompt += 1;
-                    retell(&model, run);
                 })?;
+                places.insert(at, places[at]);
             }
-            Lie::PromptDropped => self.change(|run| {
-                run.tokens.remove(at);
-                run.n_prompt -= 1;
-                retell(&model, run);
-            })?,
+            Lie::PromptDropped => {
+                self.change(|run| {
+                    run.tokens.remove(at);
+                    run.n_prompt -= 1;
+                })?;
+                places.remove(at);
+            }
             _ => {
                 let split = (0..run.n_prompt as usize).find_map(|at| {
-                    let token = model.tokenizer().token(run.tokens[at]);
+                    let token = tokenizer.token(run.tokens[at]);
                     (token.left != NO_MERGE).then_some((at, token.left, token.right))
                 });
                 let Some((at, left, right)) = split else {
@@ -123,16 +124,60 @@ impl Liar {
                 self.change(|run| {
                     run.tokens.splice(at..=at, [left, right]);
                     run.n_prompt += 1;
-                    retell(&model, run);
                 })?;
+                let mut second = places[at];
+                second.within += tokenizer.piece(None, left).len() as u32;
+                places.insert(at + 1, second);
             }
         }
-        Ok(lie != Lie::PromptToken(Hiding::Totals) || self.bend_places()?)
+        self.change(|run| retell(&model, run))?;
+        self.post_places(&places);
+        Ok(true)
     }
 
-    /// Posts places of the prompt's tokens that are not theirs.
-    fn bend_places(&mut self) -> Result<bool, Error> {
-        Ok(false)
+    /// The places of the prompt that the run still has.
+    pub(super) fn honest_places(&mut self) -> Result<Vec<Place>, Error> {
+        let model = self.model().model.clone();
+        let run = self.result()?;
+        let prompt = &run.tokens[..run.n_prompt as usize];
+        let book = TokenizerBook::of(model.tokenizer())?;
+        honest_places(&book, &self.answer.input.payload, prompt)
+    }
+
+    /// Posts places of the prompt's tokens.
+    pub(super) fn post_places(&mut self, places: &[Place]) {
+        let at = |kind, index| Position {
+            index,
+            ..Position::tree(kind, self.lane, self.run as u8, 0, 0)
+        };
+        self.posted
+            .insert(at(NodeKind::Prompt, 0), prompt_contents(places));
+        for leaf in 0..places.len().div_ceil(64) as u32 {
+            self.posted.insert(
+                at(NodeKind::Starts, leaf.into()),
+                starts_contents(places, leaf),
+            );
+        }
+    }
+
+    /// Says of a good payload that it is malformed, and where.
+    fn call_malformed(&mut self) -> Result<bool, Error> {
+        let model = self.model().model.clone();
+        self.change(|run| {
+            run.n_prompt = 1;
+            run.tokens = vec![model.tokenizer().bos()];
+            run.finish = Finish::TooLong;
+            retell(&model, run);
+        })?;
+        let runs = self.answer.commitment.runs.len() as u8;
+        // Up to the first control segment, whatever it holds; or else the first segment.
+        let contents = malformed_contents(&self.answer.input.payload, &|_| false)
+            .unwrap_or_else(|_| [1u32, 1].iter().flat_map(|n| n.to_be_bytes()).collect());
+        for run in 0..runs {
+            let position = Position::tree(NodeKind::Malformed, self.lane, run, 0, 0);
+            self.posted.insert(position, contents.clone());
+        }
+        Ok(true)
     }
 
     /// Changes bytes of a list, and states its new root.
