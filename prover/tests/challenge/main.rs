@@ -1,0 +1,270 @@
+//! An honest challenger against every lie, with judges in Rust in the contracts' place.
+
+mod chain;
+mod step_judge;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sworn_inference::backend::Backend;
+use sworn_inference::engine::{BackendKind, Engine, EngineOptions};
+use sworn_inference::format::ModelSource;
+use sworn_inference::format::packed::Model;
+use sworn_inference::program::{LlamaConfig, WeightFormat};
+use sworn_inference::testing;
+use sworn_inference::tokenizer::Segment;
+use sworn_prover::commitment::Commitments;
+use sworn_prover::dispute::contents::{claim_tree, published};
+use sworn_prover::dispute::lie::{Liar, Lie};
+use sworn_prover::dispute::own::OwnResults;
+use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput};
+use sworn_prover::dispute::strategy::{ClaimView, Move, next};
+use sworn_prover::dispute::trace::{ModelWeights, TraceLayout, TraceOptions};
+use sworn_prover::params::Params;
+use sworn_prover::result::run_job;
+use sworn_prover::{Digest, payload};
+
+use chain::{Chain, key};
+
+/// A lane with its true results.
+struct Fixture {
+    model: DisputeModel,
+    commitments: Commitments,
+    backend: Arc<dyn Backend>,
+    inputs: Vec<LaneInput>,
+    answers: Vec<Arc<Answer>>,
+}
+
+/// How a dispute ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Proven(u8),
+    Expired,
+    Acquitted,
+}
+
+impl Fixture {
+    fn new(model: Arc<Model>, payloads: &[Vec<u8>], params: Params) -> Fixture {
+        let (commitments, tree) = Commitments::of(&model, &mut |_, _| ()).unwrap();
+        let options = EngineOptions {
+            backend: BackendKind::Auto,
+            threads: 1,
+        };
+        let engine = Engine::new(model.clone(), options).unwrap();
+        let inputs: Vec<LaneInput> = (0u8..)
+            .zip(payloads)
+            .map(|(i, payload)| LaneInput {
+                input_id: 40 + u64::from(i),
+                params,
+                payload: payload.clone(),
+                seed: Digest::of(&[i]),
+            })
+            .collect();
+        let answers = inputs
+            .iter()
+            .map(|input| {
+                let go =
+                    &mut |_: sworn_inference::engine::TokenEvent<'_>| ControlFlow::Continue(());
+                let (params, seed) = (&input.params, input.seed);
+                let runs =
+                    run_job(&engine, model.tokenizer(), params, &input.payload, seed, go).unwrap();
+                Arc::new(Answer::new(input.clone(), runs).unwrap())
+            })
+            .collect();
+        Fixture {
+            model: DisputeModel {
+                layout: Arc::new(TraceLayout::new(model.program()).unwrap()),
+                weights: ModelWeights::new(model.clone(), Arc::new(tree)),
+                model,
+            },
+            commitments,
+            backend: options.open().unwrap(),
+            inputs,
+            answers,
+        }
+    }
+
+    fn own(&self) -> OwnResults {
+        let options = TraceOptions {
+            threads: 1,
+            ..TraceOptions::default()
+        };
+        OwnResults::new(
+            self.model.clone(),
+            self.backend.clone(),
+            self.answers.clone(),
+            options,
+            Box::new(|_, _| ()),
+        )
+    }
+
+    /// Disputes a liar's claim to its end; gives the rounds it took.
+    fn dispute(&self, own: &mut OwnResults, liar: &mut Liar) -> (End, usize) {
+        let jobs = self.inputs.len() as u32;
+        let root = claim_tree(liar).unwrap().root();
+        let mut chain = Chain {
+            view: ClaimView::new(jobs, root, published(liar).unwrap()),
+            model: &self.model,
+            inputs: &self.inputs,
+            tokenizer_root: self.commitments.tokenizer_root,
+            model_id: self.commitments.model_id,
+        };
+        for rounds in 0..40 {
+            match next(&chain.view, own).unwrap() {
+                Move::Open {
+                    parent,
+                    position,
+                    value,
+                    path,
+                } => {
+                    chain.open(parent, position, value, &path);
+                    let waits = next(&chain.view, own).unwrap();
+                    let opened = key(&position, parent);
+                    assert_eq!(waits, Move::Wait { node: opened });
+                    // Who can't answer is silent.
+                    match liar.reveal(&position) {
+                        Ok(Some(contents)) => chain.reveal(parent, &position, &contents),
+                        Ok(None) => return (End::Expired, rounds + 1),
+                        Err(error) => panic!("{position:?}: {error}"),
+                    }
+                }
+                Move::Prove {
+                    node,
+                    fault,
+                    witness,
+                } => {
+                    assert!(chain.judge(node, fault, &witness), "fault {fault} is none");
+                    return (End::Proven(fault), rounds);
+                }
+                Move::Wait { .. } => panic!("nothing is pending"),
+                Move::Nothing => return (End::Acquitted, rounds),
+            }
+        }
+        panic!("the dispute does not end");
+    }
+}
+
+fn import(folder: &Path, name: &str, file: &[u8]) -> Arc<Model> {
+    let path = folder.join(name);
+    std::fs::write(&path, file).unwrap();
+    let source = ModelSource::open(&path, None).unwrap();
+    let to = folder.join(format!("{name}.model"));
+    Arc::new(Model::import(&source, &to, &mut |_, _| ()).unwrap())
+}
+
+fn say(text: &str) -> Vec<u8> {
+    payload::encode(&[Segment::Text(text.as_bytes())]).unwrap()
+}
+
+/// Tells every lie and counts how each ends.
+fn try_lies(
+    fixture: &Fixture,
+    lies: &[Lie],
+    lane: u32,
+    run: u32,
+    seeds: std::ops::Range<u64>,
+) -> BTreeMap<String, BTreeMap<End, usize>> {
+    let mut own = fixture.own();
+    let mut ends: BTreeMap<String, BTreeMap<End, usize>> = BTreeMap::new();
+    for lie in lies {
+        for seed in seeds.clone() {
+            let Some(mut liar) = lie.tell(fixture.own(), lane, run, seed).unwrap() else {
+                continue;
+            };
+            println!("{lie} {seed}");
+            let (end, rounds) = fixture.dispute(&mut own, &mut liar);
+            println!("{lie} {seed}: {end:?} after {rounds} openings");
+            assert_ne!(end, End::Acquitted, "{lie}");
+            if let Lie::Silence(_) = lie {
+                assert_eq!(end, End::Expired, "{lie}");
+            } else {
+                assert_ne!(end, End::Expired, "{lie}");
+            }
+            *ends
+                .entry(lie.to_string())
+                .or_default()
+                .entry(end)
+                .or_default() += 1;
+        }
+    }
+    ends
+}
+
+fn long_config() -> LlamaConfig {
+    LlamaConfig {
+        context: 330,
+        dim: 288,
+        ..testing::tiny_config()
+    }
+}
+
+#[test]
+fn every_lie_falls() {
+    let folder = tempfile::tempdir().unwrap();
+    // Binary32, long: sums of two tiles, attention over two tiles.
+    let file = testing::gguf(&long_config(), WeightFormat::F32, 3).to_bytes();
+    let params = Params {
+        max_new_tokens: 290,
+        ..Params::default()
+    };
+    let model = import(folder.path(), "f32", &file);
+    let long = Fixture::new(model, &[say("a tale of"), say("the end"), say("")], params);
+    // Quantised with five tiles, sampled, several runs.
+    let config = LlamaConfig {
+        context: 128,
+        hidden_dim: 1056,
+        ..testing::tiny_config()
+    };
+    let file = testing::gguf(&config, WeightFormat::Q8_0, 3).to_bytes();
+    let params = Params {
+        max_new_tokens: 40,
+        temperature_milli: 900,
+        n_runs: 2,
+        ..Params::default()
+    };
+    let model = import(folder.path(), "q8", &file);
+    let short = Fixture::new(model, &[say("once upon"), say("the heart of it")], params);
+    let lies = Lie::all();
+    let mut all = try_lies(&long, &lies, 1, 0, 0..2);
+    for (lie, ends) in try_lies(&short, &lies, 0, 1, 0..3) {
+        all.entry(lie).or_default().extend(ends);
+    }
+    for lie in &lies {
+        println!("{lie}: {:?}", all.get(&lie.to_string()));
+    }
+    let untold: Vec<_> = lies
+        .iter()
+        .filter(|lie| !all.contains_key(&lie.to_string()))
+        .collect();
+    assert!(untold.is_empty(), "{untold:?}");
+}
+
+#[test]
+fn the_truth_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = testing::gguf(&testing::tiny_config(), WeightFormat::Q4_0, 3).to_bytes();
+    let model = import(folder.path(), "q4", &file);
+    for lane in [1, 2, 70] {
+        let payloads: Vec<_> = (0..lane).map(|i| say(&"ab ".repeat(i % 9))).collect();
+        let params = Params {
+            max_new_tokens: 3,
+            ..Params::default()
+        };
+        let fixture = Fixture::new(model.clone(), &payloads, params);
+        let mut own = fixture.own();
+        let root = claim_tree(&mut own).unwrap().root();
+        let view = ClaimView::new(lane as u32, root, published(&mut own).unwrap());
+        assert_eq!(next(&view, &mut own).unwrap(), Move::Nothing);
+    }
+}
+
+fn fable() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable")
+}
+
+#[test]
+fn lies_about_fable_fall() {
+    let _ = fable();
+}
