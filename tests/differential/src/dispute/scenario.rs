@@ -3,8 +3,8 @@
 use alloy_primitives::B256;
 use sworn_inference::program::Op;
 use sworn_prover::constants::{
-    CONTENT_LEVELS, FAULT_ADDENDS, FAULT_LEAF_SUM, FAULT_STEP, FAULT_TOTAL, FAULT_VALUE,
-    FAULT_WEIGHT, TOKEN_LEAF_ELEMENTS,
+    CONTENT_LEVELS, FAULT_ADDENDS, FAULT_COMBINE, FAULT_LEAF_SUM, FAULT_STEP, FAULT_TOTAL,
+    FAULT_VALUE, FAULT_WEIGHT, TOKEN_LEAF_ELEMENTS,
 };
 use sworn_prover::dispute::abi::Leaf;
 use sworn_prover::dispute::faults::attention;
@@ -142,7 +142,7 @@ pub fn dispute(shape: &Shape, lie: Lie) -> Result<Cost, Error> {
         job,
         rounds: 0,
     };
-    liar.play(&mut dispute, record.digest(), lie, &place)?;
+    liar.play(&mut dispute, &jobs, lie, &place)?;
     let rounds = dispute.rounds;
     Ok(Cost {
         sent: world.sent,
@@ -200,6 +200,7 @@ impl Liar {
             self.trace.leaf(target.row, leaf)?;
         }
         let node = leaf_in_node(&[Vec::new()], 0, 0)?;
+        self.trace.open_along(self.layout.index(target.row, first));
         self.witness(lie, target, node, &[], &[]).map(|_| ())
     }
 
@@ -267,6 +268,12 @@ impl Liar {
                     )
                 }
             }
+            // One tile gives the element itself.
+            Lie::MixAddends if attention::tiles(row) == 1 => {
+                let site = attention::Site::of(&self.layout, target.step.number)?;
+                let witness = site.combine_witness(&mut self.trace, at, contents, claimed)?;
+                (FAULT_COMBINE, witness)
+            }
             Lie::MixAddends => (FAULT_ADDENDS, addends_witness(contents, parent)),
             Lie::MixWeight | Lie::MixValue => {
                 let site = attention::Site::of(&self.layout, target.step.number)?;
@@ -301,11 +308,11 @@ impl Liar {
     fn play(
         &mut self,
         dispute: &mut Dispute<'_>,
-        digest: Digest,
+        jobs: &[Digest],
         lie: Lie,
         target: &Target,
     ) -> Result<(), Error> {
-        let job = dispute.open_job(digest);
+        let job = dispute.open_job(jobs);
         let posted = |kind: NodeKind, index: u32, a: u32, b: u32, c: u32| Position {
             kind,
             lane: 0,
@@ -402,17 +409,7 @@ impl Liar {
             path.insert(0, node);
         }
         path.push(job);
-        let (fault, witness) = if lie == Lie::MixAddends && !has_totals {
-            let site = attention::Site::of(&self.layout, step.number)?;
-            let at = attention::witness::Place {
-                row,
-                element: target.element,
-            };
-            let witness = site.combine_witness(&mut self.trace, at, &contents, claimed)?;
-            (sworn_prover::constants::FAULT_COMBINE, witness)
-        } else {
-            self.witness(lie, target, claimed, &parent, &contents)?
-        };
+        let (fault, witness) = self.witness(lie, target, claimed, &parent, &contents)?;
         dispute.convict(&path, fault, witness);
         Ok(())
     }

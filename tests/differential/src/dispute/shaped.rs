@@ -43,6 +43,7 @@ pub struct ShapedTrace {
     rows: u32,
     tree: Option<SparseTree>,
     asked: BTreeSet<(u32, u32)>,
+    along: Option<u64>,
     n_prompt: u32,
 }
 
@@ -54,6 +55,7 @@ impl ShapedTrace {
             rows,
             tree: None,
             asked: BTreeSet::new(),
+            along: None,
             n_prompt,
         }
     }
@@ -103,14 +105,23 @@ impl ShapedTrace {
                 Digest::of(&self.bytes(*row, *leaf)?),
             );
         }
+        self.along
+            .into_iter()
+            .for_each(|index| tree.open_along(index));
         let root = tree.root();
         self.tree = Some(tree);
         Ok(root)
     }
 
+    /// Says along which leaf the planted tree will be opened.
+    pub fn open_along(&mut self, index: u64) {
+        self.along = Some(index);
+    }
+
     /// Asks for what another one was asked for.
     pub fn clone_asked(&mut self, other: &ShapedTrace) {
         self.asked.clone_from(&other.asked);
+        self.along = other.along;
     }
 
     /// The planted tree.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use sworn_prover::Digest;
+use sworn_prover::constants::{CONTENT_LEVELS, OPEN_LEVELS};
 use sworn_prover::merkle::empty;
 
 /// A complete binary tree of which few leaves are known.
@@ -12,6 +13,8 @@ pub struct SparseTree {
     seed: u64,
     depth: u32,
     leaves: BTreeMap<u64, Digest>,
+    /// (height, index, levels): nodes whose digests that many levels below will be asked for.
+    opened: Vec<(u32, u64, u32)>,
     /// Whether any leaf of `[first, end)` exists; what does not has the empty digest.
     exists: Box<dyn Fn(u64, u64) -> bool>,
 }
@@ -34,6 +37,7 @@ impl SparseTree {
             seed,
             depth,
             leaves: BTreeMap::new(),
+            opened: Vec::new(),
             exists: Box::new(exists),
         }
     }
@@ -54,13 +58,32 @@ impl SparseTree {
         self.leaves.insert(index, digest);
     }
 
+    /// Says that the nodes over leaf `index` are opened one after another, from the root to a content node.
+    pub fn open_along(&mut self, index: u64) {
+        let content = CONTENT_LEVELS as u32;
+        let mut height = self.depth;
+        while height > content {
+            let levels = (OPEN_LEVELS as u32).min(height - content);
+            self.opened.push((height, index >> height, levels));
+            height -= levels;
+        }
+    }
+
+    /// Whether the node's own children must be made, because digests below it are asked for.
+    fn is_seen_through(&self, height: u32, index: u64) -> bool {
+        let over = |(top, node, levels): &(u32, u64, u32)| {
+            height <= *top && height > top - levels && index >> (top - height) == *node
+        };
+        self.opened.iter().any(over)
+    }
+
     /// The node of that height and index.
     pub fn node(&self, height: u32, index: u64) -> Digest {
         let (first, end) = (index << height, (index + 1) << height);
         if !(self.exists)(first, end) {
             return empty(height);
         }
-        if self.leaves.range(first..end).next().is_none() {
+        if self.leaves.range(first..end).next().is_none() && !self.is_seen_through(height, index) {
             let mut bytes = Vec::from(*b"sparse");
             bytes.extend(self.seed.to_be_bytes());
             bytes.extend(height.to_be_bytes());

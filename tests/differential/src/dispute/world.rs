@@ -41,6 +41,8 @@ pub struct Contracts {
     pub claims: Address,
     /// `Challenges`.
     pub challenges: Address,
+    /// `Faults`.
+    pub faults: Address,
 }
 
 /// A chain with a model and sealed inputs.
@@ -242,26 +244,74 @@ fn deploy(evm: &mut Evm) -> Contracts {
         CALLER.create(nonce - 1)
     };
     let n = |value: u128| U256::from(value);
-    let [models, fees, job, token, prompt, sums, attention, step, selection, faults, challenges, inbox, claims] = std::array::from_fn(|_| next());
+    let [
+        models,
+        fees,
+        inbox,
+        job,
+        token,
+        prompt,
+        sums,
+        attention,
+        step,
+        selection,
+        faults,
+        challenges,
+        claims,
+    ] = std::array::from_fn(|_| next());
     let steps: [(&str, Address, Vec<u8>); 13] = [
         ("Models", models, n(1).abi_encode()),
-        ("FlatFees", fees, (inbox, claims, n(10_000_000_000_000), n(10_000_000_000_000), n(1_000_000_000)).abi_encode()),
+        (
+            "FlatFees",
+            fees,
+            (
+                inbox,
+                claims,
+                n(10_000_000_000_000),
+                n(10_000_000_000_000),
+                n(1_000_000_000),
+            )
+                .abi_encode(),
+        ),
+        (
+            "Inbox",
+            inbox,
+            (models, fees, n(2), n(1), n(65_536)).abi_encode(),
+        ),
         ("JobFaults", job, (models, inbox).abi_encode()),
-        ("TokenFaults", token, (models, inbox).abi_encode()),
-        ("PromptFaults", prompt, (models, inbox).abi_encode()),
+        ("TokenFaults", token, models.abi_encode()),
+        ("PromptFaults", prompt, inbox.abi_encode()),
         ("SumFaults", sums, models.abi_encode()),
         ("AttentionFaults", attention, models.abi_encode()),
         ("StepFaults", step, (models, sums, attention).abi_encode()),
         ("SelectionFaults", selection, (models, inbox).abi_encode()),
-        ("Faults", faults, (job, token, prompt, step, attention, selection).abi_encode()),
-        ("Challenges", challenges, (claims, inbox, faults, n(43_200), n(3_600), n(600)).abi_encode()),
-        ("Inbox", inbox, (models, fees, n(2), n(1), n(65_536)).abi_encode()),
-        ("Claims", claims, (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode()),
+        (
+            "Faults",
+            faults,
+            (job, token, prompt, step, attention, selection).abi_encode(),
+        ),
+        (
+            "Challenges",
+            challenges,
+            (claims, inbox, faults, n(43_200), n(3_600), n(600)).abi_encode(),
+        ),
+        (
+            "Claims",
+            claims,
+            (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode(),
+        ),
     ];
     for (name, address, arguments) in steps {
-        // Families that a dispute does not need may be missing.
-        let made = evm.deploy_artifact(name, &arguments).unwrap_or_else(|err| panic!("{name}: {err:?}"));
+        let made = evm
+            .deploy_artifact(name, &arguments)
+            .unwrap_or_else(|err| panic!("{name}: {err:?}"));
         assert_eq!(made, address, "address of {name}");
     }
-    Contracts { models, inbox, claims, challenges }
+    Contracts {
+        models,
+        inbox,
+        claims,
+        challenges,
+        faults,
+    }
 }
