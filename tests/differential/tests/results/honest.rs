@@ -29,7 +29,7 @@ fn no_witness_shows_a_fault() {
             let result = honest(&tokenizer, &mut random, n_prompt, n_new);
             let claim = Claim::of(&result);
             let mut lists = claim.leaves.clone();
-            let mut deny = |world: &mut World<'_>, case: &_, fault, witness: Vec<u8>| {
+            let deny = |world: &mut World<'_>, case: &_, fault, witness: Vec<u8>| {
                 let said = world.judge(case, fault, &witness);
                 assert!(
                     matches!(said, Ok((false, _))),

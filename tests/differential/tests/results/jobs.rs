@@ -217,10 +217,22 @@ fn every_rule_of_a_run() {
         &|run| run.finish = 1,
         &|run| (run.textLength, run.textRoot) = (0, B256::ZERO),
         &|run| run.textLength = 15 * 65_535,
-        &|run| (run.nPrompt, run.finish) = (41, 2, empty(run)).into_pair(),
-        &|run| (run.nPrompt, run.finish) = (1, 2, empty(run)).into_pair(),
-        &|run| (run.nPrompt, run.finish) = (25, 0, empty(run)).into_pair(),
-        &|run| (run.nPrompt, run.finish) = (40, 0, empty(run)).into_pair(),
+        &|run| {
+            (run.nPrompt, run.finish) = (41, 2);
+            empty(run)
+        },
+        &|run| {
+            (run.nPrompt, run.finish) = (1, 2);
+            empty(run)
+        },
+        &|run| {
+            (run.nPrompt, run.finish) = (25, 0);
+            empty(run)
+        },
+        &|run| {
+            (run.nPrompt, run.finish) = (40, 0);
+            empty(run)
+        },
     ];
     for (i, change) in right.iter().enumerate() {
         assert!(
@@ -290,16 +302,6 @@ fn every_rule_of_a_run() {
         assert!(ask(change), "wrong {i}");
     }
     assert!(ask(&|run| run.textLength = 15 * 65_535 + 1));
-}
-
-trait IntoPair {
-    fn into_pair(self) -> (u32, u8);
-}
-
-impl IntoPair for (u32, u8, ()) {
-    fn into_pair(self) -> (u32, u8) {
-        (self.0, self.1)
-    }
 }
 
 #[test]

@@ -61,6 +61,13 @@ pub(crate) fn tokenizer(strips: bool) -> Tokenizer {
     tokens.push((5, b"unused".to_vec()));
     tokens.push((3, b"<control>".to_vec()));
     tokens.push((1, [b'l'; 700].to_vec()));
+    // Marks anywhere in a long piece.
+    tokens.push((
+        1,
+        "0123456789\u{2581}abcdefghijklmnopqrstuvwxyz\u{2581}\u{2581}"
+            .repeat(5)
+            .into_bytes(),
+    ));
     let mut random = Random(3);
     while tokens.len() < 400 {
         let length = 2 + random.below(9);
