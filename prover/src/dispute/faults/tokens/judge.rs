@@ -86,14 +86,14 @@ impl Judge<'_> {
     }
 
     fn stop(&self, w: &Stop) -> Result<bool, Refused> {
-        self.new(w.place)?;
+        self.fresh_at(w.place)?;
         check_in_node(&w.tokens, self.node, self.value, leaf_of(w.place))?;
         let token = element(&w.tokens, w.place)?;
         Ok(self.facts.stop_tokens.contains(&token) != ends(self.run, w.place))
     }
 
     fn offset(&self, w: &Offset) -> Result<bool, Refused> {
-        let i = self.new(w.piece.place)?;
+        let i = self.fresh_at(w.piece.place)?;
         check_in_node(&w.piece.offsets, self.node, self.value, leaf_of(i))?;
         let start = element(&w.piece.offsets, i)?;
         if i == 0 && start != 0 {
@@ -112,7 +112,7 @@ impl Judge<'_> {
     }
 
     fn text(&self, w: &Text) -> Result<bool, Refused> {
-        let i = self.new(w.piece.place)?;
+        let i = self.fresh_at(w.piece.place)?;
         self.offsets(&w.piece.offsets, i)?;
         let start = u64::from(element(&w.piece.offsets, i)?);
         let piece = self.piece(&w.piece)?;
@@ -148,7 +148,7 @@ impl Judge<'_> {
         fresh(self.run).ok_or(Refused("run"))
     }
 
-    fn new(&self, place: u32) -> Result<u32, Refused> {
+    fn fresh_at(&self, place: u32) -> Result<u32, Refused> {
         if place < self.run.nPrompt || place >= self.run.nTokens || place == 0 {
             return Err(Refused("place"));
         }
