@@ -147,10 +147,13 @@ contract TokenFaults is IFaults {
         uint256 end = start + piece.length;
         if (end > run.textLength) end = run.textLength;
         if (end > first + TEXT_BYTES) end = first + TEXT_BYTES;
-        for (uint256 b = start > first ? start : first; b < end; ++b) {
-            if (data[b - first] != piece[b - start]) return true;
+        uint256 from = start > first ? start : first;
+        if (from >= end) return false;
+        bytes32 expected;
+        assembly ("memory-safe") {
+            expected := keccak256(add(add(piece, 32), sub(from, start)), sub(end, from))
         }
-        return false;
+        return keccak256(data[from - first:end - first]) != expected;
     }
 
     /// @dev 34 and 36, and part of 32: a leaf of a list of `length` bytes has another length than 256, or bytes past the list's end that are not 0.
@@ -160,8 +163,13 @@ contract TokenFaults is IFaults {
         Openings.inNode(w.leaf, c.node, w.index);
         bytes calldata data = w.leaf.data;
         if (data.length != TEXT_BYTES) return true;
-        for (uint256 b = length - first; b < TEXT_BYTES; ++b) {
-            if (data[b] != 0) return true;
+        for (uint256 b = length - first; b < TEXT_BYTES; b += 32) {
+            uint256 word;
+            assembly ("memory-safe") {
+                word := calldataload(add(data.offset, b))
+            }
+            if (b + 32 > TEXT_BYTES) word >>= 8 * (b + 32 - TEXT_BYTES);
+            if (word != 0) return true;
         }
         return false;
     }
