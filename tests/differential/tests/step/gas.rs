@@ -8,7 +8,7 @@ use sworn_prover::dispute::abi::Case;
 use sworn_prover::dispute::faults::step::{
     Builder, Place, combine, is_long_sum, recompute_tile,
 };
-use sworn_prover::dispute::trace::TraceLayout;
+use sworn_prover::dispute::trace::{LeafKind, Step, TraceLayout};
 
 use crate::covered;
 use crate::leaves::{Taste, trace_leaf, weight_leaf};
@@ -35,6 +35,20 @@ fn llama(dim: u32, hidden: u32, layers: u32, heads: u32, kv: u32, vocab: u32) ->
     }
 }
 
+/// Zeros past the elements.
+fn blank(step: &Step, leaf: u32, bytes: &mut [u8]) {
+    let n = step.elements_of(leaf).len();
+    match step.kind {
+        LeafKind::F32 => bytes[4 * n..].fill(0),
+        LeafKind::F16 => bytes[2 * n..].fill(0),
+        LeafKind::Maxima => bytes[8 * n..].fill(0),
+        LeafKind::Quantised => {
+            bytes[n / 8..32].fill(0);
+            bytes[32 + n..].fill(0);
+        }
+    }
+}
+
 /// Leaves as honest traces have them.
 fn fill(scene: &mut Scene, rng: &mut Rng, tile: Option<u32>) {
     let needs = match tile {
@@ -43,13 +57,18 @@ fn fill(scene: &mut Scene, rng: &mut Rng, tile: Option<u32>) {
     };
     for range in &needs.inputs {
         for leaf in range.first..range.first + range.count {
-            let kind = scene.layout.step_at(leaf).unwrap().kind;
-            scene.trace.put(scene.row, leaf, trace_leaf(rng, kind, Taste::Ordinary));
+            let step = scene.layout.step_at(leaf).unwrap();
+            let mut bytes = trace_leaf(rng, step.kind, Taste::Ordinary);
+            blank(&step, leaf - step.first_leaf, &mut bytes);
+            scene.trace.put(scene.row, leaf, bytes);
         }
     }
     for range in &needs.weights {
         for tile in range.first..range.first + range.count {
-            let bytes = weight_leaf(rng, scene.step.format, Taste::Ordinary);
+            let mut bytes = weight_leaf(rng, scene.step.format, Taste::Ordinary);
+            if scene.step.op == Op::Rope {
+                bytes[4 * scene.step.dims[2] as usize..].fill(0);
+            }
             let index = scene.weights.index(range.row, tile);
             scene.weights.tree.put(index, bytes);
         }
@@ -96,9 +115,10 @@ fn proofs_of_real_models_are_cheap() {
                     .filter(|step| step.op == op)
                     .max_by_key(|step| (step.dims[1] * u32::from(op == Op::Matmul), step.number));
                 let Some(step) = step else { continue };
-                let place = Place::of(&step, step.elements - 1);
+                let place = Place::of(&step, step.elements / 2);
                 let mut scene = Scene::of(&mut rng, layout.clone(), step, place, count);
                 scene.height = 2;
+                scene.run.run = 0;
                 let what = |kind: &str| format!("{name} {format:?} {op:?} {kind}");
                 if !is_long_sum(&step) {
                     fill(&mut scene, &mut rng, None);

@@ -344,7 +344,9 @@ fn each_part_of_a_witness_is_checked() {
             change(&|w| w.weights.push(w.inputs[0].clone()));
             change(&|w| w.inputs[0].data = w.inputs[0].data[1..].to_vec().into());
             change(&|w| w.inputs[0].path.push(B256::ZERO));
-            change(&|w| drop(w.inputs[0].path.pop()));
+            if !good.inputs[0].path.is_empty() {
+                change(&|w| drop(w.inputs[0].path.pop()));
+            }
             change(&|w| w.trace.path.push(B256::ZERO));
             if !good.weights.is_empty() {
                 change(&|w| w.weights.clear());
@@ -394,7 +396,7 @@ fn the_case_is_checked() {
             change(&|c| c.parent.position += field(27)); // lane
             change(&|c| c.parent.position += field(26));
         }
-        if fault != FAULT_STEP {
+        if fault == FAULT_TOTAL {
             change(&|c| c.node.position += field(9)); // element
             change(&|c| c.node.position += field(13)); // step
         }

@@ -12,6 +12,8 @@ pub enum Taste {
     Ordinary,
     /// Normal, with some special values.
     Salted,
+    /// Multiples of a half up to 127, which most blocks have: quantised they are ties.
+    Halves,
     /// Where exp is not 0 or infinite.
     Range,
     /// Special values.
@@ -26,10 +28,10 @@ pub enum Taste {
 
 impl Taste {
     pub fn random(rng: &mut Rng) -> Taste {
-        use Taste::{Bits, Huge, Ordinary, Range, Salted, Special, Tiny};
+        use Taste::{Bits, Halves, Huge, Ordinary, Range, Salted, Special, Tiny};
         [
-            Ordinary, Ordinary, Ordinary, Salted, Salted, Special, Bits, Tiny, Huge, Range,
-        ][rng.below(10) as usize]
+            Ordinary, Ordinary, Ordinary, Salted, Salted, Special, Bits, Tiny, Huge, Range, Halves,
+        ][rng.below(11) as usize]
     }
 
     pub fn bits(self, rng: &mut Rng) -> u32 {
@@ -37,10 +39,13 @@ impl Taste {
             Taste::Ordinary => rng.normal().to_bits(),
             Taste::Salted if rng.below(12) > 0 => (rng.normal() * 3.0).to_bits(),
             Taste::Salted | Taste::Special => edge(rng.below(96) as usize),
+            Taste::Halves if rng.below(8) == 0 => 127.0f32.to_bits(),
+            Taste::Halves => ((rng.below(509) as f32 - 254.0) / 2.0).to_bits(),
             Taste::Range => (rng.unit() * 180.0 - 90.0).to_bits(),
             Taste::Bits => rng.bits(),
             Taste::Tiny => {
-                let field = rng.below(40);
+                let most = [4, 40][rng.below(2) as usize];
+                let field = rng.below(most);
                 (rng.bits() & 0x807f_ffff) | field << 23
             }
             Taste::Huge => {
@@ -52,7 +57,7 @@ impl Taste {
 
     fn half(self, rng: &mut Rng) -> u16 {
         match self {
-            Taste::Ordinary | Taste::Range => f32_to_f16(rng.normal()),
+            Taste::Ordinary | Taste::Range | Taste::Halves => f32_to_f16(rng.normal()),
             Taste::Salted if rng.below(6) > 0 => f32_to_f16(rng.normal() * 0.01),
             Taste::Tiny => (rng.bits() & 0x83ff) as u16,
             Taste::Salted | Taste::Special => {
