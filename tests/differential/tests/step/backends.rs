@@ -157,7 +157,10 @@ fn the_reference_is_the_backends() {
                 let mut scene = Scene::random(&mut rng, op, *format, false);
                 if op == Op::Matmul && format.is_quantised() {
                     // A quantised activation is never -128: the engine's kernels count on it.
-                    for byte in scene.opened.inputs[0].chunks_mut(288).flat_map(|leaf| &mut leaf[32..]) {
+                    for byte in scene.opened.inputs[0]
+                        .chunks_mut(288)
+                        .flat_map(|leaf| &mut leaf[32..])
+                    {
                         *byte = if *byte == 0x80 { 0x81 } else { *byte };
                     }
                 }
@@ -220,7 +223,10 @@ fn the_reference_is_the_engine() {
                         recompute(&step, place, &opened).unwrap()
                     };
                     let expected = stored(step.kind, &bytes, lane).unwrap();
-                    assert_eq!(found, expected, "{format:?} row {row} {place:?} of {step:?}");
+                    assert_eq!(
+                        found, expected,
+                        "{format:?} row {row} {place:?} of {step:?}"
+                    );
                     compared += 1;
                 }
             }

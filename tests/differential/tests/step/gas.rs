@@ -5,9 +5,7 @@ use sworn_inference::program::llama::{MatrixFormats, compile};
 use sworn_inference::program::{LlamaConfig, Op, WeightFormat};
 use sworn_prover::constants::{FAULT_COMBINE, FAULT_STEP, FAULT_TOTAL};
 use sworn_prover::dispute::abi::Case;
-use sworn_prover::dispute::faults::step::{
-    Builder, Place, combine, is_long_sum, recompute_tile,
-};
+use sworn_prover::dispute::faults::step::{Builder, Place, combine, is_long_sum, recompute_tile};
 use sworn_prover::dispute::trace::{LeafKind, Step, TraceLayout};
 
 use crate::covered;
@@ -101,7 +99,12 @@ fn proofs_of_real_models_are_cheap() {
     let mut world = World::new();
     let mut rng = Rng(8);
     for (name, config, count) in models {
-        for format in [WeightFormat::Q8_0, WeightFormat::Q4_0, WeightFormat::F16, WeightFormat::F32] {
+        for format in [
+            WeightFormat::Q8_0,
+            WeightFormat::Q4_0,
+            WeightFormat::F16,
+            WeightFormat::F32,
+        ] {
             let program = compile(&config, &MatrixFormats::all(format), &[2]).unwrap();
             let layout = TraceLayout::new(&program).unwrap();
             let small = matches!(format, WeightFormat::Q8_0);
@@ -126,7 +129,13 @@ fn proofs_of_real_models_are_cheap() {
                     let bits = scene.expected();
                     scene.claim(&mut rng, bits);
                     let witness = scene.witness();
-                    cost(&mut world, &what("step"), &scene.case(), FAULT_STEP, &witness);
+                    cost(
+                        &mut world,
+                        &what("step"),
+                        &scene.case(),
+                        FAULT_STEP,
+                        &witness,
+                    );
                     continue;
                 }
                 // A tile in the middle has the fewest zeros.

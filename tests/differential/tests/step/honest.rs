@@ -32,7 +32,7 @@ sol! {
 }
 
 /// A small model with a trace of a run.
-pub struct Honest {
+pub(crate) struct Honest {
     pub layout: TraceLayout,
     pub trace: Trace,
     pub weights: ModelWeights,
@@ -43,7 +43,7 @@ pub struct Honest {
 }
 
 impl Honest {
-    pub fn new(format: WeightFormat, count: usize, n_prompt: u32) -> Honest {
+    pub(crate) fn new(format: WeightFormat, count: usize, n_prompt: u32) -> Honest {
         let folder = tempfile::tempdir().unwrap();
         // Rows of 1, 2 and 6 tiles; heads that are not all rotated.
         let config = LlamaConfig {
@@ -109,11 +109,10 @@ impl Honest {
         }
     }
 
-    pub fn register(&self, world: &mut World) {
+    pub(crate) fn register(&self, world: &mut World) {
         world.set_model(&self.program, self.weights_root);
     }
 }
-
 
 /// A place that faults 64 judge here, and whether its element is a long sum.
 fn place(model: &mut Honest, rng: &mut Rng) -> (u32, Step, Place) {
@@ -233,7 +232,7 @@ fn bend_leaf(leaf: &mut Leaf, rng: &mut Rng) {
     match rng.below(6) {
         0 => drop(data.pop()),
         1 => data.push(0),
-        2 => drop(leaf.path.pop()),
+        2 => _ = leaf.path.pop(),
         3 => leaf.path.push(B256::ZERO),
         4 if !leaf.path.is_empty() => {
             // A child of the next level as a leaf: two digests, a path one shorter.
@@ -281,21 +280,36 @@ fn no_witness_shows_a_fault_of_an_honest_trace() {
                 let mut bytes = witness.clone();
                 for _ in 0..=rng.below(2) {
                     let word = 32 * rng.below((bytes.len() / 32) as u32) as usize;
-                    let at = word + if rng.below(2) == 0 { 31 } else { rng.below(32) as usize };
+                    let at = word
+                        + if rng.below(2) == 0 {
+                            31
+                        } else {
+                            rng.below(32) as usize
+                        };
                     bytes[at] = bytes[at].wrapping_add(1 << rng.below(8));
                 }
                 attempts.push((case.clone(), fault, bytes));
             }
-            attempts.push((case.clone(), fault, witness[..rng.below(witness.len() as u32) as usize].to_vec()));
+            attempts.push((
+                case.clone(),
+                fault,
+                witness[..rng.below(witness.len() as u32) as usize].to_vec(),
+            ));
             // Another node, another fault.
             attempts.push((other_case.clone(), fault, witness.clone()));
-            attempts.push((case.clone(), [FAULT_STEP, FAULT_COMBINE, FAULT_TOTAL][rng.below(3) as usize], witness.clone()));
+            attempts.push((
+                case.clone(),
+                [FAULT_STEP, FAULT_COMBINE, FAULT_TOTAL][rng.below(3) as usize],
+                witness.clone(),
+            ));
             let mut mixed = case.clone();
             mixed.parent = other_case.node.clone();
             attempts.push((mixed, fault, witness.clone()));
             for (case, fault, witness) in attempts {
                 match world.verdict(&case, fault, &witness) {
-                    Ok(true) => panic!("{format:?} {i}: a fault of an honest trace, {fault}: {case:?}"),
+                    Ok(true) => {
+                        panic!("{format:?} {i}: a fault of an honest trace, {fault}: {case:?}")
+                    }
                     Ok(false) => harmless += 1,
                     Err(Failure::Revert(_)) => refused += 1,
                     Err(other) => panic!("{format:?} {i}: {other:?}"),
@@ -345,12 +359,12 @@ fn each_part_of_a_witness_is_checked() {
             change(&|w| w.inputs[0].data = w.inputs[0].data[1..].to_vec().into());
             change(&|w| w.inputs[0].path.push(B256::ZERO));
             if !good.inputs[0].path.is_empty() {
-                change(&|w| drop(w.inputs[0].path.pop()));
+                change(&|w| _ = w.inputs[0].path.pop());
             }
             change(&|w| w.trace.path.push(B256::ZERO));
             if !good.weights.is_empty() {
                 change(&|w| w.weights.clear());
-                change(&|w| drop(w.weights[0].path.pop()));
+                change(&|w| _ = w.weights[0].path.pop());
                 change(&|w| w.weights[0].data = w.weights[0].data[1..].to_vec().into());
             }
             if good.inputs.len() == 2 && good.inputs[0] != good.inputs[1] {
@@ -360,7 +374,9 @@ fn each_part_of_a_witness_is_checked() {
         for (i, witness) in bent.into_iter().enumerate() {
             let verdict = world.verdict(&case, fault, &witness.abi_encode());
             assert!(
-                verdict.as_ref().is_err_and(|f| f.is::<BadWitness>() || matches!(f, Failure::Revert(_))),
+                verdict
+                    .as_ref()
+                    .is_err_and(|f| f.is::<BadWitness>() || matches!(f, Failure::Revert(_))),
                 "change {i} of {:?} {:?}: {verdict:?}",
                 model.layout.step(good.step).unwrap(),
                 good.lane
@@ -404,7 +420,10 @@ fn the_case_is_checked() {
             let verdict = world.verdict(&case, fault, &witness);
             // The totals of another element may be judged: they are revealed contents, and right.
             let same = verdict == Ok(false) && fault == FAULT_TOTAL;
-            assert!(same || matches!(verdict, Err(Failure::Revert(_))), "change {i} of fault {fault}: {verdict:?}");
+            assert!(
+                same || matches!(verdict, Err(Failure::Revert(_))),
+                "change {i} of fault {fault}: {verdict:?}"
+            );
         }
         // Steps of the tail exist from the last token of the prompt on.
         if fault == FAULT_STEP {
@@ -419,5 +438,9 @@ fn the_case_is_checked() {
         }
     }
     let (case, ..) = model.accusation(&mut rng);
-    assert!(world.verdict(&case, 80, &[]).is_err_and(|f| f.is::<UnknownFault>()));
+    assert!(
+        world
+            .verdict(&case, 80, &[])
+            .is_err_and(|f| f.is::<UnknownFault>())
+    );
 }

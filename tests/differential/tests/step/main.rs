@@ -16,7 +16,7 @@ mod world;
 use sworn_inference::program::{Op, WeightFormat};
 
 /// Weight formats.
-pub const FORMATS: [WeightFormat; 5] = [
+pub(crate) const FORMATS: [WeightFormat; 5] = [
     WeightFormat::F32,
     WeightFormat::F16,
     WeightFormat::Q8_0,
@@ -25,13 +25,13 @@ pub const FORMATS: [WeightFormat; 5] = [
 ];
 
 /// Random cases of an operation and weight format.
-pub fn cases(default: usize) -> usize {
+pub(crate) fn cases(default: usize) -> usize {
     let set = std::env::var("SWORN_CASES").ok();
     set.and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
 /// What is compared of an operation here: its elements for each of these formats, whether as sums too. Attention's operations have their own test.
-pub fn covered(op: Op) -> Option<(&'static [WeightFormat], bool)> {
+pub(crate) fn covered(op: Op) -> Option<(&'static [WeightFormat], bool)> {
     match op {
         Op::Embed => Some((&FORMATS, false)),
         Op::Matmul => Some((&FORMATS, true)),

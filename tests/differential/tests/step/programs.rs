@@ -6,7 +6,7 @@ use sworn_prover::dispute::trace::{Step, TraceLayout};
 
 /// Dimensions of a program.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Format of embed and matmul.
     pub format: WeightFormat,
     /// Width of the residual stream: inner size of the first matmul.
@@ -25,7 +25,7 @@ pub struct Shape {
 
 impl Shape {
     /// A random one; with `long`, sums of the first matmul and of the norms have more tiles than are proven at once.
-    pub fn random(rng: &mut Rng, format: WeightFormat, long: bool) -> Shape {
+    pub(crate) fn random(rng: &mut Rng, format: WeightFormat, long: bool) -> Shape {
         let tiles = match (long, format.is_quantised()) {
             (false, false) => 1,
             (false, true) => 4,
@@ -93,7 +93,13 @@ impl Shape {
             false => norm,
         };
         let product = add(Op::Matmul, &[x], Some(3), [out, dim, 0], 0);
-        let turned = add(Op::Rope, &[product], Some(1), [out, self.head, self.rotated], 0);
+        let turned = add(
+            Op::Rope,
+            &[product],
+            Some(1),
+            [out, self.head, self.rotated],
+            0,
+        );
         add(Op::ToF16, &[turned], None, o, 0);
         let gated = add(Op::SiluMul, &[turned, product], None, o, 0);
         let back = add(Op::Matmul, &[gated], Some(4), [dim, out, 0], 0);
@@ -103,7 +109,7 @@ impl Shape {
     }
 
     /// The program: all of its operations in the body, norms and a matmul in the tail too.
-    pub fn program(&self) -> Program {
+    pub(crate) fn program(&self) -> Program {
         let body = self.body();
         let shift = body.len() as u16;
         let mut tail = body.clone();
@@ -142,7 +148,7 @@ impl Shape {
 }
 
 /// The steps of an operation; of a matmul those of a weight format.
-pub fn steps(layout: &TraceLayout, op: Op, format: WeightFormat) -> Vec<Step> {
+pub(crate) fn steps(layout: &TraceLayout, op: Op, format: WeightFormat) -> Vec<Step> {
     (0..layout.steps())
         .map(|number| layout.step(number).unwrap())
         .filter(|step| step.op == op && (op != Op::Matmul || step.format == format))

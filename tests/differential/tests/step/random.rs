@@ -17,7 +17,7 @@ fn seed(op: Op, format: WeightFormat) -> u64 {
 
 /// Costs of an operation's cases: execution and transaction, the most of each, and the sums.
 #[derive(Default)]
-pub struct Costs {
+pub(crate) struct Costs {
     most: [u64; 2],
     sums: [u64; 2],
     bytes: usize,
@@ -25,7 +25,7 @@ pub struct Costs {
 }
 
 impl Costs {
-    pub fn add(&mut self, outcome: &sworn_differential::Outcome, data: &[u8]) {
+    pub(crate) fn add(&mut self, outcome: &sworn_differential::Outcome, data: &[u8]) {
         for (i, gas) in [outcome.execution, outcome.gas].into_iter().enumerate() {
             self.most[i] = self.most[i].max(gas);
             self.sums[i] += gas;
@@ -34,7 +34,7 @@ impl Costs {
         self.count += 1;
     }
 
-    pub fn print(&self, what: &str) {
+    pub(crate) fn print(&self, what: &str) {
         let mean = self.sums.map(|sum| sum / self.count.max(1));
         println!(
             "{what:24} {} verdicts, execution {} (most {}), transaction {} (most {}), at most {} bytes",
@@ -76,7 +76,7 @@ fn elements(op: Op) {
     }
 }
 
-pub fn explain(failure: &Failure) -> String {
+pub(crate) fn explain(failure: &Failure) -> String {
     match failure {
         Failure::Revert(data) => format!("revert {}", String::from_utf8_lossy(data)),
         other => format!("{other:?}"),
@@ -128,8 +128,10 @@ fn totals() {
                 let at = |what: &str| format!("{what} of {op:?} {format:?}, case {case}");
                 for total in [sum, sum ^ flip] {
                     totals[tile as usize] = total;
-                    let contents: Vec<u8> =
-                        totals.iter().flat_map(|total| total.to_be_bytes()).collect();
+                    let contents: Vec<u8> = totals
+                        .iter()
+                        .flat_map(|total| total.to_be_bytes())
+                        .collect();
                     // 66: any NaN is as good as another.
                     let nan = |bits: u32| f32::from_bits(bits).is_nan();
                     let differs = total != sum && !(nan(total) && nan(sum));
@@ -139,8 +141,8 @@ fn totals() {
                     let witness = scene.total_witness(tile, &contents);
                     let case = scene.totals_case(&contents);
                     let found = world.judge(&case, FAULT_TOTAL, &witness);
-                    let (verdict, outcome, data) =
-                        found.unwrap_or_else(|failure| panic!("{}: {}", at("total"), explain(&failure)));
+                    let (verdict, outcome, data) = found
+                        .unwrap_or_else(|failure| panic!("{}: {}", at("total"), explain(&failure)));
                     assert_eq!(verdict, differs, "{}", at("total"));
                     tiles.add(&outcome, &data);
 
@@ -149,8 +151,9 @@ fn totals() {
                         let witness = Builder::combine(&contents, scene.claimed());
                         let case = scene.totals_case(&contents);
                         let found = world.judge(&case, FAULT_COMBINE, &witness);
-                        let (verdict, outcome, data) =
-                            found.unwrap_or_else(|failure| panic!("{}: {}", at("combine"), explain(&failure)));
+                        let (verdict, outcome, data) = found.unwrap_or_else(|failure| {
+                            panic!("{}: {}", at("combine"), explain(&failure))
+                        });
                         assert_eq!(verdict, bits != element, "{}", at("combine"));
                         combines.add(&outcome, &data);
                     }

@@ -1,6 +1,6 @@
 //! One element of one step with made-up leaves around it, and the case and witness of its fault.
 
-use sworn_differential::vectors::Rng;
+use sworn_differential::vectors::{Rng, pair};
 use sworn_inference::program::{Op, Part, WeightFormat};
 use sworn_prover::Digest;
 use sworn_prover::dispute::abi::{Case, Leaf};
@@ -15,7 +15,7 @@ use crate::world::{FakeTrace, FakeWeights, RunOf, no_node, word};
 
 /// Everything that a fault of one element is judged against.
 #[derive(Clone)]
-pub struct Scene {
+pub(crate) struct Scene {
     pub layout: TraceLayout,
     pub run: RunOf,
     pub row: u32,
@@ -30,7 +30,7 @@ pub struct Scene {
 
 impl Scene {
     /// A random element of a random program's step; with `long` one that is proven by totals.
-    pub fn random(rng: &mut Rng, op: Op, format: WeightFormat, long: bool) -> Scene {
+    pub(crate) fn random(rng: &mut Rng, op: Op, format: WeightFormat, long: bool) -> Scene {
         loop {
             let shape = Shape::random(rng, format, long);
             let layout = TraceLayout::new(&shape.program()).unwrap();
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     /// A given element with random leaves in a random run of `count` tokens.
-    pub fn of(
+    pub(crate) fn of(
         rng: &mut Rng,
         layout: TraceLayout,
         step: Step,
@@ -98,19 +98,26 @@ impl Scene {
         };
         if let Ok(needs) = scene.needs() {
             scene.fill(rng, &needs);
+            if needs.inputs.len() == 2 && rng.below(2) == 0 {
+                scene.plant_pair(rng, &needs);
+            }
         }
         scene
     }
 
-    pub fn needs(&self) -> Result<Needs, sworn_prover::Error> {
+    pub(crate) fn needs(&self) -> Result<Needs, sworn_prover::Error> {
         let token = self.run.tokens[self.row as usize];
         needs(&self.layout, &self.step, self.place, self.row, token)
     }
 
     /// Makes up the leaves that are needed.
-    pub fn fill(&mut self, rng: &mut Rng, needs: &Needs) {
+    pub(crate) fn fill(&mut self, rng: &mut Rng, needs: &Needs) {
         // Often all alike: sums of subnormals and of huge numbers.
-        let one = (rng.below(2) == 0).then(|| Taste::random(rng));
+        let one = match rng.below(6) {
+            0..3 => Some(Taste::favourite(self.step.op, rng)),
+            3 | 4 => Some(Taste::random(rng)),
+            _ => None,
+        };
         for range in &needs.inputs {
             let taste = one.unwrap_or_else(|| Taste::random(rng));
             for leaf in range.first..range.first + range.count {
@@ -132,30 +139,53 @@ impl Scene {
         self.read(needs);
     }
 
-    pub fn read(&mut self, needs: &Needs) {
+    /// Operands at which binary32 goes wrong: those of the numeric libraries' tests, and opposites, almost.
+    fn plant_pair(&mut self, rng: &mut Rng, needs: &Needs) {
+        let i = rng.below(40_000) as usize;
+        let (a, mut b) = pair(rng, i);
+        if rng.below(4) == 0 {
+            b = (a ^ 0x8000_0000).wrapping_add(rng.below(3)).wrapping_sub(1);
+        }
+        let lane = self.place.element(&self.step).unwrap_or(0) % 64;
+        // The second input of norm_apply is one number.
+        let second = if self.step.op == Op::NormApply {
+            0
+        } else {
+            lane
+        };
+        for (range, lane, bits) in [(needs.inputs[0], lane, a), (needs.inputs[1], second, b)] {
+            let index = self.layout.index(self.row, range.first);
+            let mut bytes = self.trace.tree.get(index).cloned().unwrap_or_default();
+            plant(LeafKind::F32, &mut bytes, lane, bits);
+            self.trace.tree.put(index, bytes);
+        }
+        self.read(needs);
+    }
+
+    pub(crate) fn read(&mut self, needs: &Needs) {
         self.opened = Builder::new(&self.layout, &mut self.trace, &self.weights, &[])
             .read(self.row, needs)
             .unwrap();
     }
 
-    pub fn expected(&self) -> u32 {
+    pub(crate) fn expected(&self) -> u32 {
         recompute(&self.step, self.place, &self.opened).unwrap()
     }
 
     /// Makes up the claimed leaf around an element.
-    pub fn claim(&mut self, rng: &mut Rng, bits: u32) {
+    pub(crate) fn claim(&mut self, rng: &mut Rng, bits: u32) {
         let mut leaf = trace_leaf(rng, self.step.kind, Taste::Ordinary);
         plant(self.step.kind, &mut leaf, self.place.lane, bits);
         self.claim_leaf(leaf);
     }
 
-    pub fn claim_leaf(&mut self, leaf: Vec<u8>) {
+    pub(crate) fn claim_leaf(&mut self, leaf: Vec<u8>) {
         let at = self.step.first_leaf + self.place.leaf;
         self.trace.put(self.row, at, leaf);
     }
 
     /// The claimed leaf in its node.
-    pub fn claimed(&self) -> Leaf {
+    pub(crate) fn claimed(&self) -> Leaf {
         let index = self.index();
         Leaf {
             data: self.trace.tree.get(index).unwrap().clone().into(),
@@ -169,22 +199,22 @@ impl Scene {
         }
     }
 
-    pub fn index(&self) -> u64 {
+    pub(crate) fn index(&self) -> u64 {
         self.layout
             .index(self.row, self.step.first_leaf + self.place.leaf)
     }
 
     /// The case of a fault that shows in the trace node.
-    pub fn case(&self) -> Case {
+    pub(crate) fn case(&self) -> Case {
         let index = self.index() >> self.height;
-        let node = self
-            .run
-            .trace_node(self.height, index, self.trace.tree.node(self.height, index));
+        let node =
+            self.run
+                .trace_node(self.height, index, self.trace.tree.node(self.height, index));
         self.run.case(self.trace.root(), node, no_node())
     }
 
     /// The case of a fault that shows in the element's totals.
-    pub fn totals_case(&self, contents: &[u8]) -> Case {
+    pub(crate) fn totals_case(&self, contents: &[u8]) -> Case {
         let element = self.place.element(&self.step).unwrap();
         let node = self
             .run
@@ -194,7 +224,7 @@ impl Scene {
     }
 
     /// The witness of fault 64.
-    pub fn witness(&mut self) -> Vec<u8> {
+    pub(crate) fn witness(&mut self) -> Vec<u8> {
         let claimed = self.claimed();
         let (row, step, place) = (self.row, self.step, self.place);
         let tokens = self.run.tokens.clone();
@@ -204,7 +234,7 @@ impl Scene {
     }
 
     /// The witness of fault 66.
-    pub fn total_witness(&mut self, tile: u32, contents: &[u8]) -> Vec<u8> {
+    pub(crate) fn total_witness(&mut self, tile: u32, contents: &[u8]) -> Vec<u8> {
         let element = self.place.element(&self.step).unwrap();
         let (row, step) = (self.row, self.step);
         Builder::new(&self.layout, &mut self.trace, &self.weights, &[])
@@ -212,12 +242,12 @@ impl Scene {
             .unwrap()
     }
 
-    pub fn tile_needs(&self, tile: u32) -> Needs {
+    pub(crate) fn tile_needs(&self, tile: u32) -> Needs {
         let element = self.place.element(&self.step).unwrap();
         tile_needs(&self.layout, &self.step, element, tile).unwrap()
     }
 
-    pub fn weights_root(&self) -> Digest {
+    pub(crate) fn weights_root(&self) -> Digest {
         self.weights.root()
     }
 }

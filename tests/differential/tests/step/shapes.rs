@@ -1,68 +1,91 @@
 //! Shapes of leaves of every kind, attention's too: Rust and Solidity agree, and only what is past the elements counts.
 
+use alloy_sol_types::SolValue;
 use sworn_differential::vectors::Rng;
 use sworn_inference::program::llama::{MatrixFormats, compile};
-use sworn_inference::program::{LlamaConfig, Op, Part, WeightFormat};
+use sworn_inference::program::{LlamaConfig, Op, Part, Program, WeightFormat};
 use sworn_inference::testing;
-use sworn_prover::constants::FAULT_STEP;
-use sworn_prover::dispute::faults::step::{Builder, Place, well_shaped};
+use sworn_prover::constants::{FAULT_COMBINE, FAULT_STEP};
+use sworn_prover::dispute::faults::step::{Builder, Place, StepWitness, well_shaped};
 use sworn_prover::dispute::trace::{LeafKind, TraceLayout};
 
+use crate::covered;
 use crate::scene::Scene;
-use crate::world::World;
+use crate::world::{ATTENTION, World};
 
 #[test]
 fn leaves_have_one_shape() {
     let mut world = World::new();
     let mut rng = Rng(1);
     let mut seen = Vec::new();
-    for (dim, heads, head_dim, hidden) in [(64, 4, 16, 96), (96, 3, 20, 544), (320, 33, 2, 1312)] {
+    // Leaves of one element, of all but one, full ones, and several of them.
+    for (format, dim, heads, head_dim, hidden) in [
+        (WeightFormat::Q8_0, 64, 4, 16, 96),
+        (WeightFormat::F16, 65, 3, 43, 129),
+        (WeightFormat::Q4_0, 320, 33, 64, 1312),
+        (WeightFormat::F32, 1, 1, 2, 63),
+    ] {
         let config = LlamaConfig {
             dim,
             n_heads: heads,
             n_kv_heads: 1,
-            head_dim: head_dim * 32,
+            head_dim,
             rope_dim: 2,
             hidden_dim: hidden,
-            vocab_size: 300 + dim,
+            vocab_size: 255 + dim,
             ..testing::tiny_config()
         };
-        let config = match heads {
-            33 => LlamaConfig {
-                n_heads: 32,
-                ..config
-            },
-            _ => config,
-        };
-        let program = compile(&config, &MatrixFormats::all(WeightFormat::Q8_0), &[2]);
-        let Ok(program) = program else {
-            // Heads of more than 256 elements.
-            let config = LlamaConfig {
-                head_dim: head_dim * 8,
-                ..config
-            };
-            shapes(
-                &mut world,
-                &mut rng,
-                compile(&config, &MatrixFormats::all(WeightFormat::F16), &[2]).unwrap(),
-                &mut seen,
-            );
-            continue;
-        };
-        shapes(&mut world, &mut rng, program, &mut seen);
+        let program = compile(&config, &MatrixFormats::all(format), &[2]).unwrap();
+        shapes(&mut world, &mut rng, &program, &mut seen);
     }
     for op in Op::ALL {
         assert!(seen.contains(&op), "no leaf of {op:?}");
     }
 }
 
-fn shapes(
-    world: &mut World,
-    rng: &mut Rng,
-    program: sworn_inference::program::Program,
-    seen: &mut Vec<Op>,
-) {
+/// Elements of attention go on to its judge, whose answer or refusal comes back; shapes of its leaves do not.
+#[test]
+fn attention_has_its_own_judge() {
+    let mut world = World::new();
+    let mut rng = Rng(2);
+    let program = compile(
+        &testing::tiny_config(),
+        &MatrixFormats::all(WeightFormat::Q8_0),
+        &[2],
+    )
+    .unwrap();
     let layout = TraceLayout::new(&program).unwrap();
+    let answers: [(&[u8], Option<bool>); 4] = [
+        (&[0x60, 1, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3], Some(true)),
+        (&[0x60, 32, 0x5f, 0xf3], Some(false)),
+        (&[0x60, 2, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3], None),
+        (&[0x60, 31, 0x5f, 0xfd], None),
+    ];
+    for number in 0..layout.steps() {
+        let step = layout.step(number).unwrap();
+        if covered(step.op).is_some() {
+            continue;
+        }
+        let place = Place { leaf: 0, lane: 0 };
+        let mut scene = Scene::of(&mut rng, layout.clone(), step, place, 9);
+        world.set_model(&program.encode(), scene.weights_root());
+        scene.claim(&mut rng, 0);
+        let shape = Builder::shape(scene.row, step.number, 0, scene.claimed());
+        let mut element = StepWitness::abi_decode(&shape).unwrap();
+        element.lane = 0xc0;
+        for (code, answer) in answers {
+            world.evm.set_code(ATTENTION, code.to_vec().into());
+            let found = world.verdict(&scene.case(), FAULT_STEP, &element.abi_encode());
+            assert_eq!(found.ok(), answer);
+            let found = world.verdict(&scene.totals_case(&[]), FAULT_COMBINE, &[]);
+            assert_eq!(found.ok(), answer);
+        }
+        assert!(world.verdict(&scene.case(), FAULT_STEP, &shape).is_ok());
+    }
+}
+
+fn shapes(world: &mut World, rng: &mut Rng, program: &Program, seen: &mut Vec<Op>) {
+    let layout = TraceLayout::new(program).unwrap();
     let tail = layout.tail_start();
     for number in (0..40.min(layout.steps())).chain(tail..layout.steps()) {
         let step = layout.step(number).unwrap();
@@ -105,7 +128,11 @@ fn shapes(
                 scene.claim_leaf(bytes);
                 let witness = Builder::shape(scene.row, step.number, leaf, scene.claimed());
                 let verdict = world.verdict(&scene.case(), FAULT_STEP, &witness);
-                assert_eq!(verdict, Ok(!right), "{length} bytes of leaf {leaf} of {step:?}");
+                assert_eq!(
+                    verdict,
+                    Ok(!right),
+                    "{length} bytes of leaf {leaf} of {step:?}"
+                );
             }
         }
     }

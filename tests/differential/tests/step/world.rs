@@ -15,17 +15,16 @@ use sworn_prover::merkle;
 
 const MODELS: Address = address!("00000000000000000000000000000000000000aa");
 const CODE: Address = address!("00000000000000000000000000000000000000bb");
-pub const ATTENTION: Address = address!("00000000000000000000000000000000000000cc");
+pub(crate) const ATTENTION: Address = address!("00000000000000000000000000000000000000cc");
 
 /// The contracts, and one model.
-pub struct World {
+pub(crate) struct World {
     pub evm: Evm,
     pub judge: Address,
-    pub sums: Address,
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let mut evm = Evm::new();
         let word = |account: Address| account.into_word().to_vec();
         let sums = evm.deploy_artifact("SumFaults", &word(MODELS)).unwrap();
@@ -33,23 +32,25 @@ impl World {
         let judge = evm.deploy_artifact("StepFaults", &arguments).unwrap();
         // A judge of attention that refuses everything.
         evm.set_code(ATTENTION, vec![0x5f, 0x5f, 0xfd].into());
-        World { evm, judge, sums }
+        World { evm, judge }
     }
 
     /// Registers the one model: a contract that answers every call with its three commitments.
-    pub fn set_model(&mut self, program: &[u8], weights_root: Digest) {
+    pub(crate) fn set_model(&mut self, program: &[u8], weights_root: Digest) {
         self.evm
             .set_code(CODE, program_code(program).unwrap().into());
         let mut code = vec![0x73];
         code.extend(CODE.0.0);
         code.extend([0x5f, 0x52, 0x7f]);
         code.extend(weights_root.0);
-        code.extend([0x60, 0x20, 0x52, 0x5f, 0x60, 0x40, 0x52, 0x60, 0x60, 0x5f, 0xf3]);
+        code.extend([
+            0x60, 0x20, 0x52, 0x5f, 0x60, 0x40, 0x52, 0x60, 0x60, 0x5f, 0xf3,
+        ]);
         self.evm.set_code(MODELS, code.into());
     }
 
     /// The verdict, and what it cost as a transaction of its own.
-    pub fn judge(
+    pub(crate) fn judge(
         &mut self,
         case: &Case,
         fault: u8,
@@ -67,7 +68,12 @@ impl World {
         Ok((verdict, outcome, data))
     }
 
-    pub fn verdict(&mut self, case: &Case, fault: u8, witness: &[u8]) -> Result<bool, Failure> {
+    pub(crate) fn verdict(
+        &mut self,
+        case: &Case,
+        fault: u8,
+        witness: &[u8],
+    ) -> Result<bool, Failure> {
         self.judge(case, fault, witness)
             .map(|(verdict, ..)| verdict)
     }
@@ -75,14 +81,14 @@ impl World {
 
 /// A tree of which some leaves are known; all other nodes are made up from a seed.
 #[derive(Debug, Clone)]
-pub struct Sparse {
+pub(crate) struct Sparse {
     pub depth: u32,
     seed: u64,
     leaves: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Sparse {
-    pub fn new(depth: u32, seed: u64) -> Sparse {
+    pub(crate) fn new(depth: u32, seed: u64) -> Sparse {
         Sparse {
             depth,
             seed,
@@ -90,15 +96,15 @@ impl Sparse {
         }
     }
 
-    pub fn put(&mut self, index: u64, bytes: Vec<u8>) {
+    pub(crate) fn put(&mut self, index: u64, bytes: Vec<u8>) {
         self.leaves.insert(index, bytes);
     }
 
-    pub fn get(&self, index: u64) -> Option<&Vec<u8>> {
+    pub(crate) fn get(&self, index: u64) -> Option<&Vec<u8>> {
         self.leaves.get(&index)
     }
 
-    pub fn node(&self, height: u32, index: u64) -> Digest {
+    pub(crate) fn node(&self, height: u32, index: u64) -> Digest {
         let first = index << height;
         let last = first + ((1u64 << height) - 1);
         if self.leaves.range(first..=last).next().is_none() {
@@ -114,7 +120,7 @@ impl Sparse {
         }
     }
 
-    pub fn path(&self, index: u64, from: u32, to: u32) -> Vec<Digest> {
+    pub(crate) fn path(&self, index: u64, from: u32, to: u32) -> Vec<Digest> {
         (from..to)
             .map(|height| self.node(height, (index >> height) ^ 1))
             .collect()
@@ -131,24 +137,24 @@ fn missing(what: &'static str, found: u64) -> Error {
 
 /// A trace with few leaves.
 #[derive(Debug, Clone)]
-pub struct FakeTrace {
+pub(crate) struct FakeTrace {
     pub layout: TraceLayout,
     pub tree: Sparse,
 }
 
 impl FakeTrace {
-    pub fn new(layout: &TraceLayout, rows: u32, seed: u64) -> FakeTrace {
+    pub(crate) fn new(layout: &TraceLayout, rows: u32, seed: u64) -> FakeTrace {
         FakeTrace {
             layout: layout.clone(),
             tree: Sparse::new(layout.depth(rows), seed),
         }
     }
 
-    pub fn put(&mut self, row: u32, leaf: u32, bytes: Vec<u8>) {
+    pub(crate) fn put(&mut self, row: u32, leaf: u32, bytes: Vec<u8>) {
         self.tree.put(self.layout.index(row, leaf), bytes);
     }
 
-    pub fn root(&self) -> Digest {
+    pub(crate) fn root(&self) -> Digest {
         self.tree.node(self.tree.depth, 0)
     }
 }
@@ -180,7 +186,7 @@ impl TraceSource for FakeTrace {
 
 /// Weights with few leaves, all of one tensor.
 #[derive(Debug, Clone)]
-pub struct FakeWeights {
+pub(crate) struct FakeWeights {
     pub tree: Sparse,
     pub tensor: u32,
     pub tile_depth: u32,
@@ -188,7 +194,13 @@ pub struct FakeWeights {
 }
 
 impl FakeWeights {
-    pub fn new(layout: &TraceLayout, tensor: u32, rows: u32, cols: u32, seed: u64) -> FakeWeights {
+    pub(crate) fn new(
+        layout: &TraceLayout,
+        tensor: u32,
+        rows: u32,
+        cols: u32,
+        seed: u64,
+    ) -> FakeWeights {
         let tile_depth = merkle::depth(cols.div_ceil(256).into());
         let depth = tile_depth + merkle::depth(rows.into());
         let tensors = layout.program().weight_count() as u64;
@@ -200,13 +212,13 @@ impl FakeWeights {
         }
     }
 
-    pub fn index(&self, row: u32, tile: u32) -> u64 {
+    pub(crate) fn index(&self, row: u32, tile: u32) -> u64 {
         (u64::from(self.tensor) << self.depth)
             | (u64::from(row) << self.tile_depth)
             | u64::from(tile)
     }
 
-    pub fn root(&self) -> Digest {
+    pub(crate) fn root(&self) -> Digest {
         self.tree.node(self.tree.depth, 0)
     }
 }
@@ -227,7 +239,7 @@ impl WeightSource for FakeWeights {
 
 /// A run of a job: where it is, and its tokens.
 #[derive(Debug, Clone)]
-pub struct RunOf {
+pub(crate) struct RunOf {
     pub lane: u32,
     pub run: u8,
     pub tokens: Vec<u32>,
@@ -235,19 +247,15 @@ pub struct RunOf {
 }
 
 impl RunOf {
-    pub fn rows(&self) -> u32 {
-        self.tokens.len() as u32 - 1
-    }
-
     /// A node of the run's trace.
-    pub fn trace_node(&self, height: u32, index: u64, value: Digest) -> Node {
+    pub(crate) fn trace_node(&self, height: u32, index: u64, value: Digest) -> Node {
         let position =
             Position::tree(NodeKind::Trace, self.lane, self.run, height as u8, index).to_word();
         node(position, value)
     }
 
     /// A node of totals.
-    pub fn totals_node(&self, row: u32, step: u32, element: u32, contents: &[u8]) -> Node {
+    pub(crate) fn totals_node(&self, row: u32, step: u32, element: u32, contents: &[u8]) -> Node {
         let position = Position {
             kind: NodeKind::Totals,
             lane: self.lane,
@@ -262,7 +270,7 @@ impl RunOf {
     }
 
     /// The case of a node of the run.
-    pub fn case(&self, trace_root: Digest, node: Node, parent: Node) -> Case {
+    pub(crate) fn case(&self, trace_root: Digest, node: Node, parent: Node) -> Case {
         let count = usize::from(self.run) + 1;
         let run = Run {
             nPrompt: self.n_prompt,
@@ -298,7 +306,7 @@ impl RunOf {
     }
 }
 
-pub fn word(digest: Digest) -> B256 {
+pub(crate) fn word(digest: Digest) -> B256 {
     B256::from(digest.0)
 }
 
@@ -310,7 +318,7 @@ fn node(position: [u8; 32], value: Digest) -> Node {
 }
 
 /// A node that no fault looks at.
-pub fn no_node() -> Node {
+pub(crate) fn no_node() -> Node {
     Node {
         position: U256::ZERO,
         value: B256::ZERO,
