@@ -9,6 +9,7 @@ import {Positions} from "../libraries/Positions.sol";
 import {Programs} from "../libraries/Programs.sol";
 import {Binary32} from "../numeric/Binary32.sol";
 import {Functions} from "../numeric/Functions.sol";
+import {Sums} from "../numeric/Sums.sol";
 import {Dots} from "./attention/Dots.sol";
 import {Spans} from "./attention/Spans.sol";
 import {Traces} from "./attention/Traces.sol";
@@ -162,7 +163,9 @@ contract AttentionFaults is IFaults {
             site = _posted(c);
             uint256 tiles = site.row / TILE + 1;
             Traces.contents(w.contents, c.node.value, 4 * tiles);
-            total = Dots.plainSum(_offset(w.contents), tiles);
+            for (uint256 i = 0; i < tiles; i += TILE) {
+                total = Sums.addBig(total, w.contents, i, tiles - i < TILE ? tiles - i : TILE);
+            }
         } else {
             uint256 count;
             (site, count) = _tile(c, w.contents, Machine.FAULT_COMBINE);
@@ -285,14 +288,13 @@ contract AttentionFaults is IFaults {
         firstLeaf = Programs.step(site.trace.program, site.step.inputs[1]).firstLeaf;
         uint256 k = site.trace
             .span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
-        uint256 dot = Dots.littleEndian(_offset(w.query.data) + 4 * q, _offset(w.keys.data) + 2 * k, dim);
-        score = Binary32.mul(dot, site.step.constants[0]);
+        score = Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
     }
 
     /// @dev The total of a tile's addends, canonical.
     function _sum(Site memory site, bytes calldata contents, uint256 count) private pure returns (uint256) {
-        uint256 at = _offset(contents);
-        return site.step.op == Machine.OP_ATTN_MIX ? Dots.addends(at, count) : Dots.weights(at, count);
+        bool mix = site.step.op == Machine.OP_ATTN_MIX;
+        return mix ? Dots.pairs(contents, count) : Sums.addBig(0, contents, 0, count);
     }
 
     /// @dev Elements of the step's output; heads for attn_max.

@@ -92,6 +92,7 @@ struct World {
     claimed: Synthetic,
     row: u32,
     layer: u32,
+    mode: Mode,
 }
 
 /// Own leaves, with the paths of the claim.
@@ -175,6 +176,7 @@ impl World {
             own,
             row,
             layer,
+            mode,
         }
     }
 
@@ -224,15 +226,19 @@ fn site_of(trace: &Synthetic, layer: u32, op: Op) -> Site {
 struct Both {
     judge: Judge,
     costs: Costs,
+    name: String,
 }
 
 impl Both {
     fn new(world: &World) -> Both {
+        let head_dim = world.site(Op::AttnMax).head_dim();
+        let name = format!("{:?}, {head_dim}", world.mode);
         let mut judge = Judge::new("AttentionFaults", &MODELS.abi_encode());
         judge.register(&world.own.layout);
         Both {
             judge,
             costs: Costs::default(),
+            name,
         }
     }
 
@@ -242,7 +248,7 @@ impl Both {
         assert_eq!(own, Ok(expected), "fault {fault} in Rust");
         let (found, outcome) = self.judge.ask(case, fault, witness).unwrap();
         assert_eq!(found, expected, "fault {fault} in Solidity");
-        let name = format!("{fault} {}", if expected { "fault" } else { "honest" });
+        let name = format!("{fault} {}", self.name);
         self.costs.note(name, witness, &outcome);
     }
 }
