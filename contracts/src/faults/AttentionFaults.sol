@@ -173,16 +173,15 @@ contract AttentionFaults is IFaults {
             total = _sum(site, w.contents, count);
         }
         uint256 parent = c.parent.position;
-        if (
-            Positions.kind(parent) != Machine.NODE_TRACE
-                || Positions.run(parent) != Positions.run(c.node.position)
-        ) revert BadWitness("parent");
+        if (Positions.kind(parent) != Machine.NODE_TRACE || Positions.run(parent) != Positions.run(c.node.position)) {
+            revert BadWitness("parent");
+        }
         uint256 leaf = site.step.firstLeaf + site.element / Machine.F32_LEAF_ELEMENTS;
         site.trace.inNode(w.element, c.parent, site.row, leaf);
         if (w.element.data.length != Spans.LEAF_BYTES) revert BadWitness("leaf length");
         if (site.step.op == Machine.OP_ATTN_MIX) {
             bytes32 root = site.trace.row(w.row, site.row);
-            uint256 sums = Programs.step(site.trace.program, site.number - 1).firstLeaf;
+            uint256 sums = site.trace.firstLeaf(site.number - 1);
             uint256 at = site.trace.span(w.sum, root, sums, Machine.F32_LEAF_ELEMENTS, _head(site), 1);
             total = Binary32.div(total, Traces.word(w.sum.data, at));
         }
@@ -215,7 +214,7 @@ contract AttentionFaults is IFaults {
         uint256 position = TILE * Positions.c(c.node.position) + index;
         (uint256 score, bytes32 root) = _score(site, w.score, head, position);
         uint256 distance = site.step.op == Machine.OP_ATTN_MIX ? 2 : 1;
-        uint256 maxima = Programs.step(site.trace.program, site.number - distance).firstLeaf;
+        uint256 maxima = site.trace.firstLeaf(site.number - distance);
         uint256 at = site.trace.span(w.maxima, root, maxima, Machine.MAXIMA_LEAF_ELEMENTS, head, 1);
         uint256 weight = Functions.exp(Binary32.sub(score, Traces.word(w.maxima.data, 2 * at)));
         uint256 claimed = _word(_offset(w.contents) + _width(site) * index) >> 224;
@@ -228,7 +227,7 @@ contract AttentionFaults is IFaults {
         if (index >= count) revert BadWitness("index");
         if (site.step.op != Machine.OP_ATTN_MIX) revert BadWitness("step");
         bytes32 root = site.trace.row(w.row, TILE * Positions.c(c.node.position) + index);
-        uint256 values = Programs.step(site.trace.program, site.step.inputs[2]).firstLeaf;
+        uint256 values = site.trace.firstLeaf(site.step.inputs[2]);
         uint256 start = _keyStart(site, _head(site)) + site.element % site.step.dims[2];
         uint256 at = site.trace.span(w.values, root, values, Machine.F16_LEAF_ELEMENTS, start, 1);
         uint256 claimed = (_word(_offset(w.contents) + 6 * index) >> 208) & 0xffff;
@@ -283,11 +282,10 @@ contract AttentionFaults is IFaults {
         root = site.trace.row(w.row, site.row);
         bytes32 keyRoot = position == site.row ? root : site.trace.row(w.keyRow, position);
         uint256 dim = site.step.dims[2];
-        uint256 firstLeaf = Programs.step(site.trace.program, site.step.inputs[0]).firstLeaf;
+        uint256 firstLeaf = site.trace.firstLeaf(site.step.inputs[0]);
         uint256 q = site.trace.span(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim);
-        firstLeaf = Programs.step(site.trace.program, site.step.inputs[1]).firstLeaf;
-        uint256 k = site.trace
-            .span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
+        firstLeaf = site.trace.firstLeaf(site.step.inputs[1]);
+        uint256 k = site.trace.span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
         score = Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
     }
 

@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {IFaults} from "../../interfaces/IFaults.sol";
 import {IModels} from "../../interfaces/IModels.sol";
 import {IVouchers} from "../../interfaces/IVouchers.sol";
+import {Machine} from "../../libraries/Machine.sol";
 import {Openings} from "../../libraries/Openings.sol";
 import {Positions} from "../../libraries/Positions.sol";
 import {Programs} from "../../libraries/Programs.sol";
@@ -39,6 +40,33 @@ library Traces {
         return Openings.row(opened, trace.root, t, trace.rows);
     }
 
+    /// @notice The first leaf, in its row, of the output of step `s`: `Programs.step(s).firstLeaf`, without the rest of the step.
+    function firstLeaf(Trace memory trace, uint256 s) internal view returns (uint256 leaf) {
+        Programs.Program memory p = trace.program;
+        unchecked {
+            uint256 head = p.headEntries;
+            uint256 body = p.bodyEntries;
+            uint256 tail = head + uint256(p.layers) * body;
+            uint256 entry = s;
+            if (s >= tail) {
+                leaf = uint256(p.headLeaves) + uint256(p.layers) * p.bodyLeaves;
+                entry = s - tail + head + body;
+            } else if (s >= head) {
+                uint256 layer = (s - head) / body;
+                leaf = p.headLeaves + layer * p.bodyLeaves;
+                entry = s - layer * body;
+            }
+            // The index behind the program has a u32 an entry.
+            uint256 place = 1 + Machine.HEADER_BYTES + Machine.ENTRY_BYTES * (head + body + p.tailEntries) + 4 * entry;
+            address code = p.code;
+            assembly ("memory-safe") {
+                mstore(0x00, 0)
+                extcodecopy(code, 0x1c, place, 4)
+                leaf := add(leaf, mload(0x00))
+            }
+        }
+    }
+
     /// @notice Checks the span of the leaves that hold `count` elements from `start` on, of a step whose leaves of `each` elements start at `firstLeaf`.
     /// @return at Where the first of these elements is, in elements from the span's start.
     function span(
@@ -57,10 +85,13 @@ library Traces {
     }
 
     /// @notice Checks that `opened` is the leaf of the row in a node of the trace's tree.
-    function inNode(Trace memory trace, Openings.Leaf calldata opened, IFaults.Node calldata node, uint256 t, uint256 leaf)
-        internal
-        view
-    {
+    function inNode(
+        Trace memory trace,
+        Openings.Leaf calldata opened,
+        IFaults.Node calldata node,
+        uint256 t,
+        uint256 leaf
+    ) internal view {
         if (t >= trace.rows) revert IFaults.BadWitness("row");
         Openings.inNode(opened, node, (t << trace.program.rowDepth) | leaf);
     }
