@@ -66,17 +66,32 @@ library Dots {
                 uint256 wx;
                 uint256 wh;
                 assembly ("memory-safe") {
-                    let from := add(data.offset, mul(6, i))
-                    let to := add(data.offset, mul(6, n))
-                    // Pairs past the end are taken as +0.
-                    for { let end := add(from, 48) } lt(from, end) { from := add(from, 6) } {
-                        wx := shl(32, wx)
-                        wh := shl(32, wh)
-                        if lt(from, to) {
-                            let word := shr(208, calldataload(from))
-                            wx := or(wx, shr(16, word))
-                            wh := or(wh, and(word, 0xffff))
-                        }
+                    // Pairs 0 to 3 and 4 to 7; pair k of either begins 48 k bits from its word's top.
+                    let first := add(data.offset, mul(6, i))
+                    let pair := calldataload(first)
+                    wx := and(pair, 0xffffffff00000000000000000000000000000000000000000000000000000000)
+                    wh := and(shl(16, pair), 0xffff00000000000000000000000000000000000000000000000000000000)
+                    wx := or(wx, and(shl(16, pair), 0xffffffff000000000000000000000000000000000000000000000000))
+                    wh := or(wh, and(shl(32, pair), 0xffff000000000000000000000000000000000000000000000000))
+                    wx := or(wx, and(shl(32, pair), 0xffffffff0000000000000000000000000000000000000000))
+                    wh := or(wh, and(shl(48, pair), 0xffff0000000000000000000000000000000000000000))
+                    wx := or(wx, and(shl(48, pair), 0xffffffff00000000000000000000000000000000))
+                    wh := or(wh, and(shl(64, pair), 0xffff00000000000000000000000000000000))
+                    pair := calldataload(add(first, 24))
+                    wx := or(wx, and(shr(128, pair), 0xffffffff000000000000000000000000))
+                    wh := or(wh, and(shr(112, pair), 0xffff000000000000000000000000))
+                    wx := or(wx, and(shr(112, pair), 0xffffffff0000000000000000))
+                    wh := or(wh, and(shr(96, pair), 0xffff0000000000000000))
+                    wx := or(wx, and(shr(96, pair), 0xffffffff00000000))
+                    wh := or(wh, and(shr(80, pair), 0xffff00000000))
+                    wx := or(wx, and(shr(80, pair), 0xffffffff))
+                    wh := or(wh, and(shr(64, pair), 0xffff))
+                    // What is past the end is taken as +0.
+                    let rest := sub(n, i)
+                    if lt(rest, 8) {
+                        let cut := shl(5, sub(8, rest))
+                        wx := shl(cut, shr(cut, wx))
+                        wh := shl(cut, shr(cut, wh))
                     }
                 }
                 (wide, bits) = _add(wide, bits, wx, wh);
