@@ -9,6 +9,7 @@ import {Positions} from "../libraries/Positions.sol";
 import {Programs} from "../libraries/Programs.sol";
 import {Binary32} from "../numeric/Binary32.sol";
 import {Functions} from "../numeric/Functions.sol";
+import {Sums} from "../numeric/Sums.sol";
 import {Dots} from "./attention/Dots.sol";
 import {Spans} from "./attention/Spans.sol";
 import {Traces} from "./attention/Traces.sol";
@@ -162,7 +163,9 @@ contract AttentionFaults is IFaults {
             site = _posted(c);
             uint256 tiles = site.row / TILE + 1;
             Traces.contents(w.contents, c.node.value, 4 * tiles);
-            total = Dots.plainSum(_offset(w.contents), tiles);
+            for (uint256 i = 0; i < tiles; i += TILE) {
+                total = Sums.addBig(total, w.contents, i, tiles - i < TILE ? tiles - i : TILE);
+            }
         } else {
             uint256 count;
             (site, count) = _tile(c, w.contents, Machine.FAULT_COMBINE);
@@ -178,7 +181,7 @@ contract AttentionFaults is IFaults {
         if (w.element.data.length != Spans.LEAF_BYTES) revert BadWitness("leaf length");
         if (site.step.op == Machine.OP_ATTN_MIX) {
             bytes32 root = site.trace.row(w.row, site.row);
-            uint256 sums = Programs.step(site.trace.program, site.number - 1).firstLeaf;
+            uint256 sums = site.trace.firstLeaf(site.number - 1);
             uint256 at = site.trace.span(w.sum, root, sums, Machine.F32_LEAF_ELEMENTS, _head(site), 1);
             total = Binary32.div(total, Traces.word(w.sum.data, at));
         }
@@ -211,7 +214,7 @@ contract AttentionFaults is IFaults {
         uint256 position = TILE * Positions.c(c.node.position) + index;
         (uint256 score, bytes32 root) = _score(site, w.score, head, position);
         uint256 distance = site.step.op == Machine.OP_ATTN_MIX ? 2 : 1;
-        uint256 maxima = Programs.step(site.trace.program, site.number - distance).firstLeaf;
+        uint256 maxima = site.trace.firstLeaf(site.number - distance);
         uint256 at = site.trace.span(w.maxima, root, maxima, Machine.MAXIMA_LEAF_ELEMENTS, head, 1);
         uint256 weight = Functions.exp(Binary32.sub(score, Traces.word(w.maxima.data, 2 * at)));
         uint256 claimed = _word(_offset(w.contents) + _width(site) * index) >> 224;
@@ -224,7 +227,7 @@ contract AttentionFaults is IFaults {
         if (index >= count) revert BadWitness("index");
         if (site.step.op != Machine.OP_ATTN_MIX) revert BadWitness("step");
         bytes32 root = site.trace.row(w.row, TILE * Positions.c(c.node.position) + index);
-        uint256 values = Programs.step(site.trace.program, site.step.inputs[2]).firstLeaf;
+        uint256 values = site.trace.firstLeaf(site.step.inputs[2]);
         uint256 start = _keyStart(site, _head(site)) + site.element % site.step.dims[2];
         uint256 at = site.trace.span(w.values, root, values, Machine.F16_LEAF_ELEMENTS, start, 1);
         uint256 claimed = (_word(_offset(w.contents) + 6 * index) >> 208) & 0xffff;
@@ -279,18 +282,17 @@ contract AttentionFaults is IFaults {
         root = site.trace.row(w.row, site.row);
         bytes32 keyRoot = position == site.row ? root : site.trace.row(w.keyRow, position);
         uint256 dim = site.step.dims[2];
-        uint256 firstLeaf = Programs.step(site.trace.program, site.step.inputs[0]).firstLeaf;
+        uint256 firstLeaf = site.trace.firstLeaf(site.step.inputs[0]);
         uint256 q = site.trace.span(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim);
-        firstLeaf = Programs.step(site.trace.program, site.step.inputs[1]).firstLeaf;
+        firstLeaf = site.trace.firstLeaf(site.step.inputs[1]);
         uint256 k = site.trace.span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
-        uint256 dot = Dots.littleEndian(_offset(w.query.data) + 4 * q, _offset(w.keys.data) + 2 * k, dim);
-        score = Binary32.mul(dot, site.step.constants[0]);
+        score = Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
     }
 
     /// @dev The total of a tile's addends, canonical.
     function _sum(Site memory site, bytes calldata contents, uint256 count) private pure returns (uint256) {
-        uint256 at = _offset(contents);
-        return site.step.op == Machine.OP_ATTN_MIX ? Dots.addends(at, count) : Dots.weights(at, count);
+        bool mix = site.step.op == Machine.OP_ATTN_MIX;
+        return mix ? Dots.pairs(contents, count) : Sums.addBig(0, contents, 0, count);
     }
 
     /// @dev Elements of the step's output; heads for attn_max.

@@ -13,6 +13,7 @@ import {Binary32} from "../numeric/Binary32.sol";
 import {Functions} from "../numeric/Functions.sol";
 import {Traces} from "./attention/Traces.sol";
 import {Choices} from "./selection/Choices.sol";
+import {Masses} from "./selection/Masses.sol";
 
 /// @title Faults of the choice of a token
 /// @notice `prover/SPEC.md` sections 4 and 10.2 to 10.4. Witnesses are `abi.encode` of the structs below.
@@ -163,10 +164,7 @@ contract SelectionFaults is IFaults {
 
     function _groupSum(Case calldata c, GroupSum calldata w) private view returns (bool) {
         _group(c, w.contents, w.selection, Machine.FAULT_GROUP_SUM);
-        uint256 sum = 0;
-        for (uint256 i = 0; i < w.contents.length; i += Choices.SUM_BYTES) {
-            sum += Choices.sumAt(w.contents, i);
-        }
+        uint256 sum = Choices.sumOf(w.contents);
         return sum != Choices.groupSum(w.selection, Positions.b(c.node.position), Positions.a(c.node.position));
     }
 
@@ -181,17 +179,15 @@ contract SelectionFaults is IFaults {
         uint256 first = EACH * (Positions.b(c.node.position) * site.groups.groupLeaves + w.index);
         site.trace.span(w.logits, root, site.logits, EACH, first, 1);
         uint256 count = site.groups.vocabulary - first;
-        uint256 sum = Choices.leafSum(
-            w.logits.data,
-            count < EACH ? count : EACH,
-            Choices.Component({
-                number: component,
-                threshold: Choices.threshold(component, w.selection, params.minPPpm),
-                before: claimed > first ? claimed - first : 0
-            }),
-            max,
-            Functions.temperature(params.temperatureMilli)
-        );
+        if (count > EACH) count = EACH;
+        if (component == Choices.BEFORE) {
+            uint256 before = claimed > first ? claimed - first : 0;
+            if (count > before) count = before;
+        }
+        uint256 least = Choices.threshold(component, w.selection, params.minPPpm);
+        uint256 temperature = Functions.temperature(params.temperatureMilli);
+        (uint256 tokens, uint256 sum) = Masses.sum(w.logits.data, count, max, temperature, least);
+        if (component < Choices.MASSES) sum = tokens;
         return sum != Choices.sumAt(w.contents, Choices.SUM_BYTES * w.index);
     }
 
@@ -208,7 +204,7 @@ contract SelectionFaults is IFaults {
         site.place = place;
         Programs.Program memory program = site.trace.program;
         site.groups = Choices.groupsOf(program.vocabulary);
-        site.logits = Programs.step(program, Programs.stepCount(program) - 1).firstLeaf;
+        site.logits = site.trace.firstLeaf(Programs.stepCount(program) - 1);
     }
 
     /// @dev The site of a selection, whose contents are checked.

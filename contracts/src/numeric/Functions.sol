@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {Binary32} from "./Binary32.sol";
+import {Wide} from "./Wide.sol";
 
 /// @title exp, silu, quantisation and the mass of a token
 /// @notice `prover/SPEC.md` sections 1.5, 1.6, 1.8, 3 (norm_stat) and 4.2, rounding by rounding.
@@ -21,7 +22,7 @@ library Functions {
                 return 0;
             }
         }
-        uint256 w = _exp(x);
+        uint256 w = expWide(Wide.fromBits(x));
         // A power of two times p, which is normal: no rounding is left.
         assembly ("memory-safe") {
             let h := sub(232, clz(w))
@@ -76,18 +77,14 @@ library Functions {
         unchecked {
             if (x - Binary32.SIGN > MASS_MIN - Binary32.SIGN) return x == 0 ? 1 << 30 : 0;
         }
-        return _exp(x) >> 120;
+        return expWide(Wide.fromBits(x)) >> 120;
     }
 
-    /// @dev The wide form (see `Wide`) of exp(x), for x from -87 to -0. Every `last` is a rounding; their form is explained at `Wide.round`.
+    /// @notice The wide form (see `Wide`) of exp(x), for x from -87 to 0 in wide form.
+    /// @dev Every `last` is a rounding; their form is explained at `Wide.round`.
     /// p is the Horner value, q's significand m and k say q = m * 2^-k, so that p * q is p * m with k more fractional bits.
-    function _exp(uint256 x) private pure returns (uint256 p) {
+    function expWide(int256 w) internal pure returns (uint256 p) {
         assembly ("memory-safe") {
-            // x, negative, in wide form.
-            let e := and(shr(23, x), 0xff)
-            let w := iszero(e)
-            w := sub(0, shl(add(e, w), xor(or(and(x, 0x7fffff), 0x800000), shl(23, w))))
-
             // n = round_half_even(x * log2(e)): 0x3fb8aa3b is 0xb8aa3b * 2^-23.
             let n := mul(w, 0xb8aa3b)
             let last := shl(sub(232, clz(or(not(n), 0x800000000000))), 1)

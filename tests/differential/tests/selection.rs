@@ -16,6 +16,7 @@ use sworn_prover::dispute::faults::selection::judge::is_fault;
 use sworn_prover::dispute::faults::selection::witness::group_sum_witness;
 use sworn_prover::dispute::faults::selection::{Groups, Rule, Site};
 use sworn_prover::dispute::position::{NodeKind, Position};
+use sworn_prover::dispute::trace::TraceLayout;
 use sworn_prover::merkle::Tree;
 use sworn_prover::params::Params;
 use sworn_prover::{Digest, constants};
@@ -112,6 +113,17 @@ impl World {
         let trace_layout = layout(1, 64, 96, [4, 2, 16], vocabulary);
         let rows = [1, 2, 70, 130][rng.below(4) as usize];
         let place = 1 + rng.below(rows);
+        World::on(rng, trace_layout, (rows, place), mode, temperature_milli)
+    }
+
+    fn on(
+        rng: &mut Rng,
+        trace_layout: TraceLayout,
+        (rows, place): (u32, u32),
+        mode: Mode,
+        temperature_milli: u32,
+    ) -> World {
+        let vocabulary = trace_layout.program().vocab_size();
         let site = Site::of(&trace_layout, place).unwrap();
         let mut trace = Synthetic::new(trace_layout, rows);
         let logits = mode.logits(rng, vocabulary);
@@ -227,6 +239,8 @@ struct Both {
     judge: Judge,
     costs: Costs,
     name: String,
+    /// Of a contract with a bug: how often it differs from Rust.
+    differences: Option<usize>,
 }
 
 impl Both {
@@ -238,6 +252,7 @@ impl Both {
             judge,
             costs: Costs::default(),
             name: format!("V = {}", world.site.groups.vocabulary),
+            differences: None,
         }
     }
 
@@ -253,7 +268,12 @@ impl Both {
             witness,
         );
         assert_eq!(own, Ok(expected), "fault {fault} in Rust, {rule:?}");
-        let (found, outcome) = self.judge.ask(case, fault, witness).unwrap();
+        let found = self.judge.ask(case, fault, witness);
+        if let Some(differences) = &mut self.differences {
+            *differences += usize::from(!matches!(found, Ok((found, _)) if found == expected));
+            return;
+        }
+        let (found, outcome) = found.unwrap();
         assert_eq!(found, expected, "fault {fault} in Solidity, {rule:?}");
         let name = format!(
             "{fault} {} {}",
@@ -265,6 +285,9 @@ impl Both {
 
     /// Whatever is done to a witness, honest contents show no fault.
     fn hostile(&mut self, case: &Case, fault: u8, witness: &[u8], rng: &mut Rng) {
+        if self.differences.is_some() {
+            return;
+        }
         for _ in 0..3 {
             let mut witness = witness.to_vec();
             let words = witness.len() as u32 / 32;
@@ -316,31 +339,35 @@ fn honest_choices_stand() {
     let mut costs = Costs::default();
     for (mut world, mut rng) in worlds(3, 160) {
         let mut both = Both::new(&world);
-        let right = world.right();
-        world.claim(right);
-        let (whole, tokens_node, inside) = world.token_leaf(rng.below(3) as u8);
-        let vocabulary = world.site.groups.vocabulary;
-        let (site, rule) = (world.site, world.rule);
-        let found = site
-            .find_in_token(&mut world.trace, &rule, right, &inside)
-            .unwrap();
-        assert_eq!(found, Finding::Nothing, "{rule:?}");
-        let case = world.case(tokens_node.clone(), tokens_node);
-        for beater in [rng.below(vocabulary), right, 0] {
-            let leaf = inside.clone();
-            let witness = site
-                .argmax_witness(&mut world.trace, leaf, right, beater)
-                .unwrap();
-            both.check(&world, &case, FAULT_ARGMAX, &witness, false);
-            both.hostile(&case, FAULT_ARGMAX, &witness, &mut rng);
-        }
-        if rule.params.temperature_milli > 0 {
-            let honest = Selection::honest(site.groups, &world.logits, rule.params, right);
-            honest_selection(&mut both, &mut world, &honest, right, &whole, &mut rng);
-        }
+        honest_choice(&mut both, &mut world, &mut rng);
         costs.merge(both.costs);
     }
     costs.print("honest choices");
+}
+
+fn honest_choice(both: &mut Both, world: &mut World, rng: &mut Rng) {
+    let right = world.right();
+    world.claim(right);
+    let (whole, tokens_node, inside) = world.token_leaf(rng.below(3) as u8);
+    let vocabulary = world.site.groups.vocabulary;
+    let (site, rule) = (world.site, world.rule);
+    let found = site
+        .find_in_token(&mut world.trace, &rule, right, &inside)
+        .unwrap();
+    assert_eq!(found, Finding::Nothing, "{rule:?}");
+    let case = world.case(tokens_node.clone(), tokens_node);
+    for beater in [rng.below(vocabulary), right, 0] {
+        let leaf = inside.clone();
+        let witness = site
+            .argmax_witness(&mut world.trace, leaf, right, beater)
+            .unwrap();
+        both.check(world, &case, FAULT_ARGMAX, &witness, false);
+        both.hostile(&case, FAULT_ARGMAX, &witness, rng);
+    }
+    if rule.params.temperature_milli > 0 {
+        let honest = Selection::honest(site.groups, &world.logits, rule.params, right);
+        honest_selection(both, world, &honest, right, &whole, rng);
+    }
 }
 
 fn honest_selection(
@@ -419,21 +446,11 @@ fn wrong_tokens_fall() {
     let mut proven = [0usize; 256];
     for (mut world, mut rng) in worlds(4, 240) {
         let mut both = Both::new(&world);
-        let right = world.right();
-        // Likely tokens rather than any: those next to the best.
-        let mut order: Vec<u32> = (0..world.site.groups.vocabulary).collect();
-        order.sort_by_key(|token| std::cmp::Reverse(selection_key(world.logits[*token as usize])));
-        for _ in 0..4 {
-            let likely = order[rng.below((order.len() as u32).min(8)) as usize];
-            let wrong = [likely, rng.below(world.site.groups.vocabulary)][rng.below(2) as usize];
-            if wrong == right {
-                continue;
-            }
-            world.claim(wrong);
-            for depth in 0..5 {
-                let code = fall(&mut both, &mut world, wrong, depth, &mut rng);
-                proven[usize::from(code)] += 1;
-            }
+        for (count, code) in proven
+            .iter_mut()
+            .zip(wrong_choices(&mut both, &mut world, &mut rng))
+        {
+            *count += code;
         }
         costs.merge(both.costs);
     }
@@ -444,6 +461,28 @@ fn wrong_tokens_fall() {
             "fault {code} was hardly tried"
         );
     }
+}
+
+/// Some wrong tokens; gives how often each fault was proven.
+fn wrong_choices(both: &mut Both, world: &mut World, rng: &mut Rng) -> [usize; 256] {
+    let mut proven = [0usize; 256];
+    let right = world.right();
+    // Likely tokens rather than any: those next to the best.
+    let mut order: Vec<u32> = (0..world.site.groups.vocabulary).collect();
+    order.sort_by_key(|token| std::cmp::Reverse(selection_key(world.logits[*token as usize])));
+    for _ in 0..4 {
+        let likely = order[rng.below((order.len() as u32).min(8)) as usize];
+        let wrong = [likely, rng.below(world.site.groups.vocabulary)][rng.below(2) as usize];
+        if wrong == right {
+            continue;
+        }
+        world.claim(wrong);
+        for depth in 0..5 {
+            let code = fall(both, world, wrong, depth, rng);
+            proven[usize::from(code)] += 1;
+        }
+    }
+    proven
 }
 
 /// A wrong token with contents that lie down to `depth`, followed to its fault.
@@ -587,4 +626,61 @@ fn groups_of_vocabularies() {
         };
         assert_eq!(Groups::of(vocabulary), expected);
     }
+}
+
+/// A bug anywhere in the contract shows: it then differs from Rust somewhere.
+#[test]
+fn planted_bugs_show() {
+    let bugs = [
+        ("the base of exp", "b8aa3b", "b8ea3b"),
+        ("the second coefficient of exp", "888889", "988889"),
+        ("a million", "620f4240", "620f5240"),
+        ("the mass of the best", "6340000000", "6340000001"),
+        ("the third coefficient of exp", "2aaaaac", "2aabaac"),
+    ];
+    for (what, from, to) in bugs {
+        let mut differences = 0;
+        for (mut world, mut rng) in worlds(6, 60) {
+            let mut both = Both::new(&world);
+            let arguments = (MODELS, INBOX).abi_encode();
+            both.judge = Judge::with_bug("SelectionFaults", &arguments, from, to);
+            both.judge.register(&world.trace.layout);
+            both.judge.submit(&world.rule.params, world.rule.seed);
+            both.differences = Some(0);
+            honest_choice(&mut both, &mut world, &mut rng);
+            wrong_choices(&mut both, &mut world, &mut rng);
+            differences += both.differences.unwrap_or(0);
+        }
+        println!("{what}: {differences} differences");
+        assert!(differences > 0, "nobody notices a bug in {what}");
+    }
+}
+
+/// Gas of the dearest proofs about the last token of runs of models of true shape.
+#[test]
+fn true_shapes() {
+    let shapes = [
+        ("15M", 6, 288, 768, [6, 6, 48], 32_000, 256),
+        ("8B", 32, 4096, 14_336, [32, 8, 128], 128_256, 2048),
+        ("70B", 80, 8192, 28_672, [64, 8, 128], 128_256, 2048),
+    ];
+    let mut costs = Costs::default();
+    for (name, layers, dim, hidden, heads, vocabulary, rows) in shapes {
+        for (i, mode) in [Mode::Flat, Mode::Ordinary, Mode::Flat]
+            .into_iter()
+            .enumerate()
+        {
+            let mut rng = Rng(i as u64);
+            let shape = layout(layers, dim, hidden, heads, vocabulary);
+            let place = (rows - 1, rows - 1);
+            let mut world = World::on(&mut rng, shape, place, mode, 800);
+            let mut both = Both::new(&world);
+            both.name = name.to_owned();
+            honest_choice(&mut both, &mut world, &mut rng);
+            wrong_choices(&mut both, &mut world, &mut rng);
+            costs.merge(both.costs);
+        }
+    }
+    costs.print("true shapes");
+    costs.bound(300_000);
 }

@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {IFaults} from "../../interfaces/IFaults.sol";
 import {IModels} from "../../interfaces/IModels.sol";
 import {IVouchers} from "../../interfaces/IVouchers.sol";
+import {Machine} from "../../libraries/Machine.sol";
 import {Openings} from "../../libraries/Openings.sol";
 import {Positions} from "../../libraries/Positions.sol";
 import {Programs} from "../../libraries/Programs.sol";
@@ -37,6 +38,33 @@ library Traces {
     /// @notice The root of row `t`.
     function row(Trace memory trace, Openings.Row calldata opened, uint256 t) internal view returns (bytes32) {
         return Openings.row(opened, trace.root, t, trace.rows);
+    }
+
+    /// @notice The first leaf, in its row, of the output of step `s`: `Programs.step(s).firstLeaf`, without the rest of the step.
+    function firstLeaf(Trace memory trace, uint256 s) internal view returns (uint256 leaf) {
+        Programs.Program memory p = trace.program;
+        unchecked {
+            uint256 head = p.headEntries;
+            uint256 body = p.bodyEntries;
+            uint256 tail = head + uint256(p.layers) * body;
+            uint256 entry = s;
+            if (s >= tail) {
+                leaf = uint256(p.headLeaves) + uint256(p.layers) * p.bodyLeaves;
+                entry = s - tail + head + body;
+            } else if (s >= head) {
+                uint256 layer = (s - head) / body;
+                leaf = p.headLeaves + layer * p.bodyLeaves;
+                entry = s - layer * body;
+            }
+            // The index behind the program has a u32 an entry.
+            uint256 place = 1 + Machine.HEADER_BYTES + Machine.ENTRY_BYTES * (head + body + p.tailEntries) + 4 * entry;
+            address code = p.code;
+            assembly ("memory-safe") {
+                mstore(0x00, 0)
+                extcodecopy(code, 0x1c, place, 4)
+                leaf := add(leaf, mload(0x00))
+            }
+        }
     }
 
     /// @notice Checks the span of the leaves that hold `count` elements from `start` on, of a step whose leaves of `each` elements start at `firstLeaf`.

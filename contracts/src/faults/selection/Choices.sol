@@ -4,8 +4,6 @@ pragma solidity ^0.8.37;
 import {IInbox} from "../../interfaces/IInbox.sol";
 import {Machine} from "../../libraries/Machine.sol";
 import {Programs} from "../../libraries/Programs.sol";
-import {Functions} from "../../numeric/Functions.sol";
-import {Traces} from "../attention/Traces.sol";
 
 /// @title Sums that choose a token
 /// @notice `prover/SPEC.md` sections 4, 10.2 (selection, group) and 10.4. Contents: u32 best, t1, t2, then for every group the 7 components, u48 each.
@@ -18,16 +16,11 @@ library Choices {
         uint256 count;
     }
 
-    /// @notice A component of the tokens of a leaf.
-    struct Component {
-        uint256 number;
-        uint256 threshold; // the least mass that counts
-        uint256 before; // of component 6: how many tokens of the leaf are before the claimed one
-    }
-
     uint256 internal constant SUM_BYTES = 6;
     /// @notice The component that counts tokens before the claimed one only.
     uint256 internal constant BEFORE = 6;
+    /// @notice Components from this one on are sums of masses; those before it count tokens.
+    uint256 internal constant MASSES = 2;
 
     uint256 private constant HEAD_BYTES = 12;
     uint256 private constant GROUP_BYTES = SUM_BYTES * Machine.COMPONENT_COUNT;
@@ -61,6 +54,16 @@ library Choices {
         return _load(contents, offset) >> 208;
     }
 
+    /// @notice The sum of all numbers of a group's contents.
+    function sumOf(bytes calldata contents) internal pure returns (uint256 sum) {
+        assembly ("memory-safe") {
+            let next := contents.offset
+            for { let end := add(next, contents.length) } lt(next, end) { next := add(next, 6) } {
+                sum := add(sum, shr(208, calldataload(next)))
+            }
+        }
+    }
+
     /// @notice 64 uniform bits (section 4.5).
     function draw(bytes32 seed, uint256 run, uint256 place) internal pure returns (uint256) {
         return uint256(sha256(abi.encode(Machine.TAG_DRAW, seed, run, place))) >> 192;
@@ -78,25 +81,6 @@ library Choices {
         return least > t2 ? least : t2;
     }
 
-    /// @notice A component's sum over the first `count` logits of a leaf.
-    /// @param max The best token's logit.
-    /// @param temperature `Functions.temperature` of the parameter.
-    function leafSum(bytes calldata logits, uint256 count, Component memory component, uint256 max, uint256 temperature)
-        internal
-        pure
-        returns (uint256 sum)
-    {
-        if (component.number == BEFORE && component.before < count) count = component.before;
-        uint256 least = component.threshold;
-        bool counts = component.number < 2;
-        unchecked {
-            for (uint256 i = 0; i < count; ++i) {
-                uint256 mass = Functions.mass(Traces.word(logits, i), max, temperature);
-                if (mass >= least) sum += counts ? 1 : mass;
-            }
-        }
-    }
-
     /// @notice Whether thresholds and draw follow from the sums over all groups (section 10.4).
     /// @param mass The claimed token's.
     function chooses(
@@ -107,11 +91,14 @@ library Choices {
         uint256 draw_
     ) internal pure returns (bool) {
         uint256[7] memory c;
-        uint256 offset = HEAD_BYTES;
-        for (uint256 group = 0; group < groups.count; ++group) {
-            for (uint256 i = 0; i < 7; ++i) {
-                c[i] += sumAt(selection, offset);
-                offset += SUM_BYTES;
+        uint256 sums = groups.count * GROUP_BYTES;
+        assembly ("memory-safe") {
+            let next := add(selection.offset, HEAD_BYTES)
+            for { let end := add(next, sums) } lt(next, end) {} {
+                for { let i := 0 } lt(i, 224) { i := add(i, 32) } {
+                    mstore(add(c, i), add(mload(add(c, i)), shr(208, calldataload(next))))
+                    next := add(next, 6)
+                }
             }
         }
         uint256 t1 = threshold(1, selection, 0);

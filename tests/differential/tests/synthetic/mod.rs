@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256, address};
 use alloy_sol_types::{SolCall, SolValue, sol};
-use sworn_differential::{Evm, Failure, Outcome};
+use sworn_differential::{Evm, Failure, Outcome, bytecode};
 use sworn_inference::program::WeightFormat;
 use sworn_inference::program::llama::{LlamaConfig, MatrixFormats, compile};
 use sworn_prover::dispute::abi::{Case, IFaults, Job, Leaf, Node, Run};
@@ -289,6 +289,20 @@ impl Judge {
         Judge { evm, address }
     }
 
+    /// The contract with every occurrence of some bytes of its code (hexadecimal) replaced by others of the same length: a planted bug.
+    pub(crate) fn with_bug(name: &str, arguments: &[u8], from: &str, to: &str) -> Judge {
+        let code = alloy_primitives::hex::encode(bytecode(name));
+        assert!(
+            code.contains(from),
+            "{name} has no {from}: choose another place for the bug"
+        );
+        assert_eq!(from.len(), to.len());
+        let code = alloy_primitives::hex::decode(code.replace(from, to)).unwrap();
+        let mut evm = Evm::new();
+        let address = evm.deploy([&code, arguments].concat()).unwrap();
+        Judge { evm, address }
+    }
+
     /// Registers a program for every model id.
     pub(crate) fn register(&mut self, layout: &TraceLayout) {
         let code = program_code(&layout.program().encode()).unwrap();
@@ -356,6 +370,13 @@ impl Costs {
                 *worst = found;
             }
             worst[3] = count;
+        }
+    }
+
+    /// No transaction costs more.
+    pub(crate) fn bound(&self, most: u64) {
+        for (what, [_, _, gas, _]) in &self.0 {
+            assert!(*gas <= most, "{what}: {gas} gas");
         }
     }
 
