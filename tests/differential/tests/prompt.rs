@@ -326,6 +326,43 @@ fn any_witness(
     (node, fault, witness)
 }
 
+/// The proof that a dispute ends with, sometimes with something wrong; nothing if it ends without.
+fn proof_or_not(
+    random: &mut Random,
+    book: &TokenizerBook<'_>,
+    payload: &[u8],
+    claim: &Claim,
+    contents: &Contents,
+) -> Option<(Position, u8, Vec<u8>)> {
+    let (node, fault, witness) = dispute(book, payload, claim, contents)?;
+    if random.below(3) == 0 {
+        return Some((node, fault, witness));
+    }
+    let witness = match fault {
+        54 => {
+            let mut witness = abi::PairWitness::abi_decode(&witness).unwrap();
+            change_pair(random, &mut witness, book);
+            witness.abi_encode()
+        }
+        56.. => {
+            let mut witness = abi::MalformedWitness::abi_decode(&witness).unwrap();
+            witness.slot = random.below(5) as u32;
+            witness.abi_encode()
+        }
+        _ => {
+            let mut witness = abi::TokenWitness::abi_decode(&witness).unwrap();
+            change_token(random, &mut witness, book);
+            witness.abi_encode()
+        }
+    };
+    // Sometimes of another fault, whose witness has the same type.
+    let other = match fault {
+        48..=53 | 55 if random.below(4) == 0 => [48, 49, 50, 51, 52, 53, 55][random.below(7)],
+        fault => fault,
+    };
+    Some((node, other, witness))
+}
+
 #[test]
 fn verdicts() {
     let mut chain = Chain::new();
@@ -348,7 +385,12 @@ fn verdicts() {
             if lies && random.below(4) == 0 {
                 contents.corrupt(random);
             }
-            let (node, fault, witness) = any_witness(random, &book, &payload, &claim, &contents);
+            let proof = match round % 4 {
+                3 => proof_or_not(random, &book, &payload, &claim, &contents),
+                _ => None,
+            };
+            let (node, fault, witness) =
+                proof.unwrap_or_else(|| any_witness(random, &book, &payload, &claim, &contents));
             let case = case(&claim, &contents, node);
             let expected = judge(&case, &facts, fault, &witness);
             let (found, _) = chain.judge(&case, fault, &witness);
