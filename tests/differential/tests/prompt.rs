@@ -200,6 +200,62 @@ fn proofs_with_real_tokenizers() {
     }
 }
 
+/// A prompt of as many tokens as a payload of 64 KiB can have: all places of leaves stand in the witness.
+#[test]
+fn the_longest_prompts() {
+    let mut chain = Chain::new();
+    let mut tokens = base_tokens();
+    tokens.extend([(b"a".to_vec(), 1.0, 1), (b" ".to_vec(), 1.0, 1)]);
+    let book = book(tokenizer(&tokens, 3, 1));
+    let text = vec![b'a'; 65_536 - 6];
+    let segment = sworn_inference::tokenizer::Segment::Text(&text);
+    let payload = sworn_prover::payload::encode(&[segment]).unwrap();
+    let facts = facts(&book, &payload);
+    chain.set(&facts);
+    let honest = honest(&mut Random(1), &book, &payload);
+    let (mut gas, mut prompts) = (BTreeMap::<u8, Gas>::new(), Vec::new());
+    // A token too much, one too few, a byte token, another letter; at borders and near the end.
+    for at in [63, 64, 65_000, 64 * 1000 + 63, 64 * 1001] {
+        let prompt = honest.prompt();
+        prompts.push(([&prompt[..at], &[259], &prompt[at..]].concat(), None));
+        prompts.push(([&prompt[..at], &prompt[at + 1..]].concat(), None));
+        prompts.push(([&prompt[..at], &[3 + 97], &prompt[at + 1..]].concat(), None));
+        prompts.push(([&prompt[..at], &[260], &prompt[at + 1..]].concat(), None));
+        // Tokens are right, a place is not.
+        prompts.push((prompt.to_vec(), Some(at)));
+    }
+    for (tokens, place) in prompts {
+        let claim = Claim {
+            n_prompt: tokens.len() as u32,
+            finish: 2,
+            tokens,
+        };
+        let mut contents = Contents::of(&book, &payload, &claim);
+        if let Some(at) = place {
+            let starts = contents.starts.get_mut(&(at as u32 / 64)).unwrap();
+            starts[8 * (at % 64) + 7] ^= 1;
+            contents.prompt[8 * (at / 64) + 7] ^= u8::from(at % 64 == 0);
+        }
+        let Some((node, fault, witness)) = dispute(&book, &payload, &claim, &contents) else {
+            assert!(
+                place.is_some_and(|at| at % 64 != 0),
+                "only closed nodes are wrong"
+            );
+            continue;
+        };
+        let case = case(&claim, &contents, node);
+        assert_eq!(judge(&case, &facts, fault, &witness), Ok(true));
+        let (verdict, used) = chain.judge(&case, fault, &witness);
+        assert_eq!(verdict, Some(true));
+        let entry = gas.entry(fault).or_default();
+        entry.count += 1;
+        entry.total += used;
+        entry.most = entry.most.max(used);
+    }
+    report("prompts of 65,531 tokens", &gas);
+    assert!(gas.values().all(|gas| gas.most < 300_000));
+}
+
 /// Changes something of a witness.
 fn change_token(random: &mut Random, w: &mut abi::TokenWitness, book: &TokenizerBook<'_>) {
     let number = random.bits() as u32;
