@@ -221,28 +221,22 @@ fn the_longest_prompts() {
         prompts.push(([&prompt[..at], &prompt[at + 1..]].concat(), None));
         prompts.push(([&prompt[..at], &[3 + 97], &prompt[at + 1..]].concat(), None));
         prompts.push(([&prompt[..at], &[260], &prompt[at + 1..]].concat(), None));
-        // Tokens are right, a place is not.
-        prompts.push((prompt.to_vec(), Some(at)));
+        // The last token is a byte, and the place of a leaf is wrong.
+        let last = prompt.len() - 1;
+        prompts.push(([&prompt[..last], &[3 + 97]].concat(), Some(at / 64 + 1)));
     }
-    for (tokens, place) in prompts {
+    for (tokens, wrong_leaf) in prompts {
         let claim = Claim {
             n_prompt: tokens.len() as u32,
             finish: 2,
             tokens,
         };
         let mut contents = Contents::of(&book, &payload, &claim);
-        if let Some(at) = place {
-            let starts = contents.starts.get_mut(&(at as u32 / 64)).unwrap();
-            starts[8 * (at % 64) + 7] ^= 1;
-            contents.prompt[8 * (at / 64) + 7] ^= u8::from(at % 64 == 0);
+        if let Some(leaf) = wrong_leaf {
+            contents.prompt[8 * leaf + 7] ^= 1;
         }
-        let Some((node, fault, witness)) = dispute(&book, &payload, &claim, &contents) else {
-            assert!(
-                place.is_some_and(|at| at % 64 != 0),
-                "only closed nodes are wrong"
-            );
-            continue;
-        };
+        let (node, fault, witness) = dispute(&book, &payload, &claim, &contents).unwrap();
+        assert!(wrong_leaf.is_none() || fault == 50, "{fault}");
         let case = case(&claim, &contents, node);
         assert_eq!(judge(&case, &facts, fault, &witness), Ok(true));
         let (verdict, used) = chain.judge(&case, fault, &witness);
@@ -252,8 +246,9 @@ fn the_longest_prompts() {
         entry.total += used;
         entry.most = entry.most.max(used);
     }
-    report("prompts of 65,531 tokens", &gas);
-    assert!(gas.values().all(|gas| gas.most < 300_000));
+    report("prompts of 65,532 tokens", &gas);
+    // At the border of two leaves the witness holds the 8 KiB of `prompt`; the floor of call data is most of that cost.
+    assert!(gas.values().all(|gas| gas.most < 330_000));
 }
 
 /// Changes something of a witness.
