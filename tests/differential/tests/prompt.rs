@@ -200,6 +200,57 @@ fn proofs_with_real_tokenizers() {
     }
 }
 
+/// A prompt of as many tokens as a payload of 64 KiB can have: all places of leaves stand in the witness.
+#[test]
+fn the_longest_prompts() {
+    let mut chain = Chain::new();
+    let mut tokens = base_tokens();
+    tokens.extend([(b"a".to_vec(), 1.0, 1), (b" ".to_vec(), 1.0, 1)]);
+    let book = book(tokenizer(&tokens, 3, 1));
+    let text = vec![b'a'; 65_536 - 6];
+    let segment = sworn_inference::tokenizer::Segment::Text(&text);
+    let payload = sworn_prover::payload::encode(&[segment]).unwrap();
+    let facts = facts(&book, &payload);
+    chain.set(&facts);
+    let honest = honest(&mut Random(1), &book, &payload);
+    let (mut gas, mut prompts) = (BTreeMap::<u8, Gas>::new(), Vec::new());
+    // A token too much, one too few, a byte token, another letter; at borders and near the end.
+    for at in [63, 64, 65_000, 64 * 1000 + 63, 64 * 1001] {
+        let prompt = honest.prompt();
+        prompts.push(([&prompt[..at], &[259], &prompt[at..]].concat(), None));
+        prompts.push(([&prompt[..at], &prompt[at + 1..]].concat(), None));
+        prompts.push(([&prompt[..at], &[3 + 97], &prompt[at + 1..]].concat(), None));
+        prompts.push(([&prompt[..at], &[260], &prompt[at + 1..]].concat(), None));
+        // The last token is a byte, and the place of a leaf is wrong.
+        let last = prompt.len() - 1;
+        prompts.push(([&prompt[..last], &[3 + 97]].concat(), Some(at / 64 + 1)));
+    }
+    for (tokens, wrong_leaf) in prompts {
+        let claim = Claim {
+            n_prompt: tokens.len() as u32,
+            finish: 2,
+            tokens,
+        };
+        let mut contents = Contents::of(&book, &payload, &claim);
+        if let Some(leaf) = wrong_leaf {
+            contents.prompt[8 * leaf + 7] ^= 1;
+        }
+        let (node, fault, witness) = dispute(&book, &payload, &claim, &contents).unwrap();
+        assert!(wrong_leaf.is_none() || fault == 50, "{fault}");
+        let case = case(&claim, &contents, node);
+        assert_eq!(judge(&case, &facts, fault, &witness), Ok(true));
+        let (verdict, used) = chain.judge(&case, fault, &witness);
+        assert_eq!(verdict, Some(true));
+        let entry = gas.entry(fault).or_default();
+        entry.count += 1;
+        entry.total += used;
+        entry.most = entry.most.max(used);
+    }
+    report("prompts of 65,532 tokens", &gas);
+    // At the border of two leaves the witness holds the 8 KiB of `prompt`; the floor of call data is most of that cost.
+    assert!(gas.values().all(|gas| gas.most < 330_000));
+}
+
 /// Changes something of a witness.
 fn change_token(random: &mut Random, w: &mut abi::TokenWitness, book: &TokenizerBook<'_>) {
     let number = random.bits() as u32;
@@ -326,6 +377,43 @@ fn any_witness(
     (node, fault, witness)
 }
 
+/// The proof that a dispute ends with, sometimes with something wrong; nothing if it ends without.
+fn proof_or_not(
+    random: &mut Random,
+    book: &TokenizerBook<'_>,
+    payload: &[u8],
+    claim: &Claim,
+    contents: &Contents,
+) -> Option<(Position, u8, Vec<u8>)> {
+    let (node, fault, witness) = dispute(book, payload, claim, contents)?;
+    if random.below(3) == 0 {
+        return Some((node, fault, witness));
+    }
+    let witness = match fault {
+        54 => {
+            let mut witness = abi::PairWitness::abi_decode(&witness).unwrap();
+            change_pair(random, &mut witness, book);
+            witness.abi_encode()
+        }
+        56.. => {
+            let mut witness = abi::MalformedWitness::abi_decode(&witness).unwrap();
+            witness.slot = random.below(5) as u32;
+            witness.abi_encode()
+        }
+        _ => {
+            let mut witness = abi::TokenWitness::abi_decode(&witness).unwrap();
+            change_token(random, &mut witness, book);
+            witness.abi_encode()
+        }
+    };
+    // Sometimes of another fault, whose witness has the same type.
+    let other = match fault {
+        48..=53 | 55 if random.below(4) == 0 => [48, 49, 50, 51, 52, 53, 55][random.below(7)],
+        fault => fault,
+    };
+    Some((node, other, witness))
+}
+
 #[test]
 fn verdicts() {
     let mut chain = Chain::new();
@@ -348,7 +436,12 @@ fn verdicts() {
             if lies && random.below(4) == 0 {
                 contents.corrupt(random);
             }
-            let (node, fault, witness) = any_witness(random, &book, &payload, &claim, &contents);
+            let proof = match round % 4 {
+                3 => proof_or_not(random, &book, &payload, &claim, &contents),
+                _ => None,
+            };
+            let (node, fault, witness) =
+                proof.unwrap_or_else(|| any_witness(random, &book, &payload, &claim, &contents));
             let case = case(&claim, &contents, node);
             let expected = judge(&case, &facts, fault, &witness);
             let (found, _) = chain.judge(&case, fault, &witness);

@@ -11,10 +11,9 @@ pub mod book;
 mod find;
 pub mod judge;
 pub mod layout;
+mod needed;
 mod pairs;
 pub mod places;
-#[cfg(test)]
-mod tests;
 mod walk;
 mod witness;
 

@@ -1,5 +1,6 @@
 //! What to do about a prompt that is not the payload's: what to open, and which fault to prove.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::layout::{Kind, Layout};
@@ -83,8 +84,18 @@ impl Dispute<'_> {
         if claims_malformed(self.n_prompt, self.n_tokens, self.finish) {
             return self.malformed(&layout, &maker);
         }
+        // A leaf is asked for once: it may have to be put together.
+        let known: RefCell<Option<(u32, Option<Vec<u8>>)>> = RefCell::new(None);
         let walk = walk(self.book, &layout, self.n_prompt, &|index| {
-            self.token(index)
+            let mut known = known.borrow_mut();
+            let leaf = leaf_of(index);
+            let bytes = match known.take() {
+                Some((same, bytes)) if same == leaf => bytes,
+                _ => self.tokens.leaf(leaf),
+            };
+            let token = bytes.as_deref().and_then(|bytes| token_in(bytes, index));
+            *known = Some((leaf, bytes));
+            token
         });
         match (&walk.end, self.prompt) {
             (End::Wrong(_, Wrong::Bos), _) => self.bos(&maker),
@@ -229,7 +240,7 @@ impl Dispute<'_> {
             Some(u32::from_be_bytes(*bytes))
         };
         let count = (contents.len() / 4).saturating_sub(1);
-        let is_list = contents.len() % 4 == 0
+        let is_list = contents.len().is_multiple_of(4)
             && (1..=MAX_SEGMENTS).contains(&count)
             && read(0) == Some(count as u32);
         let prove = |fault, witness| {
@@ -263,10 +274,7 @@ impl Dispute<'_> {
     }
 
     fn token(&self, index: u32) -> Option<u32> {
-        let leaf = self.tokens.leaf(leaf_of(index))?;
-        let start = 4 * (index as usize % TOKEN_LEAF_ELEMENTS);
-        let bytes = leaf.get(start..)?.first_chunk::<4>()?;
-        Some(u32::from_le_bytes(*bytes))
+        token_in(&self.tokens.leaf(leaf_of(index))?, index)
     }
 
     fn posted(&self, kind: NodeKind, index: u32) -> Position {
@@ -278,4 +286,11 @@ impl Dispute<'_> {
 
 fn leaf_of(index: u32) -> u32 {
     index / TOKEN_LEAF_ELEMENTS as u32
+}
+
+/// Token `index` of a run, from its leaf.
+fn token_in(leaf: &[u8], index: u32) -> Option<u32> {
+    let start = 4 * (index as usize % TOKEN_LEAF_ELEMENTS);
+    let bytes = leaf.get(start..)?.first_chunk::<4>()?;
+    Some(u32::from_le_bytes(*bytes))
 }

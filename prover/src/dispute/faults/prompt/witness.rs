@@ -1,65 +1,17 @@
 //! Builds witnesses.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
-
 use alloy_sol_types::SolValue;
 
-use super::abi::{Leaf, Leaves, MalformedWitness, PairWitness, TokenWitness};
+use super::abi::{Leaf, MalformedWitness, PairWitness, TokenWitness};
 use super::book::words;
-use super::layout::{HEADER_BYTES, Kind, Layout};
+use super::layout::{HEADER_BYTES, Layout};
+use super::needed::Needed;
 use super::pairs::WrongPair;
 use super::places::Place;
 use super::walk::Wrong;
 use super::{TokenLeaves, TokenizerBook};
-use crate::constants::{self as c, TEXT_LEAF_BYTES, TOKEN_LEAF_ELEMENTS};
-use crate::{Error, text};
-
-/// Bytes of a payload that a witness needs.
-#[derive(Default)]
-struct Needed(BTreeSet<u32>);
-
-impl Needed {
-    fn bytes(&mut self, range: Range<usize>) {
-        let first = range.start / TEXT_LEAF_BYTES;
-        let end = range.end.div_ceil(TEXT_LEAF_BYTES);
-        self.0.extend((first..end).map(|leaf| leaf as u32));
-    }
-
-    fn header(&mut self, header: u32) {
-        self.bytes(header as usize..header as usize + HEADER_BYTES);
-    }
-
-    /// The headers up to the first segment with a token from `from` on.
-    fn first(&mut self, layout: &Layout<'_>, from: usize) {
-        for segment in layout.segments().iter().skip(from) {
-            self.header(segment.header);
-            if segment.kind != Kind::Text(0) {
-                break;
-            }
-        }
-    }
-
-    fn open(self, payload: &[u8]) -> Result<Leaves, Error> {
-        let tree = text::tree(payload);
-        let mut opened = Leaves::default();
-        for index in self.0 {
-            let start = index as usize * TEXT_LEAF_BYTES;
-            let end = payload.len().min(start + TEXT_LEAF_BYTES);
-            let Some(bytes) = payload.get(start..end).filter(|bytes| !bytes.is_empty()) else {
-                continue;
-            };
-            let mut data = bytes.to_vec();
-            data.resize(TEXT_LEAF_BYTES, 0);
-            opened.indices.push(index);
-            opened.leaves.push(Leaf {
-                data: data.into(),
-                path: words(&tree.path(index.into())?),
-            });
-        }
-        Ok(opened)
-    }
-}
+use crate::Error;
+use crate::constants::{self as c, TOKEN_LEAF_ELEMENTS};
 
 /// What witnesses are made from.
 pub(super) struct Maker<'a> {
