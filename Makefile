@@ -1,5 +1,5 @@
 # Thin: each target is a command that anyone could type.
-.PHONY: demo test lint test-contracts test-rust test-walk-through contracts deny bench
+.PHONY: demo test lint test-contracts test-rust test-walk-through clocks contracts deny bench
 
 CARGO ?= cargo
 SWORN_SKIP_LOG ?= $(CURDIR)/target/skipped-tests.log
@@ -31,6 +31,10 @@ test-walk-through:
 
 test-contracts:
 	bash contracts/scripts/check.sh
+
+## The model of the challenges' clocks and payments, explored exhaustively. Needs spin and a C compiler.
+clocks:
+	prover/clocks/check.sh
 
 ## Rebuilds the committed contract artifacts and the constants generated from prover/machine.toml.
 contracts:
