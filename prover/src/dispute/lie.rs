@@ -132,6 +132,8 @@ pub enum Lie {
     PromptSplit,
     /// A good payload is malformed.
     Malformed,
+    /// A malformed payload is good.
+    WellFormed,
     /// A field of a record.
     Field(Field),
     /// An offset.
@@ -181,6 +183,7 @@ impl Lie {
             Lie::PromptDropped,
             Lie::PromptSplit,
             Lie::Malformed,
+            Lie::WellFormed,
             Lie::Offset,
             Lie::OffsetPadding,
             Lie::TextByte,
@@ -224,6 +227,7 @@ impl Lie {
             | Lie::PromptDropped
             | Lie::PromptSplit
             | Lie::Malformed
+            | Lie::WellFormed
             | Lie::Offset
             | Lie::OffsetPadding
             | Lie::TextByte

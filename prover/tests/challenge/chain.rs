@@ -15,17 +15,23 @@ use sworn_prover::{Digest, constants as c, merkle, text};
 use crate::step_judge;
 
 /// What the chain keeps of a claim.
-pub struct Chain<'a> {
-    pub view: ClaimView,
-    pub model: &'a DisputeModel,
-    pub inputs: &'a [LaneInput],
-    pub tokenizer_root: Digest,
-    pub model_id: Digest,
+pub(crate) struct Chain<'a> {
+    pub(crate) view: ClaimView,
+    pub(crate) model: &'a DisputeModel,
+    pub(crate) inputs: &'a [LaneInput],
+    pub(crate) tokenizer_root: Digest,
+    pub(crate) model_id: Digest,
 }
 
 impl Chain<'_> {
     /// Opens a node; panics where the contract reverts.
-    pub fn open(&mut self, parent: Digest, position: Position, value: Digest, path: &[Digest]) {
+    pub(crate) fn open(
+        &mut self,
+        parent: Digest,
+        position: Position,
+        value: Digest,
+        path: &[Digest],
+    ) {
         let above = self.view.node(parent).expect("a parent").clone();
         assert!(above.contents.is_some(), "the parent is revealed");
         assert!(self.view.child(parent, &position).is_none(), "opened once");
@@ -89,7 +95,7 @@ impl Chain<'_> {
     }
 
     /// Reveals a node; panics where the contract reverts. Through bytes, as the event has them.
-    pub fn reveal(&mut self, parent: Digest, position: &Position, contents: &Contents) {
+    pub(crate) fn reveal(&mut self, parent: Digest, position: &Position, contents: &Contents) {
         let bytes = contents.to_bytes();
         let contents = Contents::from_bytes(position, &bytes).unwrap();
         let mut node = self.view.child(parent, position).unwrap().clone();
@@ -199,7 +205,7 @@ impl Chain<'_> {
     }
 
     /// Whether a witness shows a fault. Panics where the contract reverts.
-    pub fn judge(&self, node: Digest, fault: u8, witness: &[u8]) -> bool {
+    pub(crate) fn judge(&self, node: Digest, fault: u8, witness: &[u8]) -> bool {
         let found = self.view.node(node).unwrap();
         let parent = self.view.node(found.parent).unwrap();
         let lane = found.position.lane;
@@ -268,7 +274,7 @@ fn abi_node(node: &NodeView) -> Node {
 }
 
 /// Names a node.
-pub fn key(position: &Position, parent: Digest) -> Digest {
+pub(crate) fn key(position: &Position, parent: Digest) -> Digest {
     Digest::of(&[position.to_word(), parent.0].concat())
 }
 

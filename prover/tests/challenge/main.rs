@@ -192,6 +192,24 @@ fn try_lies(
     ends
 }
 
+/// Lies whose faults have no judge yet.
+fn waits(lie: &Lie) -> bool {
+    use sworn_prover::dispute::lie::Field;
+    matches!(
+        lie,
+        Lie::TokenOutside
+            | Lie::TokenPadding
+            | Lie::StopInside
+            | Lie::EndsEarly
+            | Lie::GoesOn
+            | Lie::Offset
+            | Lie::OffsetPadding
+            | Lie::TextByte
+            | Lie::TextPadding
+            | Lie::Field(_)
+    ) && !matches!(lie, Lie::Field(Field::PromptMore | Field::PromptLess))
+}
+
 fn long_config() -> LlamaConfig {
     LlamaConfig {
         context: 330,
@@ -225,10 +243,28 @@ fn every_lie_falls() {
         ..Params::default()
     };
     let model = import(folder.path(), "q8", &file);
-    let short = Fixture::new(model, &[say("once upon"), say("the heart of it")], params);
-    let lies = Lie::all();
+    // Long pieces, so that tokens of the prompt have merges.
+    let pieces: Vec<Vec<u8>> = testing::vocabulary(320)[300..]
+        .iter()
+        .map(|t| t.0.clone())
+        .collect();
+    let prompt = String::from_utf8(pieces.concat()).unwrap();
+    let short = Fixture::new(model, &[say(&prompt), say("the heart of it")], params);
+    let lies: Vec<Lie> = Lie::all().into_iter().filter(|lie| !waits(lie)).collect();
     let mut all = try_lies(&long, &lies, 1, 0, 0..2);
     for (lie, ends) in try_lies(&short, &lies, 0, 1, 0..3) {
+        all.entry(lie).or_default().extend(ends);
+    }
+    // A control segment with a token that is none.
+    let bad = [
+        Segment::Text(b"ab"),
+        Segment::Control(300),
+        Segment::Text(b"c"),
+    ];
+    let bad = payload::encode(&bad).unwrap();
+    let model = short.model.model.clone();
+    let malformed = Fixture::new(model, &[bad], params);
+    for (lie, ends) in try_lies(&malformed, &lies, 0, 0, 0..2) {
         all.entry(lie).or_default().extend(ends);
     }
     for lie in &lies {
@@ -260,11 +296,32 @@ fn the_truth_stands() {
     }
 }
 
-fn fable() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable")
-}
-
+/// The shipped model, with a control token in the prompt.
 #[test]
 fn lies_about_fable_fall() {
-    let _ = fable();
+    let folder = tempfile::tempdir().unwrap();
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable");
+    let source = ModelSource::open(&root.join("fable-2m.q8_0.gguf"), None).unwrap();
+    let model = Model::import(&source, &folder.path().join("fable"), &mut |_, _| ()).unwrap();
+    let prompt = [
+        Segment::Text(b"The fox and"),
+        Segment::Control(model.tokenizer().bos()),
+        Segment::Text(b" the lion met in a forest."),
+    ];
+    let params = Params {
+        max_new_tokens: 40,
+        temperature_milli: 800,
+        top_k: 40,
+        top_p_ppm: 950_000,
+        n_runs: 2,
+        ..Params::default()
+    };
+    let payloads = [say("A crow"), payload::encode(&prompt).unwrap()];
+    let fixture = Fixture::new(Arc::new(model), &payloads, params);
+    let lies: Vec<Lie> = Lie::all().into_iter().filter(|lie| !waits(lie)).collect();
+    let ends = try_lies(&fixture, &lies, 1, 1, 5..6);
+    for lie in &lies {
+        println!("{lie}: {:?}", ends.get(&lie.to_string()));
+    }
+    assert!(ends.len() > 30, "{}", ends.len());
 }
