@@ -207,3 +207,35 @@ pub fn count() -> usize {
         .and_then(|n| n.parse().ok())
         .unwrap_or(200_000)
 }
+
+/// An element of a sum: mostly moderate, with zeros, the borders of the wide form, and now and then anything.
+pub fn element(rng: &mut Rng) -> u32 {
+    match rng.below(64) {
+        0 => rng.bits(),
+        1 => edge(rng.below(2 * EDGES.len() as u32) as usize),
+        2 => rng.below(2) << 31,
+        3 => {
+            let fields = [
+                62, 63, 64, 65, 153, 154, 155, 173, 174, 175, 221, 222, 223, 224,
+            ];
+            let field = fields[rng.below(14) as usize];
+            with_field(rng, field)
+        }
+        4 => with_field(rng, 0),
+        5..12 => {
+            let field = 100 + rng.below(40);
+            with_field(rng, field) & 0xffff_0000
+        }
+        _ => rng.normal().to_bits(),
+    }
+}
+
+/// A half as an element of a sum.
+pub fn half(rng: &mut Rng) -> u16 {
+    match rng.below(16) {
+        0 => rng.bits() as u16,
+        1 => (rng.bits() as u16) & 0x83ff,
+        2 => (rng.bits() as u16) & 0x8000,
+        _ => (rng.bits() as u16 & 0x83ff) | (8 + rng.below(12) as u16) << 10,
+    }
+}
