@@ -94,7 +94,7 @@ fn in_job(view: &ClaimView, results: &mut dyn LaneResults, node: &NodeView) -> R
     };
     let model = results.model().clone();
     let answer = results.answer(lane)?;
-    if let Some(found) = job::fault(&model, node, job, &answer)? {
+    if let Some(found) = job::fault(&model, node, job, &answer) {
         return Ok(found);
     }
     for (run, own) in (0u8..).zip(&answer.commitment.runs) {

@@ -5,7 +5,8 @@ use alloy_sol_types::SolValue;
 use sworn_inference::program::Op;
 use sworn_prover::dispute::abi::{Case, Job, Node, Run};
 use sworn_prover::dispute::contents::Contents;
-use sworn_prover::dispute::faults::{attention, prompt, selection};
+use sworn_prover::dispute::faults::job::JobFacts;
+use sworn_prover::dispute::faults::{attention, prompt, selection, tokens};
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{DisputeModel, LaneInput, run_record};
 use sworn_prover::dispute::shape::TreeShape;
@@ -233,6 +234,22 @@ impl Chain<'_> {
         let op = step.map(|step| layout.step(step).unwrap().op);
         let attends = matches!(op, Some(Op::AttnMax | Op::AttnSum | Op::AttnMix));
         match fault {
+            c::FAULT_EXPANSION | c::FAULT_RUN_SHAPE => {
+                let facts = JobFacts {
+                    input_id: input.input_id,
+                    params: &input.params,
+                    context: layout.program().context(),
+                };
+                facts.judge(&case.job, fault, witness).unwrap()
+            }
+            c::FAULT_TOKEN..=c::FAULT_TEXT => {
+                let facts = tokens::judge::ModelFacts {
+                    vocabulary: layout.program().vocab_size(),
+                    stop_tokens: layout.program().stop_tokens(),
+                    tokenizer_root: self.tokenizer_root,
+                };
+                tokens::judge::is_fault(&facts, &case, fault, witness).unwrap()
+            }
             c::FAULT_BOS..=c::FAULT_GOOD_CONTROL => {
                 let facts = prompt::Facts {
                     payload_root: text::root(&input.payload),

@@ -1,155 +1,152 @@
-//! Faults of tokens, offsets and text: which one a difference shows.
+//! Faults of tokens, offsets and text.
 
 use super::Move;
-use super::run::{ListLeaf, RunDispute, number};
-use super::step::nothing;
+use super::run::{ListLeaf, RunDispute};
+use super::step::{nothing, prove};
 use crate::Error;
-use crate::constants::{FINISH_LENGTH, FINISH_STOP, TEXT_LEAF_BYTES, TOKEN_LEAF_ELEMENTS};
+use crate::constants::TOKEN_LEAF_ELEMENTS;
+use crate::dispute::abi::Leaf;
+use crate::dispute::faults::prompt::TokenizerBook;
+use crate::dispute::faults::tokens::Lists;
+use crate::dispute::faults::tokens::find::Lister;
 use crate::dispute::position::NodeKind;
+use crate::dispute::results::abi_run;
 
 /// Numbers of a leaf.
 const EACH: u32 = TOKEN_LEAF_ELEMENTS as u32;
 
-/// A fault of a revealed leaf of a list, by the number that shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ListFault {
-    /// 32: a token that is not in the vocabulary, or bytes past the last token.
-    Token(u32),
-    /// 33: at this token.
-    Stop(u32),
-    /// 34: bytes past the last offset.
-    OffsetPadding,
-    /// 35: at this new token, from 0; the next offset, or the text's length, does not follow. None: the first offset is not 0.
-    Offset(Option<u32>),
-    /// 36: bytes past the text's end.
-    TextPadding,
-    /// 37: this byte is not that of this new token, from 0.
-    Text {
-        /// In the text.
-        byte: u64,
-        /// Whose piece it is of.
-        token: u32,
-    },
+/// The claim's lists as far as they are known, and the first leaf that was asked for and is not.
+struct ClaimedLists<'d, 'v> {
+    dispute: &'d RunDispute<'v>,
+    missing: Option<(NodeKind, u64)>,
 }
 
-/// A fault that a differing leaf of tokens shows by itself.
-pub(super) fn token_fault(
-    dispute: &RunDispute<'_>,
-    leaf: &ListLeaf<'_>,
-) -> Result<Option<Move>, Error> {
-    let program = dispute.model.model.program();
-    let record = &dispute.record;
-    let first = u32::try_from(leaf.index)
-        .unwrap_or(u32::MAX)
-        .saturating_mul(EACH);
-    let tokens = (first..).zip(leaf.bytes.chunks(4).map(number));
-    for (place, token) in tokens.clone() {
-        let outside = token >= program.vocab_size();
-        if if place < record.n_tokens {
-            outside
-        } else {
-            token != 0
-        } {
-            return dispute.list_fault(leaf, ListFault::Token(place)).map(Some);
+impl Lists for ClaimedLists<'_, '_> {
+    fn open(&mut self, kind: NodeKind, index: u64) -> Result<Leaf, Error> {
+        let opened = self
+            .dispute
+            .claimed_list(kind, |tree| tree.open_to_root(index));
+        if opened.is_err() {
+            self.missing.get_or_insert((kind, index));
         }
-    }
-    for (place, token) in tokens {
-        if place < record.n_prompt || place >= record.n_tokens {
-            continue;
-        }
-        let stop = program.stop_tokens().binary_search(&token).is_ok();
-        let wrong = if place + 1 < record.n_tokens {
-            stop
-        } else {
-            (stop && record.finish == FINISH_LENGTH) || (!stop && record.finish == FINISH_STOP)
-        };
-        if wrong {
-            return dispute.list_fault(leaf, ListFault::Stop(place)).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-/// One list of tokens ends where the other goes on: there is a stop token, or there should be one.
-pub(super) fn end_fault(dispute: &RunDispute<'_>) -> Result<Move, Error> {
-    let last = dispute.record.n_tokens.min(dispute.own.n_tokens);
-    stop_at(dispute, last)
-}
-
-/// A stop fault at the token before `end`.
-fn stop_at(dispute: &RunDispute<'_>, end: u32) -> Result<Move, Error> {
-    let place = end
-        .checked_sub(1)
-        .ok_or_else(|| nothing("a run without tokens"))?;
-    match dispute.list_leaf(NodeKind::Tokens, u64::from(place / EACH))? {
-        Err(act) => Ok(act),
-        Ok(leaf) => dispute.list_fault(&leaf, ListFault::Stop(place)),
+        opened
     }
 }
 
-/// The tokens are the same: what else of the run differs.
-pub(super) fn after_tokens(dispute: &RunDispute<'_>) -> Result<Move, Error> {
-    let (record, own) = (&dispute.record, &dispute.own);
-    if record.finish != own.finish {
-        return stop_at(dispute, record.n_tokens);
-    }
-    let new_tokens = record.n_tokens - record.n_prompt;
-    match dispute.first_difference(NodeKind::Offsets)? {
-        Err(act) => return Ok(act),
-        Ok(Some(leaf)) => {
-            let first = leaf.index as u32 * EACH;
-            let own = dispute
-                .own_leaves(NodeKind::Offsets)?
-                .get(leaf.index as usize);
-            let own = own.map_or(&[][..], Vec::as_slice);
-            let differs = leaf
-                .bytes
-                .chunks(4)
-                .zip(own.chunks(4))
-                .position(|(a, b)| a != b);
-            let place = first + differs.unwrap_or(0) as u32;
-            let fault = match place.checked_sub(1) {
-                _ if place >= new_tokens => ListFault::OffsetPadding,
-                None => ListFault::Offset(None),
-                before => ListFault::Offset(before),
-            };
-            return dispute.list_fault(&leaf, fault);
-        }
-        Ok(None) => {}
-    }
-    if record.text_length != own.text_length {
-        let last = new_tokens
-            .checked_sub(1)
-            .ok_or_else(|| nothing("text without tokens"))?;
-        return match dispute.list_leaf(NodeKind::Offsets, u64::from(last / EACH))? {
-            Err(act) => Ok(act),
-            Ok(leaf) => dispute.list_fault(&leaf, ListFault::Offset(Some(last))),
-        };
-    }
-    match dispute.first_difference(NodeKind::Text)? {
-        Err(act) => Ok(act),
-        Ok(None) => Err(nothing("no field of the run differs")),
-        Ok(Some(leaf)) => {
-            let first = leaf.index * TEXT_LEAF_BYTES as u64;
-            let own = dispute.own_leaves(NodeKind::Text)?.get(leaf.index as usize);
-            let own = own.map_or(&[][..], Vec::as_slice);
-            let differs = leaf.bytes.iter().zip(own).position(|(a, b)| a != b);
-            let byte = first + differs.unwrap_or(0) as u64;
-            if byte >= record.text_length {
-                return dispute.list_fault(&leaf, ListFault::TextPadding);
-            }
-            let offsets = &dispute.answer.runs[usize::from(dispute.run)].offsets;
-            // Pieces may be empty: the last that starts there has the byte.
-            let token = offsets.partition_point(|offset| u64::from(*offset) <= byte);
-            let token = token.saturating_sub(1) as u32;
-            dispute.list_fault(&leaf, ListFault::Text { byte, token })
-        }
-    }
-}
+/// What a finder says of a leaf.
+type Found = Option<(u8, Vec<u8>)>;
 
 impl RunDispute<'_> {
-    /// The proof of a fault of a list, at the node that holds the leaf.
-    fn list_fault(&self, _leaf: &ListLeaf<'_>, fault: ListFault) -> Result<Move, Error> {
-        Err(nothing(&format!("{fault:?}")))
+    /// A fault that a leaf of tokens shows by itself.
+    pub(super) fn token_fault(&self, leaf: &ListLeaf<'_>) -> Result<Option<Move>, Error> {
+        let found = self.lister(|lister| {
+            let index = u32::try_from(leaf.index).unwrap_or(u32::MAX);
+            Ok(lister.find_in_tokens(index, &leaf.in_node))
+        })?;
+        Ok(found.map(|(fault, witness)| prove(leaf.node.key, fault, witness)))
+    }
+
+    /// Of two lists of tokens one ends where the other goes on: there is a stop token, or there should be one. Or only the finish differs.
+    pub(super) fn end_fault(&self) -> Result<Move, Error> {
+        let end = self.record.n_tokens.min(self.own.n_tokens);
+        let leaf = end.saturating_sub(1) / EACH;
+        match self.list_leaf(NodeKind::Tokens, leaf.into())? {
+            Err(act) => Ok(act),
+            Ok(leaf) => self
+                .token_fault(&leaf)?
+                .ok_or_else(|| nothing("the tokens end rightly")),
+        }
+    }
+
+    /// The tokens are the same: what else of the run differs.
+    pub(super) fn after_tokens(&self) -> Result<Move, Error> {
+        if self.record.finish != self.own.finish {
+            return self.end_fault();
+        }
+        match self.first_difference(NodeKind::Offsets)? {
+            Err(act) => return Ok(act),
+            Ok(Some(leaf)) => {
+                if let Some(found) = self.offset_fault(&leaf)? {
+                    return Ok(found);
+                }
+                // All from the leaf's first offset on is moved: the one before shows it.
+                let before = leaf
+                    .index
+                    .checked_sub(1)
+                    .ok_or_else(|| nothing("the offsets are right"))?;
+                return self.offsets_leaf(before);
+            }
+            Ok(None) => {}
+        }
+        if self.record.text_length != self.own.text_length {
+            let last = self
+                .record
+                .n_tokens
+                .saturating_sub(self.record.n_prompt + 1);
+            return self.offsets_leaf(u64::from(last / EACH));
+        }
+        match self.first_difference(NodeKind::Text)? {
+            Err(act) => Ok(act),
+            Ok(None) => Err(nothing("no field of the run differs")),
+            Ok(Some(leaf)) => self
+                .text_fault(&leaf)?
+                .ok_or_else(|| nothing("the text is right")),
+        }
+    }
+
+    /// The fault of a leaf of offsets that has one.
+    fn offsets_leaf(&self, index: u64) -> Result<Move, Error> {
+        match self.list_leaf(NodeKind::Offsets, index)? {
+            Err(act) => Ok(act),
+            Ok(leaf) => self
+                .offset_fault(&leaf)?
+                .ok_or_else(|| nothing("the offsets are right")),
+        }
+    }
+
+    fn offset_fault(&self, leaf: &ListLeaf<'_>) -> Result<Option<Move>, Error> {
+        self.fault_in(leaf, |lister, lists, index, height| {
+            lister.find_in_offsets(lists, index, height)
+        })
+    }
+
+    fn text_fault(&self, leaf: &ListLeaf<'_>) -> Result<Option<Move>, Error> {
+        self.fault_in(leaf, |lister, lists, index, height| {
+            lister.find_in_text(lists, index, height)
+        })
+    }
+
+    /// What a finder finds in a leaf; or what has to be opened for it.
+    fn fault_in(
+        &self,
+        leaf: &ListLeaf<'_>,
+        find: impl FnOnce(&Lister<'_>, &mut dyn Lists, u32, u8) -> Result<Found, Error>,
+    ) -> Result<Option<Move>, Error> {
+        let mut lists = ClaimedLists {
+            dispute: self,
+            missing: None,
+        };
+        let index = u32::try_from(leaf.index).unwrap_or(u32::MAX);
+        let height = leaf.node.position.height;
+        let found = self.lister(|lister| find(lister, &mut lists, index, height));
+        if let (Err(_), Some((kind, index))) = (&found, lists.missing)
+            && let Err(act) = self.list_leaf(kind, index)?
+        {
+            return Ok(Some(act));
+        }
+        Ok(found?.map(|(fault, witness)| prove(leaf.node.key, fault, witness)))
+    }
+
+    fn lister(
+        &self,
+        find: impl FnOnce(&Lister<'_>) -> Result<Found, Error>,
+    ) -> Result<Found, Error> {
+        let model = &self.model.model;
+        find(&Lister {
+            run: &abi_run(&self.record),
+            book: &TokenizerBook::of(model.tokenizer())?,
+            vocabulary: model.program().vocab_size(),
+            stop_tokens: model.program().stop_tokens(),
+        })
     }
 }
