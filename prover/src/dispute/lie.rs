@@ -138,6 +138,8 @@ pub enum Lie {
     Field(Field),
     /// An offset.
     Offset,
+    /// A byte more in the text, with all offsets of the later leaves moved by it.
+    OffsetsMoved,
     /// A byte past the last offset.
     OffsetPadding,
     /// A byte of the text.
@@ -185,6 +187,7 @@ impl Lie {
             Lie::Malformed,
             Lie::WellFormed,
             Lie::Offset,
+            Lie::OffsetsMoved,
             Lie::OffsetPadding,
             Lie::TextByte,
             Lie::TextPadding,
@@ -229,6 +232,7 @@ impl Lie {
             | Lie::Malformed
             | Lie::WellFormed
             | Lie::Offset
+            | Lie::OffsetsMoved
             | Lie::OffsetPadding
             | Lie::TextByte
             | Lie::TextPadding => liar.bend_lists(self)?,

@@ -146,7 +146,7 @@ impl Chain<'_> {
                     .sum_tiles()
                     .map_or(tiles(position.index), |tiles| tiles as usize);
                 let least = match step.op {
-                    Op::Matmul if step.format.is_quantised() => c::DIRECT_TILES as usize,
+                    Op::Matmul if step.format.is_quantised() => c::DIRECT_TILES,
                     _ => 1,
                 };
                 assert!(tiles > least, "no totals: {step:?}");

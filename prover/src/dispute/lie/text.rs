@@ -5,7 +5,7 @@ use sworn_inference::tokenizer::Segment;
 
 use super::liar::retell;
 use super::{Hiding, Liar, Lie};
-use crate::constants::NO_MERGE;
+use crate::constants::{NO_MERGE, TOKEN_LEAF_ELEMENTS};
 use crate::dispute::faults::prompt::places::{
     Place, malformed_contents, prompt_contents, starts_contents,
 };
@@ -81,6 +81,15 @@ impl Liar {
                 return self.bend_prompt(lie);
             }
             Lie::Malformed if run.finish != Finish::TooLong => return self.call_malformed(),
+            Lie::OffsetsMoved if run.offsets.len() > TOKEN_LEAF_ELEMENTS => {
+                let at = run.offsets[TOKEN_LEAF_ELEMENTS] as usize;
+                self.change(|run| {
+                    run.text.insert(at, b'x');
+                    for offset in &mut run.offsets[TOKEN_LEAF_ELEMENTS..] {
+                        *offset += 1;
+                    }
+                })?;
+            }
             Lie::WellFormed => return self.call_good(),
             _ => return Ok(false),
         }
