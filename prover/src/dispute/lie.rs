@@ -156,6 +156,18 @@ impl fmt::Display for Lie {
     }
 }
 
+impl std::str::FromStr for Lie {
+    type Err = Error;
+
+    /// By what it prints as.
+    fn from_str(text: &str) -> Result<Lie, Error> {
+        let found = Lie::all().into_iter().find(|lie| lie.to_string() == text);
+        found.ok_or_else(|| Error::Unproven {
+            reason: format!("found {text:?}, expected the name of a lie"),
+        })
+    }
+}
+
 impl Lie {
     /// One of every kind.
     #[must_use]

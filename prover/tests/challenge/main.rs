@@ -16,8 +16,8 @@ use sworn_inference::program::{LlamaConfig, WeightFormat};
 use sworn_inference::testing;
 use sworn_inference::tokenizer::Segment;
 use sworn_prover::commitment::Commitments;
-use sworn_prover::dispute::contents::{claim_tree, contents_of, published};
-use sworn_prover::dispute::lie::{Field, Liar, Lie};
+use sworn_prover::dispute::contents::{Contents, claim_tree, contents_of, published};
+use sworn_prover::dispute::lie::{Field, Hiding, Liar, Lie};
 use sworn_prover::dispute::own::OwnResults;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput, run_record};
@@ -177,6 +177,9 @@ fn try_lies(
             };
             let (end, rounds) = fixture.dispute(&mut own, &mut liar);
             println!("{lie} {seed}: {end:?} after {rounds} openings");
+            // Job, three trees' levels, totals and tile or selection and group.
+            assert!(rounds <= 11, "{lie}: {rounds}");
+            assert_eq!(lie.to_string().parse(), Ok(*lie));
             assert_ne!(end, End::Acquitted, "{lie}");
             if let Lie::Silence(_) = lie {
                 assert_eq!(end, End::Expired, "{lie}");
@@ -381,6 +384,20 @@ fn the_truth_stands() {
         let root = claim_tree(&mut own).unwrap().root();
         let view = ClaimView::new(lane as u32, root, published(&mut own).unwrap());
         assert_eq!(next(&view, &mut own).unwrap(), Move::Nothing);
+        // In a lane of more than 64 jobs the claim tree is opened first.
+        let last = lane as u32 - 1;
+        let liar = Lie::Token(Hiding::None).tell(fixture.own(), last, 0, 1);
+        let (end, rounds) = fixture.dispute(&mut own, &mut liar.unwrap().unwrap());
+        println!("{lane} jobs: {end:?} after {rounds} openings");
+        assert_eq!(end, End::Proven(80));
+        let first = view.root().contents.as_ref();
+        let Some(Contents::Digests(digests)) = first else {
+            panic!("a claim without digests")
+        };
+        assert_eq!(
+            digests.len(),
+            [1, 2, 35][usize::from(lane > 1) + usize::from(lane > 64)]
+        );
     }
 }
 
