@@ -5,7 +5,8 @@ use alloy_sol_types::SolValue;
 use sworn_inference::program::Op;
 use sworn_prover::dispute::abi::{Case, Job, Node, Run};
 use sworn_prover::dispute::contents::Contents;
-use sworn_prover::dispute::faults::{attention, prompt, selection};
+use sworn_prover::dispute::faults::job::JobFacts;
+use sworn_prover::dispute::faults::{attention, prompt, selection, tokens};
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{DisputeModel, LaneInput, run_record};
 use sworn_prover::dispute::shape::TreeShape;
@@ -15,17 +16,23 @@ use sworn_prover::{Digest, constants as c, merkle, text};
 use crate::step_judge;
 
 /// What the chain keeps of a claim.
-pub struct Chain<'a> {
-    pub view: ClaimView,
-    pub model: &'a DisputeModel,
-    pub inputs: &'a [LaneInput],
-    pub tokenizer_root: Digest,
-    pub model_id: Digest,
+pub(crate) struct Chain<'a> {
+    pub(crate) view: ClaimView,
+    pub(crate) model: &'a DisputeModel,
+    pub(crate) inputs: &'a [LaneInput],
+    pub(crate) tokenizer_root: Digest,
+    pub(crate) model_id: Digest,
 }
 
 impl Chain<'_> {
     /// Opens a node; panics where the contract reverts.
-    pub fn open(&mut self, parent: Digest, position: Position, value: Digest, path: &[Digest]) {
+    pub(crate) fn open(
+        &mut self,
+        parent: Digest,
+        position: Position,
+        value: Digest,
+        path: &[Digest],
+    ) {
         let above = self.view.node(parent).expect("a parent").clone();
         assert!(above.contents.is_some(), "the parent is revealed");
         assert!(self.view.child(parent, &position).is_none(), "opened once");
@@ -89,7 +96,7 @@ impl Chain<'_> {
     }
 
     /// Reveals a node; panics where the contract reverts. Through bytes, as the event has them.
-    pub fn reveal(&mut self, parent: Digest, position: &Position, contents: &Contents) {
+    pub(crate) fn reveal(&mut self, parent: Digest, position: &Position, contents: &Contents) {
         let bytes = contents.to_bytes();
         let contents = Contents::from_bytes(position, &bytes).unwrap();
         let mut node = self.view.child(parent, position).unwrap().clone();
@@ -139,7 +146,7 @@ impl Chain<'_> {
                     .sum_tiles()
                     .map_or(tiles(position.index), |tiles| tiles as usize);
                 let least = match step.op {
-                    Op::Matmul if step.format.is_quantised() => c::DIRECT_TILES as usize,
+                    Op::Matmul if step.format.is_quantised() => c::DIRECT_TILES,
                     _ => 1,
                 };
                 assert!(tiles > least, "no totals: {step:?}");
@@ -199,7 +206,7 @@ impl Chain<'_> {
     }
 
     /// Whether a witness shows a fault. Panics where the contract reverts.
-    pub fn judge(&self, node: Digest, fault: u8, witness: &[u8]) -> bool {
+    pub(crate) fn judge(&self, node: Digest, fault: u8, witness: &[u8]) -> bool {
         let found = self.view.node(node).unwrap();
         let parent = self.view.node(found.parent).unwrap();
         let lane = found.position.lane;
@@ -227,6 +234,22 @@ impl Chain<'_> {
         let op = step.map(|step| layout.step(step).unwrap().op);
         let attends = matches!(op, Some(Op::AttnMax | Op::AttnSum | Op::AttnMix));
         match fault {
+            c::FAULT_EXPANSION | c::FAULT_RUN_SHAPE => {
+                let facts = JobFacts {
+                    input_id: input.input_id,
+                    params: &input.params,
+                    context: layout.program().context(),
+                };
+                facts.judge(&case.job, fault, witness).unwrap()
+            }
+            c::FAULT_TOKEN..=c::FAULT_TEXT => {
+                let facts = tokens::judge::ModelFacts {
+                    vocabulary: layout.program().vocab_size(),
+                    stop_tokens: layout.program().stop_tokens(),
+                    tokenizer_root: self.tokenizer_root,
+                };
+                tokens::judge::is_fault(&facts, &case, fault, witness).unwrap()
+            }
             c::FAULT_BOS..=c::FAULT_GOOD_CONTROL => {
                 let facts = prompt::Facts {
                     payload_root: text::root(&input.payload),
@@ -268,7 +291,7 @@ fn abi_node(node: &NodeView) -> Node {
 }
 
 /// Names a node.
-pub fn key(position: &Position, parent: Digest) -> Digest {
+pub(crate) fn key(position: &Position, parent: Digest) -> Digest {
     Digest::of(&[position.to_word(), parent.0].concat())
 }
 

@@ -9,18 +9,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sworn_inference::backend::Backend;
-use sworn_inference::engine::{BackendKind, Engine, EngineOptions};
+use sworn_inference::engine::{BackendKind, Engine, EngineOptions, Finish};
 use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
 use sworn_inference::program::{LlamaConfig, WeightFormat};
 use sworn_inference::testing;
 use sworn_inference::tokenizer::Segment;
 use sworn_prover::commitment::Commitments;
-use sworn_prover::dispute::contents::{claim_tree, published};
-use sworn_prover::dispute::lie::{Liar, Lie};
+use sworn_prover::dispute::contents::{Contents, claim_tree, contents_of, published};
+use sworn_prover::dispute::lie::{Field, Hiding, Liar, Lie};
 use sworn_prover::dispute::own::OwnResults;
-use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput};
-use sworn_prover::dispute::strategy::{ClaimView, Move, next};
+use sworn_prover::dispute::position::{NodeKind, Position};
+use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput, run_record};
+use sworn_prover::dispute::shape::TreeShape;
+use sworn_prover::dispute::strategy::{ClaimView, Move, defence, next};
 use sworn_prover::dispute::trace::{ModelWeights, TraceLayout, TraceOptions};
 use sworn_prover::params::Params;
 use sworn_prover::result::run_job;
@@ -173,9 +175,11 @@ fn try_lies(
             let Some(mut liar) = lie.tell(fixture.own(), lane, run, seed).unwrap() else {
                 continue;
             };
-            println!("{lie} {seed}");
             let (end, rounds) = fixture.dispute(&mut own, &mut liar);
             println!("{lie} {seed}: {end:?} after {rounds} openings");
+            // Job, three trees' levels, totals and tile or selection and group.
+            assert!(rounds <= 11, "{lie}: {rounds}");
+            assert_eq!(lie.to_string().parse(), Ok(*lie));
             assert_ne!(end, End::Acquitted, "{lie}");
             if let Lie::Silence(_) = lie {
                 assert_eq!(end, End::Expired, "{lie}");
@@ -225,10 +229,48 @@ fn every_lie_falls() {
         ..Params::default()
     };
     let model = import(folder.path(), "q8", &file);
-    let short = Fixture::new(model, &[say("once upon"), say("the heart of it")], params);
+    // Long pieces, so that tokens of the prompt have merges.
+    let pieces: Vec<Vec<u8>> = testing::vocabulary(320)[300..]
+        .iter()
+        .map(|t| t.0.clone())
+        .collect();
+    let prompt = String::from_utf8(pieces.concat()).unwrap();
+    let short = Fixture::new(model, &[say(&prompt), say("the heart of it")], params);
     let lies = Lie::all();
     let mut all = try_lies(&long, &lies, 1, 0, 0..2);
     for (lie, ends) in try_lies(&short, &lies, 0, 1, 0..3) {
+        all.entry(lie).or_default().extend(ends);
+    }
+    // A control segment with a token that is none.
+    let bad = [
+        Segment::Text(b"ab"),
+        Segment::Control(300),
+        Segment::Text(b"c"),
+    ];
+    let bad = payload::encode(&bad).unwrap();
+    let model = short.model.model.clone();
+    let malformed = Fixture::new(model, &[bad], params);
+    for (lie, ends) in try_lies(&malformed, &lies, 0, 0, 0..2) {
+        all.entry(lie).or_default().extend(ends);
+    }
+    // A run that was stopped.
+    let params = Params {
+        max_new_tokens: 100,
+        temperature_milli: 2000,
+        n_runs: 16,
+        ..Params::default()
+    };
+    let stopping = Fixture::new(short.model.model.clone(), &[say("stop")], params);
+    let mut runs = stopping.answers[0].runs.iter();
+    let run = runs.position(|run| run.finish == Finish::Stop).unwrap() as u32;
+    let about_ends = [
+        Lie::GoesOn,
+        Lie::EndsEarly,
+        Lie::StopInside,
+        Lie::TextByte,
+        Lie::Field(Field::Finish),
+    ];
+    for (lie, ends) in try_lies(&stopping, &about_ends, 0, run, 0..2) {
         all.entry(lie).or_default().extend(ends);
     }
     for lie in &lies {
@@ -239,6 +281,91 @@ fn every_lie_falls() {
         .filter(|lie| !all.contains_key(&lie.to_string()))
         .collect();
     assert!(untold.is_empty(), "{untold:?}");
+}
+
+/// Whoever has the same results reveals what hashes bind, and nothing else.
+#[test]
+fn anybody_defends_the_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = testing::gguf(&testing::tiny_config(), WeightFormat::Q8_0, 3).to_bytes();
+    let model = import(folder.path(), "q8", &file);
+    let params = Params {
+        max_new_tokens: 9,
+        ..Params::default()
+    };
+    let fixture = Fixture::new(model, &[say("one"), say("two")], params);
+    let (mut proposer, mut own) = (fixture.own(), fixture.own());
+    let root = claim_tree(&mut proposer).unwrap().root();
+    let digests = published(&mut proposer).unwrap();
+    let mut chain = Chain {
+        view: ClaimView::new(2, root, digests.clone()),
+        model: &fixture.model,
+        inputs: &fixture.inputs,
+        tokenizer_root: fixture.commitments.tokenizer_root,
+        model_id: fixture.commitments.model_id,
+    };
+    let job = Position {
+        lane: 1,
+        ..Position::tree(NodeKind::Job, 0, 0, 0, 0)
+    };
+    chain.open(Digest::ZERO, job, digests[1], &[digests[0]]);
+    let under = key(&job, Digest::ZERO);
+    let pending = |chain: &Chain<'_>, key| chain.view.node(key).unwrap().clone();
+    let told = defence(&chain.view, &mut own, &pending(&chain, under)).unwrap();
+    assert_eq!(told, None, "trace roots are the proposer's word");
+    chain.reveal(
+        Digest::ZERO,
+        &job,
+        &contents_of(&mut proposer, &job).unwrap(),
+    );
+    let trees = [
+        NodeKind::Tokens,
+        NodeKind::Offsets,
+        NodeKind::Text,
+        NodeKind::Trace,
+    ];
+    for kind in trees {
+        let contents = pending(&chain, under);
+        let run = &contents.job().unwrap().runs[0];
+        let shape = TreeShape::of_run(kind, 1, 0, &run_record(run), &fixture.model.layout).unwrap();
+        let root = match kind {
+            NodeKind::Tokens => run.tokensRoot,
+            NodeKind::Offsets => run.offsetsRoot,
+            NodeKind::Text => run.textRoot,
+            _ => contents.job().unwrap().traceRoots[0],
+        };
+        let position = shape.position(shape.depth(), 0);
+        chain.open(under, position, Digest(root.0), &[]);
+        let node = pending(&chain, key(&position, under));
+        let told = defence(&chain.view, &mut own, &node).unwrap();
+        assert_eq!(
+            told,
+            Some(contents_of(&mut proposer, &position).unwrap()),
+            "{kind:?}"
+        );
+        chain.reveal(under, &position, &told.unwrap());
+        let node = pending(&chain, key(&position, under));
+        assert_eq!(
+            defence(&chain.view, &mut own, &node).unwrap(),
+            None,
+            "revealed"
+        );
+    }
+    let places = Position::tree(NodeKind::Prompt, 1, 0, 0, 0);
+    chain.open(under, places, Digest::ZERO, &[]);
+    let node = pending(&chain, key(&places, under));
+    assert_eq!(
+        defence(&chain.view, &mut own, &node).unwrap(),
+        None,
+        "posted"
+    );
+    // A wrong claim is not defended, not even where it is right.
+    let other = ClaimView::new(2, Digest::of(b"other"), digests);
+    let mut node = node;
+    node.position = Position::tree(NodeKind::Tokens, 1, 0, 0, 0);
+    node.value = Digest(fixture.answers[1].commitment.runs[0].tokens_root.0);
+    assert!(defence(&chain.view, &mut own, &node).unwrap().is_some());
+    assert_eq!(defence(&other, &mut own, &node).unwrap(), None);
 }
 
 #[test]
@@ -257,14 +384,49 @@ fn the_truth_stands() {
         let root = claim_tree(&mut own).unwrap().root();
         let view = ClaimView::new(lane as u32, root, published(&mut own).unwrap());
         assert_eq!(next(&view, &mut own).unwrap(), Move::Nothing);
+        // In a lane of more than 64 jobs the claim tree is opened first.
+        let last = lane as u32 - 1;
+        let liar = Lie::Token(Hiding::None).tell(fixture.own(), last, 0, 1);
+        let (end, rounds) = fixture.dispute(&mut own, &mut liar.unwrap().unwrap());
+        println!("{lane} jobs: {end:?} after {rounds} openings");
+        assert_eq!(end, End::Proven(80));
+        let first = view.root().contents.as_ref();
+        let Some(Contents::Digests(digests)) = first else {
+            panic!("a claim without digests")
+        };
+        assert_eq!(
+            digests.len(),
+            [1, 2, 35][usize::from(lane > 1) + usize::from(lane > 64)]
+        );
     }
 }
 
-fn fable() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable")
-}
-
+/// The shipped model, with a control token in the prompt.
 #[test]
 fn lies_about_fable_fall() {
-    let _ = fable();
+    let folder = tempfile::tempdir().unwrap();
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable");
+    let source = ModelSource::open(&root.join("fable-2m.q8_0.gguf"), None).unwrap();
+    let model = Model::import(&source, &folder.path().join("fable"), &mut |_, _| ()).unwrap();
+    let prompt = [
+        Segment::Text(b"The fox and"),
+        Segment::Control(model.tokenizer().bos()),
+        Segment::Text(b" the lion met in a forest."),
+    ];
+    let params = Params {
+        max_new_tokens: 40,
+        temperature_milli: 800,
+        top_k: 40,
+        top_p_ppm: 950_000,
+        n_runs: 2,
+        ..Params::default()
+    };
+    let payloads = [say("A crow"), payload::encode(&prompt).unwrap()];
+    let fixture = Fixture::new(Arc::new(model), &payloads, params);
+    let lies = Lie::all();
+    let ends = try_lies(&fixture, &lies, 1, 1, 5..6);
+    for lie in &lies {
+        println!("{lie}: {:?}", ends.get(&lie.to_string()));
+    }
+    assert!(ends.len() > 30, "{}", ends.len());
 }

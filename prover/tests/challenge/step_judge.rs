@@ -16,12 +16,12 @@ use sworn_prover::{Digest, merkle};
 type Refused = String;
 
 /// The step that a witness of a trace node is about: its second word. Attention's witnesses are tuples with an offset first, as all of these are.
-pub fn step_of(witness: &[u8]) -> u32 {
+pub(crate) fn step_of(witness: &[u8]) -> u32 {
     let word: [u8; 4] = witness[32 + 32 + 28..32 + 64].try_into().unwrap();
     u32::from_be_bytes(word)
 }
 
-pub fn is_fault(
+pub(crate) fn is_fault(
     layout: &TraceLayout,
     weights: &ModelWeights,
     case: &Case,
