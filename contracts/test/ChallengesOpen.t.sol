@@ -289,7 +289,7 @@ contract ChallengesOpenTest is Arena {
         same(child.shape, _shape(4 * 6, 8, 0), "group");
         _refusedUnder(node, _posted(GROUP, 0, 70, 7, 1), "a", 7);
         _refusedUnder(node, _posted(GROUP, 0, 70, 6, 2), "b", 2);
-        _refusedUnder(node, _posted(GROUP, 0, 71, 6, 1), "position", 71);
+        _refusedUnder(node, _posted(GROUP, 0, 71, 6, 1), "position", _posted(GROUP, 0, 71, 6, 1));
         node = openFrom(challenger, claimId, tokens, _posted(PROMPT, 0, 0, 0, 0), 0, none());
         node = revealPostedFrom(proposer, claimId, node);
         child = openFrom(challenger, claimId, node, _posted(STARTS, 0, 1, 0, 0), 0, none());
@@ -318,7 +318,35 @@ contract ChallengesOpenTest is Arena {
 
     /// @dev A lane of more than 64 inputs has a level of claim nodes.
     function test_A24_longLanes() external {
-        // In an epoch of its own.
+        bytes32[] memory jobs = new bytes32[](70);
+        for (uint256 i = 0; i < 70; ++i) {
+            jobs[i] = keccak256(abi.encode(i));
+        }
+        bytes32 id = _claimLong(jobs);
+        bytes32[][] memory forest = Forest.grow(jobs);
+        same(claims.claimOf(id).root, forest.root(), "root");
+
+        uint256 position = Positions.tree(CLAIM, 0, 0, 1, 34);
+        bytes32[] memory path = forest.path(1, 34, 6);
+        IChallenges.Record memory node = openFrom(challenger, id, nothing(), position, forest[1][34], path);
+        position = Positions.tree(CLAIM, 0, 0, 1, 35);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        challenges.open(id, nothing(), position, 0, path);
+        bytes32[] memory two = new bytes32[](2);
+        (two[0], two[1]) = (jobs[68], jobs[69]);
+        vm.recordLogs();
+        challenges.revealDigests(id, node, two);
+        node = revealed();
+        path = forest.path(0, 69, 1);
+        IChallenges.Record memory child = openFrom(challenger, id, node, jobAt(69), jobs[69], path);
+        same(child.parentKey, keyOf(id, node), "under the node");
+        same(child.shape, 2 * priceOf(1, textPayload("Once upon a time").length), "its own price");
+        vm.expectPartialRevert(IChallenges.BadPosition.selector);
+        challenges.open(id, node, jobAt(70), jobs[69], path);
+    }
+
+    /// @dev Claims 70 inputs in an epoch of their own.
+    function _claimLong(bytes32[] memory jobs) private returns (bytes32) {
         vm.roll(1200);
         uint64 epoch = inbox.currentEpoch();
         for (uint256 i = 0; i < 70; ++i) {
@@ -328,39 +356,14 @@ contract ChallengesOpenTest is Arena {
         inbox.seal(headerOf(1200 + SEAL_DELAY), 100);
         check(inbox.laneCount(epoch, modelId) == 70, "in one lane");
         endEpoch(epoch);
-        bytes32[] memory jobs = new bytes32[](70);
-        for (uint256 i = 0; i < 70; ++i) {
-            jobs[i] = keccak256(abi.encode(i));
-        }
-        bytes32[][] memory forest = Forest.grow(jobs);
         bytes32[] memory digests = topDigests(jobs);
         same(digests.length, 35, "nodes of two jobs");
-        bytes32 id = claimDigests(proposer, epoch, modelId, digests);
-        same(claims.claimOf(id).root, forest.root(), "root");
-        bytes32[] memory accumulated = new bytes32[](36);
         bytes32 accumulator = inbox.accumulatorAt(epoch);
         vm.deal(proposer, BOND);
         vm.prank(proposer);
         vm.expectRevert(abi.encodeWithSelector(IClaims.WrongDigests.selector, 36, 35));
-        claims.claim{value: BOND}(epoch, modelId, accumulator, accumulated);
-
-        uint256 position = Positions.tree(CLAIM, 0, 0, 1, 34);
-        IChallenges.Record memory node =
-            openFrom(challenger, id, nothing(), position, forest[1][34], forest.path(1, 34, 6));
-        uint256 price = priceFor(id, nothing(), Positions.tree(CLAIM, 0, 0, 1, 34));
-        vm.expectPartialRevert(IChallenges.AbsentNode.selector);
-        challenges.open{value: price}(id, nothing(), Positions.tree(CLAIM, 0, 0, 1, 35), 0, new bytes32[](6));
-        vm.recordLogs();
-        bytes32[] memory two = new bytes32[](2);
-        (two[0], two[1]) = (jobs[68], jobs[69]);
-        challenges.revealDigests(id, node, two);
-        node = revealed();
-        IChallenges.Record memory child = openFrom(challenger, id, node, jobAt(69), jobs[69], forest.path(0, 69, 1));
-        same(child.parentKey, keyOf(id, node), "under the node");
-        same(child.shape, 2 * priceOf(1, textPayload("Once upon a time").length), "its own price");
-        price = priceFor(id, node, jobAt(69));
-        vm.expectPartialRevert(IChallenges.BadPosition.selector);
-        challenges.open{value: price}(id, node, jobAt(70), jobs[69], forest.path(0, 69, 1));
+        claims.claim{value: BOND}(epoch, modelId, accumulator, new bytes32[](36));
+        return claimDigests(proposer, epoch, modelId, digests);
     }
 
     // A5 and A11: who pays what
@@ -447,8 +450,9 @@ contract ChallengesOpenTest is Arena {
         challenges.openInJob(claimId, node, job_, Positions.tree(TOKENS, 2, 0, 3, 0));
         // Under the claim itself too.
         bytes32[] memory path = Naive.path(jobsOf(3), 0, 1);
+        bytes32 value = jobsOf(3)[0];
         vm.expectRevert(abi.encodeWithSelector(IChallenges.ChallengersOutOfTime.selector, BUDGET + 1, BUDGET));
-        challenges.open(claimId, nothing(), jobAt(0), jobsOf(3)[0], path);
+        challenges.open(claimId, nothing(), jobAt(0), value, path);
     }
 
     /// @dev Nobody can bring a record of the claim itself with clocks that suit.
