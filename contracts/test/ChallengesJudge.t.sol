@@ -127,7 +127,7 @@ contract ChallengesJudgeTest is Arena {
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AlreadyFallen.selector, claimId));
         challenges.prove(claimId, path, job_, 50, "", 0);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AlreadyFallen.selector, claimId));
-        challenges.open(claimId, path[2], 0, 0, none());
+        challenges.openInJob(claimId, path[2], job_, Positions.tree(TEXT, 0, 0, 2, 0));
     }
 
     // Expiry

@@ -74,27 +74,29 @@ contract ChallengesRevealTest is Arena {
         bytes32[][] memory forest = Forest.grow(leaves);
         job_.runs[0].tokensRoot = forest.root();
         (bytes32 id, IChallenges.Record memory jobNode) = _claimJob(job_);
-        uint256 position = Positions.tree(TOKENS, 0, 0, 3, 0);
         vm.recordLogs();
-        challenges.openInJob{value: 1 ether}(id, jobNode, job_, position);
-        IChallenges.Record memory node = opened();
+        challenges.openInJob{value: 1 ether}(id, jobNode, job_, Positions.tree(TOKENS, 0, 0, 3, 0));
+        _hiddenLeaf(id, opened(), forest);
+    }
+
+    function _hiddenLeaf(bytes32 id, IChallenges.Record memory node, bytes32[][] memory forest) private {
         bytes32[] memory digests = new bytes32[](2);
         (digests[0], digests[1]) = (forest[2][0], forest[2][1]);
         // The second is half empty: its leaves are where it shows.
+        vm.recordLogs();
         challenges.revealDigests(id, node, digests);
         node = revealed();
+        bytes32[] memory path = forest.path(2, 1, 1);
         vm.recordLogs();
-        challenges.open{value: 1 ether}(
-            id, node, Positions.tree(TOKENS, 0, 0, 2, 1), forest[2][1], forest.path(2, 1, 1)
-        );
+        challenges.open{value: 1 ether}(id, node, Positions.tree(TOKENS, 0, 0, 2, 1), forest[2][1], path);
         node = opened();
-        bytes[] memory bytes_ = new bytes[](1);
-        bytes_[0] = leafOf(TOKENS, 4);
+        bytes[] memory leaves = new bytes[](1);
+        leaves[0] = leafOf(TOKENS, 4);
         vm.expectPartialRevert(IChallenges.BadContents.selector);
-        challenges.revealLeaves(id, node, bytes_);
-        bytes_ = new bytes[](3);
+        challenges.revealLeaves(id, node, leaves);
+        leaves = new bytes[](3);
         vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 3, 1));
-        challenges.revealLeaves(id, node, bytes_);
+        challenges.revealLeaves(id, node, leaves);
     }
 
     function test_A24_leavesGiveTheNode() external {

@@ -129,7 +129,7 @@ abstract contract Arena is Deployment {
             );
     }
 
-    function job(uint256 inputId) internal returns (IFaults.Job memory made) {
+    function job(uint256 inputId) internal virtual returns (IFaults.Job memory made) {
         if (_jobData.length == 0) {
             _traceRoot = traceForest().root();
             _jobData = abi.encode(_newJob());
