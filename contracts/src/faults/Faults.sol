@@ -12,45 +12,46 @@ contract Faults is IFaults {
         IFaults job; // 16 to 31
         IFaults token; // 32 to 47
         IFaults prompt; // 48 to 63
-        IFaults step; // 64 to 66; it passes on what is attention's
-        IFaults attention; // 67 to 69, and 64, 65 of attention through `step`
-        IFaults selection; // 80 to 84
+        IFaults step; // 64 to 66, of any operation: it knows attention's and sums' judges
+        IFaults attention; // 67 to 79
+        IFaults selection; // from 80 on
     }
 
-    IFaults private immutable _job;
-    IFaults private immutable _token;
-    IFaults private immutable _prompt;
-    IFaults private immutable _step;
-    IFaults private immutable _attention;
-    IFaults private immutable _selection;
+    IFaults public immutable job;
+    IFaults public immutable token;
+    IFaults public immutable prompt;
+    IFaults public immutable step;
+    IFaults public immutable attention;
+    IFaults public immutable selection;
 
     constructor(Families memory families) {
-        (_job, _token, _prompt) = (families.job, families.token, families.prompt);
-        (_step, _attention, _selection) = (families.step, families.attention, families.selection);
+        (job, token, prompt) = (families.job, families.token, families.prompt);
+        (step, attention, selection) = (families.step, families.attention, families.selection);
     }
 
     /// @inheritdoc IFaults
     function isFault(Case calldata, uint8 fault, bytes calldata) external view returns (bool) {
         address family = address(familyOf(fault));
+        // A call to nothing succeeds.
         if (family.code.length == 0) revert UnknownFault(fault);
         // The very call, to the family: what it returns or reverts with is this function's.
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            calldatacopy(at, 0, calldatasize())
-            let ok := staticcall(gas(), family, at, calldatasize(), 0, 0)
-            returndatacopy(at, 0, returndatasize())
-            if iszero(ok) { revert(at, returndatasize()) }
-            return(at, returndatasize())
+            let data := mload(0x40)
+            calldatacopy(data, 0, calldatasize())
+            let ok := staticcall(gas(), family, data, calldatasize(), 0, 0)
+            returndatacopy(data, 0, returndatasize())
+            if iszero(ok) { revert(data, returndatasize()) }
+            return(data, returndatasize())
         }
     }
 
-    /// @notice The contract that judges a fault, or the zero address.
+    /// @notice The contract that judges a fault.
     function familyOf(uint8 fault) public view returns (IFaults) {
-        if (fault >= Machine.FAULT_ARGMAX) return _selection;
-        if (fault >= Machine.FAULT_ADDENDS) return _attention;
-        if (fault >= Machine.FAULT_STEP) return _step;
-        if (fault >= Machine.FAULT_BOS) return _prompt;
-        if (fault >= Machine.FAULT_TOKEN) return _token;
-        return _job;
+        if (fault >= Machine.FAULT_ARGMAX) return selection;
+        if (fault >= Machine.FAULT_ADDENDS) return attention;
+        if (fault >= Machine.FAULT_STEP) return step;
+        if (fault >= Machine.FAULT_BOS) return prompt;
+        if (fault >= Machine.FAULT_TOKEN) return token;
+        return job;
     }
 }
