@@ -16,6 +16,10 @@ library Sums {
 
     /// @dev A wide sum that `Binary32` has to go on with.
     int256 private constant OUT = type(int256).min;
+    /// @dev Eight lanes of 1.
+    uint256 private constant ONES = 0x3f8000003f8000003f8000003f8000003f8000003f8000003f8000003f800000;
+    /// @dev The same of halves, at the low ends of lanes.
+    uint256 private constant HALF_ONES = 0x00003c0000003c0000003c0000003c0000003c0000003c0000003c0000003c00;
     /// @dev Sums below this field may grow by 256 products.
     uint256 private constant FIELD_LIMIT = 223;
 
@@ -135,7 +139,9 @@ library Sums {
         unchecked {
             int256 wide = _begin(sum);
             for (uint256 i = 0; i < count; i += 8) {
-                uint256 left = _fromHalves(_spread(_load(h, 2 * (hFrom + i))));
+                uint256 halves = _spread(_load(h, 2 * (hFrom + i)));
+                if (count - i < 8) halves = _fill(halves, count - i, HALF_ONES);
+                uint256 left = _fromHalves(halves);
                 uint256 right = _swap(_load(x, 4 * (xFrom + i)));
                 (wide, sum) = _addProducts(wide, sum, left, right, count - i);
             }
@@ -160,7 +166,9 @@ library Sums {
                         right := or(shl(32, right), and(shr(208, word), 0xffff))
                     }
                 }
-                (wide, sum) = _addProducts(wide, sum, left, _fromHalves(right), count - i);
+                if (count - i < 8) right = _fill(right, count - i, HALF_ONES);
+                right = _fromHalves(right);
+                (wide, sum) = _addProducts(wide, sum, left, right, count - i);
             }
             return wide == OUT ? sum : Wide.toBits(wide);
         }
@@ -171,7 +179,7 @@ library Sums {
     /// @notice The tile sum of `blocks` (at most 8) blocks of a weight leaf of Q8_0 and a quantised activation's leaf.
     function tileQ8(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 272, x, blocks);
-        return _tileBlocks(_fromHalves(_spread(_load(w, 0))), w, 16, 32, x, blocks);
+        return _tileBlocks(_fromHalves(_fill(_spread(_load(w, 0)), blocks, HALF_ONES)), w, 16, 32, x, blocks);
     }
 
     /// @notice The same of a leaf of Q8F.
@@ -183,7 +191,7 @@ library Sums {
     /// @notice The same of a leaf of Q4_0.
     function tileQ4(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 144, x, blocks);
-        return _tileBlocks(_fromHalves(_spread(_load(w, 0))), w, 16, 16, x, blocks);
+        return _tileBlocks(_fromHalves(_fill(_spread(_load(w, 0)), blocks, HALF_ONES)), w, 16, 16, x, blocks);
     }
 
     /// @notice The exact sum of the products of 32 signed bytes each; a weight 0x80 counts as -127.
@@ -248,6 +256,7 @@ library Sums {
 
     /// @dev Adds the first `count` (at most 8) lanes of 32 bits of a word, one after another, to a sum in wide form, or OUT and as bits.
     function _addLanes(int256 wide, uint256 sum, uint256 word, uint256 count) private pure returns (int256, uint256) {
+        if (count < 8) word = _fill(word, count, ONES);
         bool unusual;
         assembly ("memory-safe") {
             if gt(count, 8) { count := 8 }
@@ -280,6 +289,8 @@ library Sums {
         pure
         returns (int256, uint256)
     {
+        // Nothing changes a NaN.
+        if (wide == OUT && sum == Binary32.NAN) return (wide, sum);
         unchecked {
             for (uint256 i = 0; i < count; ++i) {
                 uint256 a = word >> 224;
@@ -300,6 +311,7 @@ library Sums {
         pure
         returns (int256, uint256)
     {
+        if (count < 8) (left, right) = (_fill(left, count, ONES), _fill(right, count, ONES));
         bool unusual;
         assembly ("memory-safe") {
             if gt(count, 8) { count := 8 }
@@ -346,6 +358,8 @@ library Sums {
         pure
         returns (int256, uint256)
     {
+        // Nothing changes a NaN.
+        if (wide == OUT && sum == Binary32.NAN) return (wide, sum);
         unchecked {
             for (uint256 i = 0; i < count; ++i) {
                 uint256 p = Binary32.mul(left >> 224, right >> 224);
@@ -377,15 +391,12 @@ library Sums {
         bytes calldata x,
         uint256 blocks
     ) private pure returns (uint256) {
-        uint256 others = _swap(_load(x, 0));
+        scales = _fill(scales, blocks, ONES);
+        uint256 others = _fill(_swap(_load(x, 0)), blocks, ONES);
         bool unusual;
         uint256 fields;
         uint256 signs;
         assembly ("memory-safe") {
-            // Lanes without a block count as 1.
-            let ones := shr(shl(5, blocks), 0x3f8000003f8000003f8000003f8000003f8000003f8000003f8000003f800000)
-            scales := or(scales, ones)
-            others := or(others, ones)
             // Bit 8 of field + 192 says field >= 64, of field + 81 field >= 175, of field + 101 field >= 155.
             let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
             fields := and(shr(23, scales), mask)
@@ -433,6 +444,14 @@ library Sums {
                 }
             }
             return wide == OUT ? sum : Wide.toBits(wide);
+        }
+    }
+
+    /// @dev The first `count` (at most 8) lanes of 32 bits of a word, the others, which nobody adds, from `filler`: so they don't make the word unusual.
+    function _fill(uint256 word, uint256 count, uint256 filler) private pure returns (uint256) {
+        unchecked {
+            uint256 rest = 256 - 32 * count;
+            return ((word >> rest) << rest) | (filler >> (32 * count));
         }
     }
 
