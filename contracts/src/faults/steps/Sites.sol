@@ -30,29 +30,36 @@ library Sites {
         view
         returns (Site memory s)
     {
+        (s.program, s.weightsRoot,) = program(models, c, step);
+        fill(s, c, row, step);
+    }
+
+    /// @notice The program and the weights of the case's model, and the operation of step `step`; reverts if there is none.
+    function program(IModels models, IFaults.Case calldata c, uint256 step)
+        internal
+        view
+        returns (Programs.Program memory p, bytes32 weightsRoot, uint8 op)
+    {
+        address code;
+        (code, weightsRoot,) = models.commitmentsOf(c.modelId);
+        p = Programs.load(code);
+        if (step >= Programs.stepCount(p)) revert IFaults.BadWitness("step");
+        (op,) = Programs.place(p, step);
+    }
+
+    /// @notice Fills in what follows from the run of the node, of a site that has its program.
+    function fill(Site memory s, IFaults.Case calldata c, uint256 row, uint256 step) internal view {
         uint256 index = Positions.run(c.node.position);
         if (index >= c.job.runs.length || index >= c.job.traceRoots.length) revert IFaults.BadWitness("run");
         IVouchers.Run calldata run = c.job.runs[index];
         // Without a new token there is no trace; the last token is no input.
         s.rows = run.nTokens > run.nPrompt ? run.nTokens - 1 : 0;
         if (row >= s.rows) revert IFaults.BadWitness("row");
-        address code;
-        (code, s.weightsRoot,) = models.commitmentsOf(c.modelId);
-        s.program = Programs.load(code);
-        if (step >= Programs.stepCount(s.program)) revert IFaults.BadWitness("step");
         s.step = Programs.step(s.program, step);
         if (s.step.inTail && row + 1 < run.nPrompt) revert IFaults.BadWitness("tail");
         s.row = row;
         s.traceRoot = c.job.traceRoots[index];
         s.tokensRoot = run.tokensRoot;
-    }
-
-    /// @notice The operation of step `step` of the case's model; reverts if there is none.
-    function operation(IModels models, IFaults.Case calldata c, uint256 step) internal view returns (uint8 op) {
-        (address code,,) = models.commitmentsOf(c.modelId);
-        Programs.Program memory program = Programs.load(code);
-        if (step >= Programs.stepCount(program)) revert IFaults.BadWitness("step");
-        (op,) = Programs.place(program, step);
     }
 
     /// @notice Checks that a leaf is leaf `leaf` of the step's output, by its path to a trace node of the run of `c.node`.

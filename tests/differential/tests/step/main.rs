@@ -5,6 +5,7 @@
 mod backends;
 mod gas;
 mod honest;
+mod hostile;
 mod leaves;
 mod mutants;
 mod programs;
