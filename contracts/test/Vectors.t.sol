@@ -51,6 +51,10 @@ contract VectorsHarness {
     function checkParams(IInbox.Params calldata params) external pure {
         ParamsWord.check(params);
     }
+
+    function checkPayload(bytes calldata payload) external pure {
+        Payload.check(payload);
+    }
 }
 
 /// @title The machine's test vectors
@@ -134,6 +138,7 @@ contract VectorsTest is Test {
             bytes memory payload = _bytes(json, key, ".payload");
             same(payload.length, _uint(json, key, ".length"), "length");
             same(harness.textRoot(payload), _word(json, key, ".root"), "root");
+            harness.checkPayload(payload);
             string memory segment = string.concat(key, ".segments[0]");
             bool alone = _has(json, segment) && !_has(json, string.concat(key, ".segments[1]"));
             if (!alone || !_has(json, string.concat(segment, ".bytes"))) continue;
@@ -141,6 +146,14 @@ contract VectorsTest is Test {
             ++texts;
         }
         check(texts >= 2, "texts were checked");
+        uint256 malformed = 0;
+        for (; _has(json, _at(".malformed", malformed)); ++malformed) {
+            bytes memory payload = _bytes(json, _at(".malformed", malformed), ".payload");
+            try harness.checkPayload(payload) {
+                check(false, "a malformed payload passed");
+            } catch {}
+        }
+        same(malformed, _uint(json, "", ".malformed_count"), "malformed");
     }
 
     function test_records() external {

@@ -171,55 +171,19 @@ library Sums {
     /// @notice The tile sum of `blocks` (at most 8) blocks of a weight leaf of Q8_0 and a quantised activation's leaf.
     function tileQ8(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 272, x, blocks);
-        unchecked {
-            uint256 dw = _fromHalves(_spread(_load(w, 0)));
-            uint256 dx = _swap(_load(x, 0));
-            int256 wide = 0;
-            uint256 sum = 0;
-            for (uint256 i = 0; i < blocks; ++i) {
-                int256 s = blockDot(_load(w, 16 + 32 * i), _load(x, 32 + 32 * i));
-                (wide, sum) = _addBlock(wide, sum, dw >> 224, dx >> 224, s);
-                dw <<= 32;
-                dx <<= 32;
-            }
-            return wide == OUT ? sum : Wide.toBits(wide);
-        }
+        return _tileBlocks(_fromHalves(_spread(_load(w, 0))), w, 16, 32, x, blocks);
     }
 
     /// @notice The same of a leaf of Q8F.
     function tileQ8F(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 288, x, blocks);
-        unchecked {
-            uint256 dw = _swap(_load(w, 0));
-            uint256 dx = _swap(_load(x, 0));
-            int256 wide = 0;
-            uint256 sum = 0;
-            for (uint256 i = 0; i < blocks; ++i) {
-                int256 s = blockDot(_load(w, 32 + 32 * i), _load(x, 32 + 32 * i));
-                (wide, sum) = _addBlock(wide, sum, dw >> 224, dx >> 224, s);
-                dw <<= 32;
-                dx <<= 32;
-            }
-            return wide == OUT ? sum : Wide.toBits(wide);
-        }
+        return _tileBlocks(_swap(_load(w, 0)), w, 32, 32, x, blocks);
     }
 
     /// @notice The same of a leaf of Q4_0.
     function tileQ4(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 144, x, blocks);
-        unchecked {
-            uint256 dw = _fromHalves(_spread(_load(w, 0)));
-            uint256 dx = _swap(_load(x, 0));
-            int256 wide = 0;
-            uint256 sum = 0;
-            for (uint256 i = 0; i < blocks; ++i) {
-                int256 s = blockDot(nibbles(_load(w, 16 + 16 * i)), _load(x, 32 + 32 * i));
-                (wide, sum) = _addBlock(wide, sum, dw >> 224, dx >> 224, s);
-                dw <<= 32;
-                dx <<= 32;
-            }
-            return wide == OUT ? sum : Wide.toBits(wide);
-        }
+        return _tileBlocks(_fromHalves(_spread(_load(w, 0))), w, 16, 16, x, blocks);
     }
 
     /// @notice The exact sum of the products of 32 signed bytes each; a weight 0x80 counts as -127.
@@ -403,33 +367,73 @@ library Sums {
         return (_begin(sum), sum);
     }
 
-    /// @dev The sum after another block, in wide form, or OUT and as bits.
-    function _addBlock(int256 wide, uint256 sum, uint256 dw, uint256 dx, int256 s)
-        private
-        pure
-        returns (int256 next, uint256)
-    {
+    /// @dev The sum of a tile of blocks. `scales` are the weight's, lanes of binary32; its integers begin at byte `offset`, `size` bytes a block: 32, or 16
+    /// of nibbles.
+    function _tileBlocks(
+        uint256 scales,
+        bytes calldata w,
+        uint256 offset,
+        uint256 size,
+        bytes calldata x,
+        uint256 blocks
+    ) private pure returns (uint256) {
+        uint256 others = _swap(_load(x, 0));
+        bool unusual;
+        uint256 fields;
+        uint256 signs;
         assembly ("memory-safe") {
-            let ew := and(shr(23, dw), 0xff)
-            let ex := and(shr(23, dx), 0xff)
-            next := shl(255, 1)
-            if iszero(or(or(gt(sub(ew, 64), 110), gt(sub(ex, 64), 90)), eq(wide, next))) {
-                // dw * dx as in `_addProduct`, then times s, which has at most 20 bits and is exact in binary32.
-                let p := mul(or(and(dw, 0x7fffff), 0x800000), or(and(dx, 0x7fffff), 0x800000))
-                let short := iszero(shr(47, p))
-                p := shl(short, p)
-                p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
-                let sign := sub(0, shr(31, xor(dw, dx)))
-                p := shl(sub(add(ew, ex), add(126, short)), mul(p, sub(xor(s, sign), sign)))
-                let last := shl(sub(232, clz(or(xor(p, sar(255, p)), 0x1000000))), 1)
-                p := and(sub(add(p, shr(1, last)), iszero(and(p, last))), sub(0, last))
-                next := add(wide, p)
-                last := shl(sub(232, clz(or(xor(next, sar(255, next)), 0x1000000))), 1)
-                next := and(sub(add(next, shr(1, last)), iszero(and(next, last))), sub(0, last))
-            }
+            // Lanes without a block count as 1.
+            let ones := shr(shl(5, blocks), 0x3f8000003f8000003f8000003f8000003f8000003f8000003f8000003f800000)
+            scales := or(scales, ones)
+            others := or(others, ones)
+            // Bit 8 of field + 192 says field >= 64, of field + 81 field >= 175, of field + 101 field >= 155.
+            let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+            fields := and(shr(23, scales), mask)
+            let more := and(shr(23, others), mask)
+            mask := 0x000000c0000000c0000000c0000000c0000000c0000000c0000000c0000000c0
+            unusual := not(and(add(fields, mask), add(more, mask)))
+            mask := 0x0000005100000051000000510000005100000051000000510000005100000051
+            unusual := or(unusual, add(fields, mask))
+            mask := 0x0000006500000065000000650000006500000065000000650000006500000065
+            unusual := or(unusual, add(more, mask))
+            unusual := gt(and(unusual, 0x0000010000000100000001000000010000000100000001000000010000000100), 0)
+            // As in `_addProducts`.
+            fields := sub(add(fields, more), 0x0000007e0000007e0000007e0000007e0000007e0000007e0000007e0000007e)
+            signs := shr(31, xor(scales, others))
         }
-        if (next != OUT) return (next, sum);
-        return _addBits(wide, sum, blockValue(dw, dx, s));
+        int256 wide = 0;
+        uint256 sum = 0;
+        unchecked {
+            for (uint256 i = 0; i < blocks; ++i) {
+                uint256 q = _load(w, offset + i * size);
+                if (size == 16) q = nibbles(q);
+                int256 s = blockDot(q, _load(x, 32 + 32 * i));
+                uint256 lane = 224 - 32 * i;
+                if (unusual) {
+                    (wide, sum) = _addBits(wide, sum, blockValue(uint32(scales >> lane), uint32(others >> lane), s));
+                    continue;
+                }
+                assembly ("memory-safe") {
+                    // dw * dx rounded to 24 bits as in `_addProducts`, then times s, which has at most 20 bits and is exact in binary32.
+                    let p :=
+                        mul(
+                            or(and(shr(lane, scales), 0x7fffff), 0x800000),
+                            or(and(shr(lane, others), 0x7fffff), 0x800000)
+                        )
+                    let short := iszero(shr(47, p))
+                    p := shl(short, p)
+                    p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
+                    let sign := sub(0, and(shr(lane, signs), 1))
+                    p := shl(sub(and(shr(lane, fields), 0x1ff), short), mul(p, sub(xor(s, sign), sign)))
+                    let last := shl(sub(232, clz(or(xor(p, sar(255, p)), 0x1000000))), 1)
+                    p := and(sub(add(p, shr(1, last)), iszero(and(p, last))), sub(0, last))
+                    wide := add(wide, p)
+                    last := shl(sub(232, clz(or(xor(wide, sar(255, wide)), 0x1000000))), 1)
+                    wide := and(sub(add(wide, shr(1, last)), iszero(and(wide, last))), sub(0, last))
+                }
+            }
+            return wide == OUT ? sum : Wide.toBits(wide);
+        }
     }
 
     /// @dev The eight u16_le at a word's start, each at the low end of a lane of 32 bits.

@@ -97,7 +97,7 @@ pub const EDGE_PAIRS: usize = 4 * EDGES.len() * EDGES.len();
 
 /// An edge with a sign.
 pub fn edge(i: usize) -> u32 {
-    let sign = if (i / EDGES.len()) % 2 == 0 {
+    let sign = if (i / EDGES.len()).is_multiple_of(2) {
         0
     } else {
         1 << 31
@@ -181,12 +181,33 @@ pub fn pair(rng: &mut Rng, i: usize) -> (u32, u32) {
     }
 }
 
+/// Where exp begins and ends, where masses end, and where n changes first.
+const EXPONENT_EDGES: [u32; 16] = [
+    0xc2ad_ffff,
+    0xc2ae_0000,
+    0xc2ae_0001,
+    0x42ad_ffff,
+    0x42ae_0000,
+    0x42ae_0001,
+    0xc1a7_ffff,
+    0xc1a8_0000,
+    0xc1a8_0001,
+    0xc1a6_5af8,
+    0xbeb1_7218,
+    0xbeb1_7217,
+    0xbeb1_7219,
+    0x8000_0000,
+    0x8000_0001,
+    0xff80_0000,
+];
+
 /// Operands of exp and silu: mostly in [-90, 0], with some of anything.
 pub fn exponent(rng: &mut Rng, i: usize) -> u32 {
     match i {
         _ if i < 4 * EDGES.len() => edge(i),
+        _ if i < 4 * EDGES.len() + 32 => EXPONENT_EDGES[i % 16],
         // Around multiples of ln 2 / 2, where n changes.
-        _ if i % 4 == 0 => {
+        _ if i.is_multiple_of(4) => {
             let half = rng.below(253) as f64 / 2.0;
             let x = -(half * std::f64::consts::LN_2) as f32;
             x.to_bits().wrapping_add(rng.below(9)).wrapping_sub(4)

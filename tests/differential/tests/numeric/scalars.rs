@@ -190,13 +190,21 @@ fn silu() {
 fn inverse_root() {
     let operands = |rng: &mut Rng, i: usize| {
         let (a, b) = pair(rng, i);
-        let n = if i % 3 == 0 {
+        let n = if i.is_multiple_of(3) {
             1 + rng.below(1 << 20)
         } else {
             1 + rng.below(4096)
         };
-        let eps = if i % 5 == 0 { b } else { 0x3727_c5ac };
-        [if i % 2 == 0 { a & 0x7fff_ffff } else { a }, n, eps]
+        let eps = if i.is_multiple_of(5) { b } else { 0x3727_c5ac };
+        [
+            if i.is_multiple_of(2) {
+                a & 0x7fff_ffff
+            } else {
+                a
+            },
+            n,
+            eps,
+        ]
     };
     check(&Scalar {
         name: "inverseRoot",
@@ -300,7 +308,7 @@ fn element(a: u32, x: u32, of: fn(f32, f32) -> f32) -> i64 {
 #[test]
 fn mass() {
     let operands = |rng: &mut Rng, i: usize| {
-        let best = if i % 7 == 0 {
+        let best = if i.is_multiple_of(7) {
             edge(i / 7)
         } else {
             (rng.normal() * 10.0).to_bits()
@@ -315,7 +323,7 @@ fn mass() {
         [
             logit,
             best,
-            1 + rng.below(if i % 2 == 0 { 10_000 } else { 1500 }),
+            1 + rng.below(if i.is_multiple_of(2) { 10_000 } else { 1500 }),
         ]
     };
     check(&Scalar {
@@ -545,7 +553,15 @@ fn from_int() {
                     ((rng.bits() >> 8) << 1 | 1) << by
                 }
             };
-            [if i % 2 == 0 { x } else { x.wrapping_neg() }, 0, 0]
+            [
+                if i.is_multiple_of(2) {
+                    x
+                } else {
+                    x.wrapping_neg()
+                },
+                0,
+                0,
+            ]
         },
         mutants: &[
             ("truncated", |x, _, _| {
@@ -570,7 +586,7 @@ fn from_words() {
         .map(|i| {
             let limbs: [u64; 4] = std::array::from_fn(|_| rng.bits64());
             let mut word = U256::from_limbs(limbs) >> rng.below(256) as usize;
-            if i % 3 == 0 {
+            if i.is_multiple_of(3) {
                 // A half, or a half and one far below.
                 let bits = 24 + rng.below(230) as usize;
                 word = (U256::from(rng.bits() | 1) << bits) | U256::from(rng.below(2));

@@ -15,9 +15,12 @@ struct Sum {
     strides: fn(usize) -> (usize, usize),
     /// Fills a list.
     fill: fn(&mut Rng, usize, &mut Vec<u8>, &mut Vec<u8>),
-    reference: fn(&List<'_>) -> i64,
-    mutants: &'static [(&'static str, fn(&List<'_>) -> i64)],
+    reference: Reference,
+    mutants: &'static [(&'static str, Reference)],
 }
+
+/// What a list gives.
+type Reference = fn(&List<'_>) -> i64;
 
 struct List<'a> {
     a: &'a [u8],
