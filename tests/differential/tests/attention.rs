@@ -332,7 +332,7 @@ fn maxima_of(both: &mut Both, world: &World, rng: &mut Rng) {
             fall_in_leaf(both, lying, &site, element, rng);
         }
     }
-    if heads % 32 != 0 {
+    if !heads.is_multiple_of(32) {
         padding(both, world, &site, rng);
     }
 }
@@ -376,6 +376,7 @@ fn honest_maximum(both: &mut Both, world: &World, site: &Site, element: u32, rng
             .element_witness(&mut source, at, leaf, Some(position))
             .unwrap();
         both.check(world, &case, FAULT_STEP, &witness, false);
+        hostile(both, &case, FAULT_STEP, &witness, rng);
         let mut witness = Element::abi_decode(&witness).unwrap();
         witness.position = world.row + 1 + rng.below(3);
         let refused = both.judge.ask(&case, FAULT_STEP, &witness.abi_encode());
@@ -462,7 +463,7 @@ fn sums_of(both: &mut Both, world: &World, rng: &mut Rng) -> [usize; 256] {
                 }
             }
         }
-        if site.step.elements % 64 != 0 {
+        if !site.step.elements.is_multiple_of(64) {
             padding(both, world, &site, rng);
         }
     }
@@ -491,6 +492,7 @@ fn honest_contents(both: &mut Both, world: &World, site: &Site, element: u32, rn
         .combine_witness(&mut source, at, &totals, leaf.clone())
         .unwrap();
     both.check(world, &above, FAULT_COMBINE, &witness, false);
+    hostile(both, &above, FAULT_COMBINE, &witness, rng);
     let found = site
         .find_in_totals(&mut source, at, &totals, &leaf)
         .unwrap();
@@ -681,8 +683,7 @@ fn planted_bugs_show() {
         ("rounding of sums", "6301000000", "6302000000"),
         ("first coefficient of exp", "16c16c", "17c16c"),
         ("second coefficient of exp", "888889", "898889"),
-        ("the base of exp", "b8aa3b", "b8ba3b"),
-        ("significands of halves", "6400000004", "6400000005"),
+        ("logarithm of 2 of exp", "2c600000000000", "2c610000000000"),
     ];
     for (what, from, to) in bugs {
         let mut differences = 0;
@@ -696,7 +697,7 @@ fn planted_bugs_show() {
             differences += both.differences.unwrap_or(0);
         }
         println!("{what}: {differences} differences");
-        assert!(differences > 0, "nobody notices a bug in the {what}");
+        assert!(differences > 0, "nobody notices a bug: {what}");
     }
 }
 

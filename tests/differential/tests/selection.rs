@@ -590,7 +590,7 @@ fn forge(world: &World, lying: &mut Selection, wrong: u32, rng: &mut Rng) {
     put(
         lying,
         6,
-        (u128::from(draw) * u128::from(total) >> 64) as u64,
+        ((u128::from(draw) * u128::from(total)) >> 64) as u64,
     );
 }
 
@@ -632,7 +632,11 @@ fn groups_of_vocabularies() {
 #[test]
 fn planted_bugs_show() {
     let bugs = [
-        ("the base of exp", "b8aa3b", "b8ea3b"),
+        (
+            "the logarithm of 2 of exp",
+            "2c600000000000",
+            "2c610000000000",
+        ),
         ("the second coefficient of exp", "888889", "988889"),
         ("a million", "620f4240", "620f5240"),
         ("the mass of the best", "6340000000", "6340000001"),

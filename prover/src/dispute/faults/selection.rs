@@ -166,7 +166,7 @@ pub fn chooses(
         let need = share.div_ceil(PPM.into()).max(1);
         u128::from(mass_p) >= need && u128::from(above_p) < need
     };
-    let r = (u128::from(draw) * u128::from(total) >> 64) as u64;
+    let r = ((u128::from(draw) * u128::from(total)) >> 64) as u64;
     t.t1 >= 1
         && t.t2 >= t.t1
         && t.t2 <= WHOLE

@@ -124,6 +124,7 @@ impl Site {
     ///
     /// # Errors
     /// As [`Site::find_in_selection`]; no such component or group.
+    #[allow(clippy::too_many_arguments)] // a node with its parent and its claim
     pub fn find_in_group(
         &self,
         source: &mut dyn TraceSource,
