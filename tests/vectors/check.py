@@ -10,6 +10,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import steps as challenge  # noqa: E402
 from machine import *  # noqa: E402, F403
 
 FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent
@@ -319,6 +320,117 @@ def check_machine():
         every = b"".join(bits_of(x).to_bytes(4, "big") for row in rows for x in row)
         expect(what + ": all logits", tohex(sha256(every)), case["logits_sha256"])
     expect("finish codes met", finishes, {0, 1})
+
+
+class Opened:
+    """Leaves that were opened, each checked under its root."""
+
+    def __init__(self, what, case, layout, tensors, trace_root, weights_root):
+        self.rows, self.tiles = {}, {}
+        for leaf in case["trace"]:
+            data, index = unhex(leaf["data"]), (leaf["row"] << layout.row_depth) + leaf["leaf"]
+            expect(what + ": leaf", tohex(follow(sha256(data), index, map(unhex, leaf["path"]))), trace_root)
+            self.rows[leaf["row"], leaf["leaf"]] = data
+        for leaf in case["weights"]:
+            w = tensors[leaf["tensor"]]
+            tile_depth = depth(-(-w.cols // 256))
+            height = tile_depth + depth(len(w.rows))
+            index = (leaf["tensor"] << height) + (leaf["row"] << tile_depth) + leaf["tile"]
+            data = unhex(leaf["data"])
+            expect(what + ": weight", tohex(follow(sha256(data), index, map(unhex, leaf["path"]))), weights_root)
+            self.tiles[leaf["tensor"], leaf["row"], leaf["tile"]] = data
+
+    def leaf(self, row, leaf):
+        return self.rows[row, leaf]
+
+    def weight(self, tensor, row, tile):
+        return self.tiles[tensor, row, tile]
+
+
+def stored(kind, element):
+    """An element as steps.json has it."""
+    if kind == "f16":
+        return [f32_to_f16(element)]
+    return [bits_of(element[0]), element[1]] if isinstance(element, tuple) else [bits_of(element)]
+
+
+def tensors_of(case):
+    return [Weights(w["format"], w["cols"], [[unhex(tile) for tile in row] for row in w["rows"]]) for w in case["weights"]]
+
+
+def compare_node(what, node, trace, elements, run, params):
+    """The contents of a node of a run, and its position."""
+    kind = challenge.KINDS[node["kind"] - 1]
+    fields = {name: node[name] for name in ("run", "height", "index", "a", "b", "c")}
+    what = f"{what}, {kind} {[v for v in fields.values()]}"
+    expect(what + ": position", tohex(challenge.position(kind, 0, **fields)), node["position"])
+    if kind in ("trace", "tokens", "offsets", "text"):
+        trees = {
+            "trace": lambda: trace.tree,
+            "tokens": lambda: challenge.list_tree(run["tokens"]),
+            "offsets": lambda: challenge.list_tree(run["offsets"]),
+            "text": lambda: challenge.text_tree(unhex(run["text"])),
+        }
+        tree = trees[kind]()
+        found = [tohex(thing) for thing in tree.opened(node["height"], node["index"])]
+    elif kind == "totals":
+        found = tohex(elements.totals(node["a"], node["index"], node["b"]) or b"")
+    elif kind == "tile":
+        found = tohex(elements.tile(node["a"], node["index"], node["b"], node["c"]))
+    else:
+        place, last = node["index"], trace.layout.steps[-1]
+        logits = [bits_of(challenge.read(trace, last, place - 1, i)) for i in range(last.elements)]
+        choice = challenge.Choice(logits, run["tokens"][place], params)
+        if kind == "selection":
+            found = tohex(choice.selection())
+            h64 = record("sworn/draw/1", unhex(params["seed"]), node["run"], place)[:8]
+            expect(what + ": choice", choice.is_right(int.from_bytes(h64, "big")), True)
+        else:
+            found = tohex(choice.group(node["a"], node["b"]))
+    expect(what, found, node["contents"])
+    return kind
+
+
+def check_steps():
+    file, machines = load("steps.json"), load("machine.json")["models"]
+    kinds, operations = set(), set()
+    for case in file["models"]:
+        machine = machines[case["machine"]] if "machine" in case else case
+        program, tensors = Program(unhex(machine["program"])), tensors_of(machine)
+        packed, params = unhex(case.get("params", tohex(bytes(32)))), {"seed": case.get("seed")}
+        for name, size in PARAMS:
+            params[name], packed = int.from_bytes(packed[:size], "big"), packed[size:]
+        for run in case["runs"]:
+            what = f"{case['name']} model, run {run['run']}"
+            trace = challenge.Trace(program, tensors, run["tokens"], run["n_prompt"])
+            layout = trace.layout
+            found = ([step.first for step in layout.steps], layout.row_leaves, layout.row_depth)
+            expect(what + ": layout", found, (run["first"], run["row_leaves"], run["row_depth"]))
+            expect(what + ": rows", (trace.rows, trace.tree.depth), (run["rows"], run["depth"]))
+            expect(what + ": trace root", tohex(trace.root()), run["trace_root"])
+            elements = challenge.Elements(layout, trace, lambda row: run["tokens"][row])
+            answer = {"offsets": [0] * (len(run["tokens"]) - run["n_prompt"]), "text": "0x", "tokens": run["tokens"]}
+            if "machine" in case:
+                answer = machine["runs"][run["run"]]
+            for node in run["nodes"]:
+                kinds.add(compare_node(what, node, trace, elements, answer, params))
+            for element in run["elements"]:
+                step = layout.steps[element["step"]]
+                operations.add(step.op)
+                place = f"{what}, step {step.number} (operation {step.op}) element {element['element']}"
+                opened = Opened(place, element, layout, tensors, run["trace_root"], machine["weights_root"])
+                alone = challenge.Elements(layout, opened, lambda row: run["tokens"][row])
+                found = alone.element(step.number, element["row"], element["element"])
+                expect(place, stored(step.kind, found), element["value"])
+    jobs = [unhex(job) for job in file["claim"]["jobs"]]
+    for node in file["claim"]["nodes"]:
+        found = challenge.claim_node(jobs, node["height"], node["index"])
+        expect(f"claim node {node['height']} {node['index']}", [tohex(digest) for digest in found], node["contents"])
+        position = challenge.position("claim", height=node["height"], index=node["index"])
+        expect("its position", tohex(position), node["position"])
+    expect("operations met", operations, set(range(1, 13)))
+    expected = {"trace", "tokens", "offsets", "text", "totals", "tile", "selection", "group"}
+    expect("kinds of nodes met", kinds, expected)
 
 
 def check_manifest():

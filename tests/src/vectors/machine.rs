@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -106,7 +107,7 @@ fn tensor_data(kind: u32, length: usize, random: &mut Random) -> Vec<u8> {
 }
 
 /// The weights of a tensor without the filling of leaves: per row and tile the scales, then the elements.
-fn rows(model: &Model, tensor: usize) -> Value {
+pub(super) fn rows(model: &Model, tensor: usize) -> Value {
     let shape = model.weight_shape(tensor);
     let (scale, element_bits) = match shape.format {
         WeightFormat::F32 => (0, 32),
@@ -141,33 +142,54 @@ fn rows(model: &Model, tensor: usize) -> Value {
     })
 }
 
-pub(super) fn answers() -> Result<Value, Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let mut models = Vec::new();
+/// A model of the vectors' own weights and vocabulary.
+pub(super) fn small_model(
+    folder: &Path,
+    name: &str,
+    format: WeightFormat,
+    config: &LlamaConfig,
+) -> Result<Arc<Model>, Box<dyn Error>> {
+    let mut random = Random::new("machine");
+    let tokens = tokenizer::small();
+    let config = LlamaConfig {
+        vocab_size: tokens.len() as u32,
+        ..config.clone()
+    };
+    let mut file = testing::gguf(&config, format, 1);
+    // Weights and vocabulary are the vectors' own; only the names of keys and tensors are the test writer's.
+    for (key, value) in testing::gguf_vocabulary(&tokens).keys {
+        file.set(&key, value);
+    }
+    for tensor in &mut file.tensors {
+        tensor.data = tensor_data(tensor.kind, tensor.data.len(), &mut random);
+    }
+    let path = folder.join(format!("{name}.gguf"));
+    std::fs::write(&path, file.to_bytes())?;
+    let source = ModelSource::open(&path, None)?;
+    Ok(Arc::new(Model::import(
+        &source,
+        &folder.join(name),
+        &mut |_, _| (),
+    )?))
+}
+
+/// A model with an answered input.
+pub(super) struct Answered {
+    pub(super) format: WeightFormat,
+    pub(super) model: Arc<Model>,
+    pub(super) engine: Engine,
+    pub(super) params: Params,
+    pub(super) payload: Vec<u8>,
+    pub(super) seed: Digest,
+    pub(super) input_id: u64,
+    pub(super) runs: Vec<RunResult>,
+}
+
+/// The models with their answers; files of theirs stay in the folder.
+pub(super) fn answered(folder: &Path) -> Result<Vec<Answered>, Box<dyn Error>> {
+    let mut all = Vec::new();
     for (number, (format, config)) in configurations().into_iter().enumerate() {
-        let mut random = Random::new("machine");
-        let tokens = tokenizer::small();
-        let config = LlamaConfig {
-            vocab_size: tokens.len() as u32,
-            ..config
-        };
-        let mut file = testing::gguf(&config, format, 1);
-        // Weights and vocabulary are the vectors' own; only the names of keys and tensors are the test writer's.
-        for (key, value) in testing::gguf_vocabulary(&tokens).keys {
-            file.set(&key, value);
-        }
-        for tensor in &mut file.tensors {
-            tensor.data = tensor_data(tensor.kind, tensor.data.len(), &mut random);
-        }
-        let path = folder.path().join(format!("{number}.gguf"));
-        std::fs::write(&path, file.to_bytes())?;
-        let source = ModelSource::open(&path, None)?;
-        let model = Arc::new(Model::import(
-            &source,
-            &folder.path().join(format!("{number}")),
-            &mut |_, _| (),
-        )?);
-        let (commitments, _) = Commitments::of(&model, &mut |_, _| ())?;
+        let model = small_model(folder, &number.to_string(), format, &config)?;
         let engine = Engine::new(
             model.clone(),
             EngineOptions {
@@ -227,17 +249,46 @@ pub(super) fn answers() -> Result<Value, Box<dyn Error>> {
             seed = seeds.next().unwrap_or_default();
             runs = answer(seed)?;
         }
-        let job = JobCommitment::of(70 + number as u64, &runs)?;
+        all.push(Answered {
+            format,
+            model,
+            engine,
+            params,
+            payload: bytes,
+            seed,
+            input_id: 70 + number as u64,
+            runs,
+        });
+    }
+    Ok(all)
+}
+
+pub(super) fn answers(answered: &[Answered]) -> Result<Value, Box<dyn Error>> {
+    let mut models = Vec::new();
+    for Answered {
+        format,
+        model,
+        engine,
+        params,
+        payload,
+        seed,
+        input_id,
+        runs,
+    } in answered
+    {
+        let (commitments, _) = Commitments::of(model, &mut |_, _| ())?;
+        let tokens = tokenizer::small();
+        let job = JobCommitment::of(*input_id, runs)?;
         let logits = engine.logits(&runs[0].tokens)?;
         let all: Vec<u8> = logits
             .iter()
             .flat_map(|x| x.to_bits().to_be_bytes())
             .collect();
-        let last = &logits[logits.len() - config.vocab_size as usize..];
+        let last = &logits[logits.len() - tokens.len()..];
         models.push(json!({
             "format": format!("{format:?}"),
             "program": hex(model.program_bytes()),
-            "weights": (0..model.weight_count()).map(|tensor| rows(&model, tensor)).collect::<Vec<_>>(),
+            "weights": (0..model.weight_count()).map(|tensor| rows(model, tensor)).collect::<Vec<_>>(),
             "tokens": tokenizer::vocabulary(model.tokenizer(), &tokens),
             "flags": model.tokenizer().flags(),
             "bos": model.tokenizer().bos(),
@@ -246,7 +297,7 @@ pub(super) fn answers() -> Result<Value, Box<dyn Error>> {
             "tokenizer_root": commitments.tokenizer_root.to_string(),
             "model_id": commitments.model_id.to_string(),
             "params": params.pack().to_string(),
-            "payload": hex(&bytes),
+            "payload": hex(payload),
             "seed": seed.to_string(),
             "input_id": job.record.input_id,
             "runs": runs.iter().map(|run| json!({

@@ -12,6 +12,7 @@ mod machine;
 mod proofs;
 mod records;
 mod selection;
+mod steps;
 mod tokenizer;
 mod trees;
 
@@ -29,6 +30,8 @@ pub const COMMAND: &str = "cargo run -p sworn-tests --bin vectors";
 /// # Errors
 /// When there is no room for temporary files; else none, unless a crate refuses what the machine's own rules make.
 pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let answered = machine::answered(folder.path())?;
     let mut files = vec![
         ("records.json", records::records()),
         ("merkle.json", trees::merkle()?),
@@ -42,7 +45,8 @@ pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ("arithmetic.json", arithmetic::arithmetic()),
         ("selection.json", selection::cases()),
         ("tokenizer.json", tokenizer::tokenizers()?),
-        ("machine.json", machine::answers()?),
+        ("machine.json", machine::answers(&answered)?),
+        ("steps.json", steps::steps(folder.path(), &answered)?),
     ]
     .into_iter()
     .map(|(name, content)| (name.to_owned(), render(&content)))
