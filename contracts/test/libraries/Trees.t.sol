@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Shapes} from "../../src/libraries/Shapes.sol";
+import {Trees} from "../../src/libraries/Trees.sol";
+import {Forest} from "../utils/Forest.sol";
+import {Test} from "../utils/Test.sol";
+
+/// @title Nodes from what is present, against whole trees
+contract TreesTest is Test {
+    uint256 private constant TRACE = 6;
+    uint256 private constant TEXT = 5;
+
+    struct Trace {
+        uint256 nPrompt;
+        uint256 nTokens;
+        uint256 leaves;
+        uint256 tail;
+        uint256 rowDepth;
+    }
+
+    function node(bytes32[] memory given, uint256 kind, uint256 shape, uint256 height, uint256 index, uint256 levels)
+        external
+        view
+        returns (bytes32)
+    {
+        return Trees.node(given, kind, shape, height, index, levels);
+    }
+
+    function testFuzz_lists(uint256 count, uint256 height, uint256 levels, uint256 index) external view {
+        count = within(count, 1, 200);
+        bytes32[] memory leaves = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            leaves[i] = keccak256(abi.encode(i));
+        }
+        bytes32[][] memory forest = Forest.grow(leaves);
+        height = within(height, 0, forest.length - 1);
+        levels = within(levels, 0, height < 6 ? height : 6);
+        index = within(index, 0, forest[height].length - 1);
+        uint256 shape = Shapes.pack(0, 0, count, 0, 0);
+        if (index << height >= count) {
+            same(Shapes.present(TEXT, shape, height, index, 1), 0, "absent");
+            return;
+        }
+        same(Shapes.present(TEXT, shape, height, index, 1), 1, "present");
+        bytes32[] memory given = new bytes32[](1 << levels);
+        uint256 used = 0;
+        for (uint256 i = index << levels; i < (index + 1) << levels; ++i) {
+            if (i << (height - levels) < count) given[used++] = forest[height - levels][i];
+        }
+        _same(_cut(given, used), TEXT, shape, height, index, levels, forest[height][index]);
+    }
+
+    function testFuzz_traces(uint256 seed, uint256 height, uint256 levels, uint256 index) external view {
+        Trace memory t;
+        t.nPrompt = 1 + seed % 7;
+        t.nTokens = t.nPrompt + 1 + (seed >> 8) % 9;
+        t.tail = (seed >> 16) % 5;
+        t.leaves = t.tail + 1 + (seed >> 24) % 12;
+        while (1 << t.rowDepth < t.leaves) ++t.rowDepth;
+        bytes32[] memory leaves = new bytes32[]((t.nTokens - 1) << t.rowDepth);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            if (_isLeaf(t, i)) leaves[i] = keccak256(abi.encode(i));
+        }
+        bytes32[][] memory forest = Forest.grow(leaves);
+        height = within(height, 0, forest.length - 1);
+        index = within(index, 0, forest[height].length - 1);
+        levels = within(levels, 0, height < 6 ? height : 6);
+        _trace(t, forest, height, index, levels);
+    }
+
+    function _trace(Trace memory t, bytes32[][] memory forest, uint256 height, uint256 index, uint256 levels)
+        private
+        view
+    {
+        uint256 shape = Shapes.pack(t.nPrompt, t.nTokens, t.leaves, t.tail, t.rowDepth);
+        bool present = _isPresent(t, height, index);
+        same(Shapes.present(TRACE, shape, height, index, 1), present ? 1 : 0, "present");
+        if (!present) return;
+        bytes32[] memory given = new bytes32[](1 << levels);
+        uint256 used = 0;
+        for (uint256 i = index << levels; i < (index + 1) << levels; ++i) {
+            if (_isPresent(t, height - levels, i)) given[used++] = forest[height - levels][i];
+        }
+        _same(_cut(given, used), TRACE, shape, height, index, levels, forest[height][index]);
+    }
+
+    /// @dev With what is present the node comes out; with one digest more or less nothing does.
+    function _same(
+        bytes32[] memory given,
+        uint256 kind,
+        uint256 shape,
+        uint256 height,
+        uint256 index,
+        uint256 levels,
+        bytes32 expected
+    ) private view {
+        same(this.node(given, kind, shape, height, index, levels), expected, "node");
+        bytes32[] memory more = new bytes32[](given.length + 1);
+        try this.node(more, kind, shape, height, index, levels) {
+            revert NotTrue("one more is too many");
+        } catch {}
+        try this.node(_cut(given, given.length - 1), kind, shape, height, index, levels) {
+            revert NotTrue("one less is too few");
+        } catch {}
+    }
+
+    function _isLeaf(Trace memory t, uint256 index) private pure returns (bool) {
+        uint256 row = index >> t.rowDepth;
+        uint256 leaf = index % (1 << t.rowDepth);
+        if (row >= t.nTokens - 1) return false;
+        return leaf < t.leaves - t.tail || leaf < t.leaves && row >= t.nPrompt - 1;
+    }
+
+    function _isPresent(Trace memory t, uint256 height, uint256 index) private pure returns (bool) {
+        for (uint256 i = index << height; i < (index + 1) << height; ++i) {
+            if (_isLeaf(t, i)) return true;
+        }
+        return false;
+    }
+
+    function _cut(bytes32[] memory list, uint256 length) private pure returns (bytes32[] memory) {
+        assembly ("memory-safe") {
+            mstore(list, length)
+        }
+        return list;
+    }
+}
