@@ -31,9 +31,15 @@ pub enum ApiError {
         /// How far it has read.
         block: u64,
     },
+    /// This node has computed nothing for it.
+    #[error("prompt {id} has no results here yet; ask another node, or again later")]
+    NoResults {
+        /// Id.
+        id: u64,
+    },
     /// There is no such route.
     #[error(
-        "no route {method} {path}; routes are GET /v1/prompts, /v1/prompts/ID, /v1/prompts/ID/stream, /v1/models, /v1/status, /healthz"
+        "no route {method} {path}; routes are GET /v1/prompts, /v1/prompts/ID, /v1/prompts/ID/stream, /v1/prompts/ID/results, /v1/models, /v1/status, /healthz"
     )]
     UnknownRoute {
         /// Method.
@@ -63,6 +69,12 @@ impl IntoResponse for ApiError {
                 "invalid_request_error",
                 Some("id"),
                 "unknown_prompt",
+            ),
+            ApiError::NoResults { .. } => (
+                StatusCode::NOT_FOUND,
+                "invalid_request_error",
+                Some("id"),
+                "no_results",
             ),
             ApiError::UnknownRoute { .. } => (
                 StatusCode::NOT_FOUND,

@@ -55,6 +55,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/prompts", get(prompts::list))
         .route("/v1/prompts/{id}", get(prompts::one))
         .route("/v1/prompts/{id}/stream", get(stream::stream))
+        .route("/v1/prompts/{id}/results", get(prompts::results))
         .route("/v1/models", get(status::models))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::health))

@@ -33,6 +33,7 @@ mod shutdown;
 mod status;
 mod tokenize;
 mod told;
+mod verify;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -176,6 +177,8 @@ enum Command {
     Prompts(show::PromptsArgs),
     /// Show one prompt: responses, claim, rankings.
     Show(show::ShowArgs),
+    /// Check a claim by the model itself.
+    Verify(verify::VerifyArgs),
     /// Rank the responses of a prompt.
     Rank(rank::RankArgs),
     /// Write preference data for training.
@@ -215,6 +218,7 @@ impl Command {
             Command::Demo(args) => args.engine.flags(),
             Command::Generate(args) => args.engine.flags(),
             Command::Node(args) => args.flags(),
+            Command::Verify(args) => args.engine.flags(),
             _ => Vec::new(),
         }
     }
@@ -233,6 +237,7 @@ impl Command {
             Command::Ask(args) => ask::run(args, context),
             Command::Prompts(args) => show::run_prompts(args, context),
             Command::Show(args) => show::run_show(args, context),
+            Command::Verify(args) => verify::run(args, context),
             Command::Rank(args) => rank::run(args, context),
             Command::Export(args) => export::run(args, context),
             Command::Generate(args) => generate::run(args, context),
