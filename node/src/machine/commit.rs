@@ -173,6 +173,16 @@ impl LaneTree {
         word(self.tree.root())
     }
 
+    /// What a claim is made with: the nodes some levels below the root.
+    pub fn digests(&self) -> Vec<B256> {
+        self.tree.digests().iter().copied().map(word).collect()
+    }
+
+    /// The tree itself.
+    pub fn claim_tree(&self) -> &ClaimTree {
+        &self.tree
+    }
+
     /// The vouchers of one input.
     pub fn vouchers(
         &self,

@@ -191,7 +191,10 @@ mod tests {
         let added = library
             .add(&file, None, &fields, &mut |_, _, _| {})
             .unwrap();
-        let (folder, id) = (added.model().dir.clone(), added.model().card.model_id.clone());
+        let (folder, id) = (
+            added.model().dir.clone(),
+            added.model().card.model_id.clone(),
+        );
         let open = || ServedModel::open(&folder, &ServeOptions::default(), &mut |_, _| {});
         assert_eq!(open().unwrap().card().id.to_string(), id);
 

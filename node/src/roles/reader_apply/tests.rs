@@ -90,6 +90,7 @@ fn life() -> Vec<Located> {
                 accumulator,
                 window_end: 2_000,
                 bond_wei: U256::from(5),
+                digests: vec![B256::repeat_byte(0xd1)],
             },
         ),
         at(16, Event::Finalised { claim: CLAIM }),
