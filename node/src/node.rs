@@ -146,6 +146,7 @@ impl Node {
             epoch_blocks: parameters.epoch_blocks,
             seal_delay_blocks: parameters.seal_delay_blocks,
             callback_gas: client.callback_gas(&deployment).await?,
+            challenges: client.challenge_rules(&deployment).await?,
         };
         let listener = match settings.api {
             None => None,

@@ -4,6 +4,7 @@ mod answers;
 mod api;
 mod ask;
 mod asking;
+mod challenges;
 mod config;
 mod decimal;
 mod demo;
@@ -179,6 +180,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Check a claim by the model itself.
     Verify(verify::VerifyArgs),
+    /// List challenged claims: open nodes, clocks, money.
+    Challenges(challenges::ChallengesArgs),
     /// Rank the responses of a prompt.
     Rank(rank::RankArgs),
     /// Write preference data for training.
@@ -238,6 +241,7 @@ impl Command {
             Command::Prompts(args) => show::run_prompts(args, context),
             Command::Show(args) => show::run_show(args, context),
             Command::Verify(args) => verify::run(args, context),
+            Command::Challenges(args) => challenges::run(args, context),
             Command::Rank(args) => rank::run(args, context),
             Command::Export(args) => export::run(args, context),
             Command::Generate(args) => generate::run(args, context),

@@ -7,7 +7,7 @@ use alloy::primitives::B256;
 use tokio::sync::watch;
 
 use super::streams::Streams;
-use crate::chain::{ChainClient, Deployment};
+use crate::chain::{ChainClient, ChallengeRules, Deployment};
 use crate::machine::Machine;
 use crate::store::{Cursor, Store};
 
@@ -49,6 +49,8 @@ pub struct Rules {
     pub seal_delay_blocks: u64,
     /// Gas of a recipient's callback.
     pub callback_gas: u64,
+    /// The clocks of challenges.
+    pub challenges: ChallengeRules,
 }
 
 impl Rules {

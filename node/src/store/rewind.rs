@@ -4,8 +4,8 @@
 //! What this node computed stays: a result names its seed and is used again if the seed comes back.
 
 use super::tables::{
-    ATTEMPTS, BLOCKS, CLAIMS, CURSOR, DELIVERIES, FALLS, INPUTS, LANE_CLAIMS, LANE_INPUTS, MODELS,
-    NODES, OPEN_LANES, REWARDS, SETTLEMENTS, UNANSWERED, UNSEALED,
+    ATTEMPTS, BLOCKS, CLAIMS, CURSOR, DELIVERIES, DISPUTED, FALLS, INPUTS, LANE_CLAIMS,
+    LANE_INPUTS, MODELS, NODES, OPEN_LANES, REWARDS, SETTLEMENTS, UNANSWERED, UNSEALED,
 };
 use super::{Cursor, Store, StoreError, StoredInput, Writes};
 
@@ -30,6 +30,7 @@ impl Store {
             claim.end = claim.end.filter(|(_, block)| *block <= last_good);
             claim.bond_gone = claim.bond_gone.filter(|block| *block <= last_good);
             if claim != before {
+                writes.put(DISPUTED, &id, &())?;
                 writes.put(CLAIMS, &id, &claim)?;
                 writes.put(OPEN_LANES, &claim.lane, &())?;
             }
@@ -78,12 +79,14 @@ impl Store {
             node.revealed = node.revealed.filter(|reveal| reveal.block <= last_good);
             node.reclaimed.retain(|(block, _)| *block <= last_good);
             if node != before {
+                writes.put(DISPUTED, &key.0, &())?;
                 writes.put(NODES, &key, &node)?;
             }
         }
         for item in self.scan(FALLS) {
             let (claim, mut fall) = item?;
             if fall.block > last_good {
+                writes.put(DISPUTED, &claim, &())?;
                 writes.remove(FALLS, &claim);
                 continue;
             }
@@ -91,6 +94,7 @@ impl Store {
             fall.redeemed.retain(|(block, _)| *block <= last_good);
             fall.settled = fall.settled.filter(|settled| settled.block <= last_good);
             if fall != before {
+                writes.put(DISPUTED, &claim, &())?;
                 writes.put(FALLS, &claim, &fall)?;
             }
         }

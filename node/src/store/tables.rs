@@ -47,3 +47,5 @@ pub const NODES: Table<(B256, B256), StoredNode> = Table::new(17);
 pub const FALLS: Table<B256, StoredFall> = Table::new(18);
 /// Rewards paid for falls, by (claim, place in the chain).
 pub const REWARDS: Table<(B256, u64), StoredReward> = Table::new(19);
+/// Claims whose challenges may leave something to do.
+pub const DISPUTED: Table<B256, ()> = Table::new(20);

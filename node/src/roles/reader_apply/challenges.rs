@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 
 use super::RoleError;
 use crate::chain::{Event, Located};
-use crate::store::tables::{CLAIMS, FALLS, NODES, OPEN_LANES, REWARDS};
+use crate::store::tables::{CLAIMS, DISPUTED, FALLS, NODES, OPEN_LANES, REWARDS};
 use crate::store::{
     Opening, Reveal, StoredFall, StoredNode, StoredReward, StoredSettlement, Writes,
 };
@@ -159,6 +159,7 @@ pub(super) fn apply(writes: &mut Writes<'_>, located: &Located) -> Result<(), Ro
 
 /// A claim in dispute keeps its lane open.
 fn wake(writes: &mut Writes<'_>, claim: B256) -> Result<(), RoleError> {
+    writes.put(DISPUTED, &claim, &())?;
     if let Some(stored) = writes.read(CLAIMS, &claim)? {
         writes.put(OPEN_LANES, &stored.lane, &())?;
     }
