@@ -12,8 +12,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = join(root, "artifacts");
 const check = process.argv.includes("--check");
 
-// Every contract that is deployed, and every interface; libraries are compiled into their users.
-const folders = ["src", "src/interfaces", "src/examples"];
+// Every contract that is deployed, every interface, and the harness that tests deploy; libraries are compiled into their users.
+const folders = ["src", "src/interfaces", "src/examples", "src/faults", "src/testing"];
 
 /** Names of the source files of one folder. */
 function sources(name) {

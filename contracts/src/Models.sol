@@ -3,14 +3,19 @@ pragma solidity ^0.8.37;
 
 import {IModels} from "./interfaces/IModels.sol";
 import {CodeStore} from "./libraries/CodeStore.sol";
+import {Machine} from "./libraries/Machine.sol";
 import {Pages} from "./libraries/Pages.sol";
 import {ProgramHeader} from "./libraries/ProgramHeader.sol";
+import {ProgramIndex} from "./libraries/ProgramIndex.sol";
 import {Records} from "./libraries/Records.sol";
 
 /// @title Models
 /// @dev A program's header is checked at registration; its entries (known operations, inputs before their users, agreeing
 /// shapes) are not yet: until they are, deployments are for development. Nodes check whole programs before they serve.
 contract Models is IModels {
+    /// @notice A program of 679 entries: with its index it is the longest that fits into a contract's code.
+    uint256 public constant MAX_PROGRAM_BYTES = 21_824;
+
     /// @inheritdoc IModels
     uint32 public immutable machineVersion;
 
@@ -34,7 +39,7 @@ contract Models is IModels {
         if (weightsRoot == 0) revert EmptyField("weightsRoot");
         if (tokenizerRoot == 0) revert EmptyField("tokenizerRoot");
         if (card.parent != 0 && !exists(card.parent)) revert UnknownParent(card.parent);
-        if (program.length > CodeStore.MAX_BYTES) revert ProgramTooLong(program.length, CodeStore.MAX_BYTES);
+        if (program.length > MAX_PROGRAM_BYTES) revert ProgramTooLong(program.length, MAX_PROGRAM_BYTES);
         (bool ok, ProgramHeader.Header memory header) = ProgramHeader.parse(program);
         if (!ok) revert BadProgram(program.length);
 
@@ -43,7 +48,8 @@ contract Models is IModels {
         if (exists(modelId)) revert ModelExists(modelId);
         address store = _programs[programRoot];
         if (store == address(0)) {
-            store = CodeStore.write(program);
+            (bytes memory index,) = ProgramIndex.make(program, header.entries, header.layers);
+            store = CodeStore.write(bytes.concat(program, index));
             _programs[programRoot] = store;
         }
 
@@ -62,6 +68,18 @@ contract Models is IModels {
     }
 
     /// @inheritdoc IModels
+    function commitmentsOf(bytes32 modelId)
+        external
+        view
+        returns (address program, bytes32 weightsRoot, bytes32 tokenizerRoot)
+    {
+        Model storage entry = _models[modelId];
+        program = entry.program;
+        if (program == address(0)) revert UnknownModel(modelId);
+        (weightsRoot, tokenizerRoot) = (entry.commitments.weightsRoot, entry.commitments.tokenizerRoot);
+    }
+
+    /// @inheritdoc IModels
     function count() external view returns (uint256) {
         return _ids.length;
     }
@@ -77,7 +95,11 @@ contract Models is IModels {
     /// @inheritdoc IModels
     function programOf(bytes32 modelId) external view returns (bytes memory) {
         if (!exists(modelId)) revert UnknownModel(modelId);
-        return CodeStore.read(_models[modelId].program);
+        address store = _models[modelId].program;
+        // Behind n entries stands an index of 4 n + 12 bytes.
+        uint256 entries =
+            (CodeStore.size(store) - Machine.HEADER_BYTES - ProgramIndex.length(0)) / (Machine.ENTRY_BYTES + 4);
+        return CodeStore.read(store, Machine.HEADER_BYTES + entries * Machine.ENTRY_BYTES);
     }
 
     function _store(

@@ -3,7 +3,6 @@ pragma solidity ^0.8.37;
 
 import {Models} from "../src/Models.sol";
 import {IModels} from "../src/interfaces/IModels.sol";
-import {CodeStore} from "../src/libraries/CodeStore.sol";
 import {Deployment} from "./utils/Deployment.sol";
 import {Programs} from "./utils/Programs.sol";
 
@@ -43,7 +42,11 @@ contract ModelsTest is Deployment {
         same(model.commitments.tokenizerRoot, TOKENIZER, "tokenizer root");
         same(abi.encode(model.card), abi.encode(made), "card");
         same(models.programOf(id), program, "program");
-        same(model.program.code, bytes.concat(hex"00", program), "code");
+        same(
+            model.program.code.length, 1 + program.length + 4 * 18 + 12, "code: the program between 0x00 and its index"
+        );
+        (address code, bytes32 weightsRoot, bytes32 tokenizerRoot) = models.commitmentsOf(id);
+        check(code == store && weightsRoot == WEIGHTS && tokenizerRoot == TOKENIZER, "commitments");
         same(model.program, store, "equal programs share their code");
     }
 
@@ -76,6 +79,8 @@ contract ModelsTest is Deployment {
         models.model(WEIGHTS);
         vm.expectRevert(abi.encodeWithSelector(IModels.UnknownModel.selector, WEIGHTS));
         models.programOf(WEIGHTS);
+        vm.expectRevert(abi.encodeWithSelector(IModels.UnknownModel.selector, WEIGHTS));
+        models.commitmentsOf(WEIGHTS);
     }
 
     function test_unknownParent() external {
@@ -111,13 +116,13 @@ contract ModelsTest is Deployment {
 
     function test_programTooLong() external {
         Programs.Fields memory made = Programs.fields();
-        made.body = 760; // 96 + 32 * 764 = 24,544 bytes
+        made.body = 675; // 96 + 32 * 679 = 21,824 bytes
         bytes memory program = Programs.encode(made);
         bytes32 id = models.register(program, WEIGHTS, TOKENIZER, card("a"));
         same(models.programOf(id), program, "the longest that fits");
-        made.body = 761;
+        made.body = 676;
         program = Programs.encode(made);
-        vm.expectRevert(abi.encodeWithSelector(IModels.ProgramTooLong.selector, program.length, CodeStore.MAX_BYTES));
+        vm.expectRevert(abi.encodeWithSelector(IModels.ProgramTooLong.selector, program.length, 21_824));
         models.register(program, WEIGHTS, TOKENIZER, card("a"));
     }
 

@@ -132,4 +132,30 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
+    /// A claim that is wrong in a way that can't be proven from what is known.
+    #[error("{reason}")]
+    Unproven {
+        /// What is wrong, and what is missing.
+        reason: String,
+    },
+    /// Bytes that are no program.
+    #[error("{reason}")]
+    BadProgram {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The engine refused to run.
+    #[error("{reason}")]
+    Engine {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<sworn_inference::Error> for Error {
+    fn from(error: sworn_inference::Error) -> Error {
+        Error::Engine {
+            reason: error.to_string(),
+        }
+    }
 }

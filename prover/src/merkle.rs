@@ -200,10 +200,20 @@ impl Tree {
             .collect())
     }
 
-    fn node(&self, height: u32, index: u64) -> Digest {
-        let level = &self.levels[height as usize];
-        let known = usize::try_from(index).ok().and_then(|i| level.get(i));
-        known.copied().unwrap_or_else(|| empty(self.base + height))
+    /// The node `height` levels above the leaves. Above the root the tree goes on as one that is padded further; where nothing stands is an empty
+    /// digest.
+    #[must_use]
+    pub fn node(&self, height: u32, index: u64) -> Digest {
+        if let Some(level) = self.levels.get(height as usize) {
+            let known = usize::try_from(index).ok().and_then(|i| level.get(i));
+            return known.copied().unwrap_or_else(|| empty(self.base + height));
+        }
+        if index > 0 {
+            return empty(self.base + height);
+        }
+        (self.depth()..height).fold(self.root(), |digest, level| {
+            Digest::of_pair(digest, empty(self.base + level))
+        })
     }
 }
 

@@ -4,24 +4,46 @@ pragma solidity ^0.8.37;
 import {IClaims} from "./IClaims.sol";
 import {IDisputes} from "./IDisputes.sol";
 import {IFaults} from "./IFaults.sol";
+import {IInbox} from "./IInbox.sol";
 
 /// @title Challenges: open the box
 /// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; who reveals is paid at once; anyone proves
 /// a fault; nodes not revealed in time expire. Contents are in events; the chain keeps one slot a node: the hash of its record, which callers bring.
+/// Money that comes free is kept as balances to withdraw.
 interface IChallenges is IDisputes {
-    /// @notice A node's record. `key = keccak256(abi.encode(claimId, position, parentKey))`.
+    /// @notice A node's record, packed (`libraries/Nodes.sol`). Its key is `keccak256(abi.encode(claimId, position, parentKey))`.
     struct Record {
-        uint256 position;
+        uint256 position; // section 10.2
         bytes32 parentKey; // 0 when the parent is the claim itself
         bytes32 value; // tree nodes: the digest, from the opening on; job: its digest, after the reveal keccak256(abi.encode(Job)); posted: 0, then sha256 of the contents
-        address opener;
-        uint64 openedAt; // seconds
-        uint64 revealedAt; // seconds; 0 while pending
-        uint32 proposerSeconds; // of the proposer's budget; with this node's once revealed
-        uint32 challengerSeconds; // of the challengers' budget
-        uint96 prepaidWei; // what is left of the prepayment
-        uint96 spentWei; // what the reveal took
-        uint96 depositWei; // of a late opening
+        uint256 times; // from the most significant byte: opener address | openedAt u40, seconds | revealedAt u40, 0 while pending | 2 zero bytes
+        uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u88, what is left | spentWei u88, what the reveal took | late u16, 1 with a deposit
+        uint256 shape; // what the children's shapes follow from, below
+    }
+
+    // Shape, from the most significant byte: 11 zero bytes | rowDepth u8 | tail u32 | count u64 | nTokens u32 | nPrompt u32.
+    //   claim: count = leaves (jobs) of the claim tree. job: 0.
+    //   tokens, offsets, text: count = leaves. trace: count = N, tail = leaves of the tail steps, rowDepth as in section 10.1.
+    //   posted contents: count = their length in bytes (malformed: the most); totals, tile: rowDepth = the operation's code;
+    //   selection, group: tail = leaves of the logits.
+    //   nTokens and nPrompt are the run's in all but claim and job nodes.
+
+    /// @notice A claim that fell by a node, until it is settled.
+    struct Verdict {
+        Record culprit; // the node that showed the fault, or was not revealed
+        uint256 rewardWei; // what is left for the path, or for a declaration
+        address winner; // whose declaration is the earliest so far, or 0
+        uint64 declaredAt; // its seconds; 0 without one
+        uint64 fellAt; // seconds
+    }
+
+    /// @notice What the contract keeps of a challenged claim.
+    struct State {
+        uint64 windowEnd; // seconds; 0: nothing was opened yet
+        uint64 aliveUntil; // seconds until which the claim can't be final even if nothing is pending
+        uint32 pending; // nodes that are opened and not revealed
+        bool fallen;
+        bool settled;
     }
 
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
@@ -29,15 +51,150 @@ interface IChallenges is IDisputes {
     event Revealed(
         bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents
     );
-    event Proven(bytes32 indexed claimId, bytes32 indexed key, address indexed prover, uint8 fault);
-    event Expired(bytes32 indexed claimId, bytes32 indexed key);
+    /// @notice The claim fell. `Verdict` is what `redeem` and `settle` take.
+    event Proven(bytes32 indexed claimId, bytes32 indexed key, address indexed prover, uint8 fault, Verdict verdict);
+    event Expired(bytes32 indexed claimId, bytes32 indexed key, address indexed sender, Verdict verdict);
     event Declared(bytes32 indexed declaration, address indexed sender);
+    event Redeemed(bytes32 indexed claimId, address indexed winner, Verdict verdict);
     event Rewarded(bytes32 indexed claimId, address indexed account, uint256 amountWei);
+    event Settled(bytes32 indexed claimId, uint256 refundedWei, uint256 rewardedWei, uint256 burnedWei);
+    /// @param record The node's record from now on; meaningless when the claim is decided.
+    event Reclaimed(bytes32 indexed claimId, bytes32 indexed key, Record record, uint256 toOpenerWei, uint256 toProposerWei);
+    event Withdrawn(address indexed account, address indexed to, uint256 amountWei);
+
+    /// @notice The claim is not standing, or its lane is final.
+    error NotLive(bytes32 claimId);
+    /// @notice Nothing was pending and the claim's time is over: only `finalise` is left.
+    error PastFinality(bytes32 claimId, uint64 aliveUntil, uint256 nowSeconds);
+    error AlreadyFallen(bytes32 claimId);
+    /// @notice No such node, or another record of it counts.
+    error WrongRecord(bytes32 key, bytes32 found, bytes32 expected);
+    error AlreadyOpen(bytes32 key);
+    error NotRevealed(bytes32 key);
+    error AlreadyRevealed(bytes32 key);
+    /// @notice The position can't be: fields that must be zero, a kind that the parent has no child of, an index or height outside the shape.
+    error BadPosition(string field, uint256 found, uint256 expected);
+    /// @notice Nothing belongs there.
+    error AbsentNode(uint256 position);
+    error BadPath(bytes32 found, bytes32 expected);
+    error BadLength(uint256 found, uint256 expected);
+    error BadContents(bytes32 found, bytes32 expected);
+    error BadSignature(address proposer);
+    error NotEnoughPaid(uint256 sentWei, uint256 expectedWei);
+    error TooMuchPaid(uint256 sentWei);
+    error ChallengersOutOfTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error ProposerOutOfTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error ProposerInTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error NoFault(uint8 fault);
+    error AlreadyDeclared(bytes32 declaration);
+    error BadDeclaration(bytes32 declaration, uint256 declaredAt);
+    error NotEarlier(uint256 foundSeconds, uint256 expectedSeconds);
+    error TooEarly(uint256 nowSeconds, uint256 expectedSeconds);
+    error TooLate(uint256 nowSeconds, uint256 expectedSeconds);
+    error NotFallen(bytes32 claimId);
+    error NothingToReclaim(bytes32 key);
+    error NotAuthorised(address caller);
+    error BadConfiguration(string field, uint256 found);
+    error ZeroReceiver();
+    error NothingToWithdraw(address account);
+    error TransferFailed(address to, uint256 amountWei);
+
+    /// @notice Opens a job or a node of the claim tree (`parent` all zero: under the claim itself), a node of a run's tree under one of the same tree, or
+    /// posted contents under another parent than the job. `msg.value` is the prepayment, see `quoteOpen`; what is not used comes back (`reclaim`, `settle`).
+    /// @param parent The parent's record, revealed.
+    /// @param value The node's digest; 0 for posted contents.
+    /// @param path The siblings from the node upwards to the parent's digest; empty for posted contents.
+    function open(bytes32 claimId, Record calldata parent, uint256 position, bytes32 value, bytes32[] calldata path)
+        external
+        payable
+        returns (bytes32 key);
+    /// @notice Opens a child of a revealed job: the root of a run's tree, or posted contents.
+    function openInJob(bytes32 claimId, Record calldata parent, IFaults.Job calldata job, uint256 position)
+        external
+        payable
+        returns (bytes32 key);
+
+    /// @notice Reveals a high node of a tree by the digests `min(OPEN_LEVELS, ...)` levels below it; absent ones are left out. Anyone may.
+    function revealDigests(bytes32 claimId, Record calldata record, bytes32[] calldata digests) external;
+    /// @notice Reveals a node of at most CONTENT_LEVELS levels by the bytes of its leaves; absent ones are left out. Anyone may.
+    function revealLeaves(bytes32 claimId, Record calldata record, bytes[] calldata leaves) external;
+    /// @notice Reveals a job. A run without trace has the trace root 0.
+    /// @param signature The proposer's, see `revealHash`; empty when the caller is the proposer or no run has a trace.
+    function revealJob(bytes32 claimId, Record calldata record, IFaults.Job calldata job, bytes calldata signature)
+        external;
+    /// @notice Reveals posted contents.
+    /// @param signature The proposer's, see `revealHash`; empty when the caller is the proposer.
+    function revealPosted(bytes32 claimId, Record calldata record, bytes calldata contents, bytes calldata signature)
+        external;
+
+    /// @notice Proves a fault; the claim falls. The sender gets its gas and a tenth of it.
+    /// @param path The node; unless it is a job, its parent; unless that is the job, the job. All revealed.
+    /// @param job The job's contents.
+    /// @param witness As the fault's family reads it (`IFaults`).
+    /// @param salt Of the caller's declaration of this node, or 0 without one.
+    function prove(
+        bytes32 claimId,
+        Record[] calldata path,
+        IFaults.Job calldata job,
+        uint8 fault,
+        bytes calldata witness,
+        bytes32 salt
+    ) external;
+    /// @notice Shows that a node was not revealed in the proposer's time; the claim falls. The sender gets its gas and a tenth of it.
+    function expire(bytes32 claimId, Record calldata record) external;
+
+    /// @notice Keeps the time of a declaration, see `declarationOf`. Optional: without any the openers of the path share the reward.
+    function declare(bytes32 declaration) external;
+    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the node was revealed (or opened, if it
+    /// wasn't revealed), and earlier than the one that counts so far; until `declarationSeconds` after the fall.
+    function redeem(bytes32 claimId, Verdict calldata verdict, address challenger, bytes32 salt) external;
+    /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the path's openers back, shares the reward, burns the rest. Anyone may, once.
+    /// @param ancestors The culprit's parent, its parent, and so on; all of them.
+    function settle(bytes32 claimId, Verdict calldata verdict, Record[] calldata ancestors) external;
+    /// @notice Gives what is left of a node's prepayment back to its opener when it is revealed or the claim is decided, and its deposit to whom it
+    /// belongs when the claim is decided. Not for the path of a fallen claim before that is settled: `settle` does it.
+    function reclaim(bytes32 claimId, Record calldata record) external;
+    /// @notice Pays the caller's balance out.
+    function withdraw(address payable to) external;
+
+    /// @notice What opening takes: `gas_ * 10 * block.basefee + extraWei` (the job's price twice, the deposit of a late opening). Reverts like `open`
+    /// for a position that can't be opened; says nothing about the claim.
+    function quoteOpen(bytes32 claimId, Record calldata parent, uint256 position)
+        external
+        view
+        returns (uint256 gas_, uint256 extraWei);
+    function quoteOpenInJob(bytes32 claimId, Record calldata parent, IFaults.Job calldata job, uint256 position)
+        external
+        view
+        returns (uint256 gas_, uint256 extraWei);
+
+    /// @notice EIP-712 hash that the proposer signs for `revealJob` and `revealPosted`: of Reveal(bytes32 claimId,uint256 position,bytes32 parentKey,bytes32
+    /// contentsHash) in the domain ("Sworn Challenges", "1", chain id, this contract).
+    /// @param contentsHash The record's value after the reveal.
+    function revealHash(bytes32 claimId, uint256 position, bytes32 parentKey, bytes32 contentsHash)
+        external
+        view
+        returns (bytes32);
+    /// @notice `sha256(abi.encode("sworn/declaration/1", chain id, this contract, claimId, key, challenger, salt))`, the tag as bytes32.
+    function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt)
+        external
+        view
+        returns (bytes32);
+    /// @notice Seconds at which a declaration was made, or 0.
+    function declaredAt(bytes32 declaration) external view returns (uint256);
+    function keyOf(bytes32 claimId, uint256 position, bytes32 parentKey) external pure returns (bytes32);
+    /// @notice keccak256(abi.encode(record)) of a node; 0: not open; of the culprit of a fallen claim keccak256(abi.encode(verdict)); 1: paid out.
+    function slotOf(bytes32 key) external view returns (bytes32);
+    function stateOf(bytes32 claimId) external view returns (State memory);
+    function balanceOf(address account) external view returns (uint256 wei_);
 
     function claims() external view returns (IClaims);
+    function inbox() external view returns (IInbox);
     function faults() external view returns (IFaults);
     /// @notice C of section 10.6, seconds.
     function budgetSeconds() external view returns (uint64);
     /// @notice g of section 10.6, seconds.
     function graceSeconds() external view returns (uint64);
+    /// @notice How long after a claim's fall declarations can be named; it is settled afterwards.
+    function declarationSeconds() external view returns (uint64);
 }

@@ -36,7 +36,8 @@ interface IClaims {
         bytes32 root,
         bytes32 accumulator,
         uint64 windowEnd,
-        uint256 bondWei
+        uint256 bondWei,
+        bytes32[] digests
     );
     event Finalised(bytes32 indexed claimId, uint64 indexed epoch, bytes32 indexed modelId, bytes32 root);
     event Fell(bytes32 indexed claimId, address indexed proposer, uint256 bondWei);
@@ -61,6 +62,8 @@ interface IClaims {
     error AlreadySettled(uint256 inputId);
     error NotAuthorised(address caller);
     error ZeroRoot();
+    /// @notice A claim gives as many digests as its tree has nodes that far below its root.
+    error WrongDigests(uint256 found, uint256 expected);
     /// @notice Without a bond claims cost nothing, and a lane could be filled with them.
     error ZeroBond();
     error ZeroAnswerTime();
@@ -71,7 +74,8 @@ interface IClaims {
     error TransferFailed(address to, uint256 amountWei);
 
     /// @notice Claims a lane's results under bond (`msg.value == bondWei()`). Anyone may, any time after the epoch ended and before the lane is final.
-    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root)
+    /// @param digests The claim tree's nodes `min(depth, OPEN_LEVELS)` levels below its root that are not absent: at most 64 jobs, or nodes over jobs.
+    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32[] calldata digests)
         external
         payable
         returns (bytes32 claimId);
@@ -93,6 +97,13 @@ interface IClaims {
         view
         returns (bytes32);
     function claimOf(bytes32 claimId) external view returns (Claim memory);
+    /// @notice What the disputes contract needs, of three slots; `status` is None for an unknown claim.
+    function factsOf(bytes32 claimId)
+        external
+        view
+        returns (Status status, uint64 windowEnd, uint64 epoch, address proposer, bytes32 modelId, bytes32 root);
+    /// @notice A claim's proposer, or 0.
+    function proposerOf(bytes32 claimId) external view returns (address);
     /// @notice All claims of a lane, oldest first.
     function laneClaims(uint64 epoch, bytes32 modelId) external view returns (bytes32[] memory);
     /// @notice The final claim of a lane, or 0.

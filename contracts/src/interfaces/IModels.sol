@@ -25,7 +25,7 @@ interface IModels {
     struct Model {
         address publisher;
         uint64 registeredAt; // seconds
-        address program; // contract whose code is 0x00 || program
+        address program; // contract whose code is 0x00 || program || index
         uint32 context; // tokens
         uint32 vocabulary;
         Commitments commitments;
@@ -62,6 +62,11 @@ interface IModels {
     function machineVersion() external view returns (uint32);
     function exists(bytes32 modelId) external view returns (bool);
     function model(bytes32 modelId) external view returns (Model memory);
+    /// @notice What judges of faults need of a model: where its program is kept (`libraries/Programs.sol`), and its roots.
+    function commitmentsOf(bytes32 modelId)
+        external
+        view
+        returns (address program, bytes32 weightsRoot, bytes32 tokenizerRoot);
     function count() external view returns (uint256);
     /// @notice Ids in order of registration.
     function ids(uint256 from, uint256 limit) external view returns (bytes32[] memory);

@@ -10,7 +10,7 @@ library CodeStore {
     error CreationFailed(uint256 length);
 
     /// @notice Creates the contract.
-    function write(bytes calldata data) internal returns (address store) {
+    function write(bytes memory data) internal returns (address store) {
         if (data.length > MAX_BYTES) revert CreationFailed(data.length);
         // PUSH2 size, DUP1, PUSH1 10, PUSH0, CODECOPY, PUSH0, RETURN: returns what follows these ten bytes.
         bytes memory creation = abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a5f395ff3", hex"00", data);
@@ -20,12 +20,17 @@ library CodeStore {
         if (store == address(0)) revert CreationFailed(data.length);
     }
 
-    function read(address store) internal view returns (bytes memory data) {
+    /// @notice Bytes kept.
+    function size(address store) internal view returns (uint256) {
         uint256 length = store.code.length;
-        if (length < 2) return "";
-        data = new bytes(length - 1);
+        return length == 0 ? 0 : length - 1;
+    }
+
+    /// @notice The first `length` bytes kept; the caller made sure that there are as many.
+    function read(address store, uint256 length) internal view returns (bytes memory data) {
+        data = new bytes(length);
         assembly ("memory-safe") {
-            extcodecopy(store, add(data, 32), 1, sub(length, 1))
+            extcodecopy(store, add(data, 32), 1, length)
         }
     }
 }

@@ -132,6 +132,16 @@ library Machine {
     uint256 internal constant MERGE_LEAF_ENTRIES = 16;
     /// @dev Bytes of a text that one voucher carries.
     uint256 internal constant CHUNK_BYTES = 131072;
+    /// @dev Entries of a table of a program.
+    uint256 internal constant MAX_TABLE_ENTRIES = 1024;
+    /// @dev Weight tensors of a table of a program.
+    uint256 internal constant MAX_TABLE_WEIGHTS = 1024;
+    /// @dev Layers of a program.
+    uint256 internal constant MAX_LAYERS = 4096;
+    /// @dev Context of a program.
+    uint256 internal constant MAX_CONTEXT = 16777216;
+    /// @dev Any dimension of a program, and its vocabulary.
+    uint256 internal constant MAX_DIMENSION = 1048576;
 
     // limits
 

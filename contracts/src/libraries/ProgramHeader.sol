@@ -11,6 +11,9 @@ library ProgramHeader {
     struct Header {
         uint32 context;
         uint32 vocabulary;
+        uint256[3] entries; // of the head, body and tail
+        uint256 layers;
+        uint256[3] weights; // tensors of the head, of one layer, of the tail
     }
 
     /// @notice The header's fields, and whether the bytes can be a program: magic, sizes, counts against the length, and
@@ -23,7 +26,10 @@ library ProgramHeader {
         header.vocabulary = uint32(word >> 160);
         if (header.context == 0 || header.vocabulary == 0) return (false, header);
 
-        uint256 entries = uint16(word >> 144) + uint256(uint16(word >> 128)) + uint16(word >> 112);
+        header.entries = [uint256(uint16(word >> 144)), uint16(word >> 128), uint16(word >> 112)];
+        header.layers = uint16(word >> 96);
+        header.weights = [uint256(uint16(word >> 80)), uint16(word >> 64), uint16(word >> 48)];
+        uint256 entries = header.entries[0] + header.entries[1] + header.entries[2];
         if (entries == 0 || program.length != Machine.HEADER_BYTES + entries * Machine.ENTRY_BYTES) {
             return (false, header);
         }

@@ -204,12 +204,13 @@ contract CodeStoreTest is Test {
     function testFuzz_roundTrip(bytes calldata data) external {
         address store = harness.write(data);
         same(store.code, bytes.concat(hex"00", data), "code");
-        same(CodeStore.read(store), data, "data");
+        same(CodeStore.read(store, data.length), data, "data");
+        same(CodeStore.size(store), data.length, "size");
     }
 
     function test_largest() external {
         bytes memory data = randomBytes(1, CodeStore.MAX_BYTES);
-        same(CodeStore.read(harness.write(data)), data, "24,575 bytes");
+        same(CodeStore.read(harness.write(data), data.length), data, "24,575 bytes");
         vm.expectRevert(abi.encodeWithSelector(CodeStore.CreationFailed.selector, 24_576));
         harness.write(randomBytes(1, CodeStore.MAX_BYTES + 1));
     }
@@ -221,8 +222,8 @@ contract CodeStoreTest is Test {
         check(ok && answer.length == 0, "stops at once");
     }
 
-    function test_readsNothingFromNoCode() external view {
-        same(CodeStore.read(address(1234)), "", "no code");
+    function test_noCodeKeepsNothing() external view {
+        same(CodeStore.size(address(1234)), 0, "no code");
     }
 }
 

@@ -10,7 +10,7 @@ mod value;
 pub use check::{OnRows, WrongToken};
 pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
 pub use select::select;
-pub use session::{CHUNK_ROWS, Network, Place, Row, Session, Sink};
+pub use session::{CHUNK_ROWS, Cache, Network, Place, Row, Session, Sink, Span};
 pub use value::Value;
 
 use std::sync::Arc;

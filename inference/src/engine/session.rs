@@ -1,6 +1,9 @@
 //! Sessions: token sequences that run through a program; one interpreter for prefill, decode and traces.
 
 mod interpret;
+mod parts;
+
+pub use parts::{Cache, Span};
 
 use crate::Error;
 use crate::backend::{Backend, FloatMode};

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::map::Map;
+use crate::numeric::constants::MAX_HEAD_DIM;
 use crate::program::{CAPS, LlamaConfig, WeightFormat};
 use crate::tokenizer::Tokenizer;
 
@@ -225,7 +226,7 @@ fn check_config(config: &LlamaConfig) -> Result<(), Error> {
             config.n_kv_heads,
             CAPS.dimension,
         ),
-        ("head size", config.head_dim, CAPS.dimension),
+        ("head size", config.head_dim, MAX_HEAD_DIM as u32),
         ("size of all heads", heads, CAPS.dimension),
         ("rotated part of a head", config.rope_dim, CAPS.dimension),
     ];

@@ -128,6 +128,16 @@ pub const TOKEN_LEAF_ELEMENTS: usize = 64;
 pub const MERGE_LEAF_ENTRIES: usize = 16;
 /// Bytes of a text that one voucher carries.
 pub const CHUNK_BYTES: usize = 131072;
+/// Entries of a table of a program.
+pub const MAX_TABLE_ENTRIES: usize = 1024;
+/// Weight tensors of a table of a program.
+pub const MAX_TABLE_WEIGHTS: usize = 1024;
+/// Layers of a program.
+pub const MAX_LAYERS: usize = 4096;
+/// Context of a program.
+pub const MAX_CONTEXT: usize = 16777216;
+/// Any dimension of a program, and its vocabulary.
+pub const MAX_DIMENSION: usize = 1048576;
 
 // limits
 

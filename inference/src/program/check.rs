@@ -5,11 +5,15 @@
 
 mod attention;
 mod header;
+#[cfg(test)]
+mod tests;
 
 use super::{
     CARRY, Entry, Op, Part, Parts, ProgramError, UNUSED, ValueShape, WeightFormat, WeightShape,
 };
-use crate::numeric::constants::BLOCK_ELEMENTS;
+use crate::numeric::constants::{
+    BLOCK_ELEMENTS, MAX_CONTEXT, MAX_DIMENSION, MAX_LAYERS, MAX_TABLE_ENTRIES, MAX_TABLE_WEIGHTS,
+};
 
 /// Largest sizes of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +32,11 @@ pub struct Caps {
 
 /// The sizes that this version accepts.
 pub const CAPS: Caps = Caps {
-    entries: 1024,
-    layers: 4096,
-    weights: 1024,
-    context: 1 << 24,
-    dimension: 1 << 20,
+    entries: MAX_TABLE_ENTRIES,
+    layers: MAX_LAYERS as u16,
+    weights: MAX_TABLE_WEIGHTS as u16,
+    context: MAX_CONTEXT as u32,
+    dimension: MAX_DIMENSION as u32,
 };
 
 type Shapes = (Vec<ValueShape>, Vec<WeightShape>);
@@ -55,6 +59,7 @@ pub(super) fn check(parts: &Parts) -> Result<Shapes, ProgramError> {
         checker.values.push(shape);
     }
     checker.ends()?;
+    checker.leaves()?;
     let weights = checker.weights.iter().enumerate().map(|(number, shape)| {
         shape.ok_or_else(|| {
             ProgramError::new(
@@ -367,6 +372,27 @@ impl Checker<'_> {
                 "output of the tail",
                 logits,
                 format!("{expected}, one logit a token"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The leaves of a row can be counted in 32 bits (section 10.1), so that every index of a trace fits in 63.
+    fn leaves(&self) -> Result<(), ProgramError> {
+        let leaves: u64 = (0..self.values.len())
+            .map(|number| {
+                let times = match self.part(number) {
+                    Part::Body => u64::from(self.parts.layers),
+                    Part::Head | Part::Tail => 1,
+                };
+                times * u64::from(self.values[number].leaves())
+            })
+            .sum();
+        if leaves > u64::from(u32::MAX) {
+            return Err(ProgramError::new(
+                "leaves of a row",
+                leaves,
+                "less than 2^32",
             ));
         }
         Ok(())

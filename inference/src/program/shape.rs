@@ -1,5 +1,7 @@
 //! Shapes of values.
 
+use crate::numeric::constants as c;
+
 /// Shape of one row (one position) of an entry's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ValueShape {
@@ -11,6 +13,19 @@ pub enum ValueShape {
     Quantised(u32),
     /// A binary32 maximum and its position for every head.
     Maxima(u32),
+}
+
+impl ValueShape {
+    /// Leaves that one row takes in a trace (section 10.1).
+    pub fn leaves(self) -> u32 {
+        let (elements, leaf) = match self {
+            ValueShape::F32(n) => (n, c::F32_LEAF_ELEMENTS),
+            ValueShape::F16(n) => (n, c::F16_LEAF_ELEMENTS),
+            ValueShape::Quantised(n) => (n, c::TILE_ELEMENTS),
+            ValueShape::Maxima(n) => (n, c::MAXIMA_LEAF_ELEMENTS),
+        };
+        elements.div_ceil(leaf as u32)
+    }
 }
 
 impl std::fmt::Display for ValueShape {

@@ -1,2 +1,12 @@
 //! Rust against Solidity, in a real EVM.
+//!
+//! [`Evm`] runs the contracts as they are deployed; [`vectors`] makes operands; [`compare`] calls the numeric libraries in batches.
 #![forbid(unsafe_code)]
+
+mod artifact;
+pub mod compare;
+mod evm;
+pub mod vectors;
+
+pub use artifact::bytecode;
+pub use evm::{CALLER, Evm, Failure, Outcome};

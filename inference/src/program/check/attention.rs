@@ -1,6 +1,7 @@
 //! The rules of attention, whose three operations stand together.
 
-use super::Checker;
+use super::{Checker, range};
+use crate::numeric::constants::MAX_HEAD_DIM;
 use crate::program::{Op, Part, ProgramError};
 
 impl Checker<'_> {
@@ -11,6 +12,7 @@ impl Checker<'_> {
         at: &dyn Fn(&str) -> String,
     ) -> Result<(), ProgramError> {
         let entry = self.entries[number];
+        range(at("size of a head"), entry.dims[2], 1, MAX_HEAD_DIM as u32)?;
         let first = match entry.op {
             Op::AttnMax => number,
             Op::AttnSum => number.wrapping_sub(1),

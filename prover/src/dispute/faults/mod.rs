@@ -4,5 +4,6 @@ pub mod attention;
 pub mod job;
 pub mod prompt;
 pub mod selection;
+pub mod span;
 pub mod step;
 pub mod tokens;

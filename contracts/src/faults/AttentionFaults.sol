@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IFaults} from "../interfaces/IFaults.sol";
+import {IModels} from "../interfaces/IModels.sol";
+import {Machine} from "../libraries/Machine.sol";
+import {Openings} from "../libraries/Openings.sol";
+import {Positions} from "../libraries/Positions.sol";
+import {Programs} from "../libraries/Programs.sol";
+import {Binary32} from "../numeric/Binary32.sol";
+import {Functions} from "../numeric/Functions.sol";
+import {Dots} from "./attention/Dots.sol";
+import {Spans} from "./attention/Spans.sol";
+import {Traces} from "./attention/Traces.sol";
+
+/// @title Faults of attention
+/// @notice `prover/SPEC.md` sections 3 and 10.2 to 10.4: maxima, sums and mixes. Witnesses are `abi.encode` of the structs below.
+contract AttentionFaults is IFaults {
+    using Traces for Traces.Trace;
+
+    /// @notice What a score is made from.
+    struct Score {
+        Openings.Row row; // of the query
+        Openings.Leaf query; // span of the leaves with the head's query, to the row's root
+        Openings.Row keyRow; // of the position; ignored if that is the query's row
+        Openings.Leaf keys; // span of the leaves with the head's keys, to that row's root
+    }
+
+    /// @notice 64 of any attention leaf: it has not 256 bytes, or `element`, past the last, is not 0; or of `attn_max`: a head's maximum is not that of the scores.
+    struct Element {
+        uint32 row;
+        uint32 step;
+        uint32 element;
+        Openings.Leaf leaf; // in the node
+        uint32 position; // where the score is; the rest serves maxima whose position is not past the row, and is ignored else
+        Score score;
+    }
+
+    /// @notice 65.
+    struct Combine {
+        bytes contents; // of the node
+        Openings.Leaf element; // in the parent
+        Openings.Row row; // attn_mix only
+        Openings.Leaf sum; // attn_mix only, to the row's root
+    }
+
+    /// @notice 67.
+    struct Addends {
+        bytes contents; // of the node
+        bytes totals; // of the parent
+    }
+
+    /// @notice 68.
+    struct Weight {
+        bytes contents; // of the node
+        uint32 index; // in the tile
+        Openings.Leaf maxima; // to the root of the score's row
+        Score score;
+    }
+
+    /// @notice 69.
+    struct Value {
+        bytes contents; // of the node
+        uint32 index; // in the tile
+        Openings.Row row; // of the position
+        Openings.Leaf values; // to that row's root
+    }
+
+    /// @dev A step of attention in the trace.
+    struct Site {
+        Traces.Trace trace;
+        Programs.Step step;
+        uint256 number;
+        uint256 element;
+        uint256 row;
+    }
+
+    uint256 private constant TILE = Machine.TILE_ELEMENTS;
+
+    IModels public immutable models;
+
+    constructor(IModels models_) {
+        models = models_;
+    }
+
+    /// @inheritdoc IFaults
+    function isFault(Case calldata c, uint8 fault, bytes calldata witness) external view returns (bool) {
+        if (fault == Machine.FAULT_STEP) {
+            Element calldata element;
+            assembly ("memory-safe") {
+                element := add(witness.offset, 32)
+            }
+            return _element(c, element);
+        }
+        if (fault == Machine.FAULT_COMBINE) {
+            Combine calldata combine;
+            assembly ("memory-safe") {
+                combine := add(witness.offset, 32)
+            }
+            return _combine(c, combine);
+        }
+        if (fault == Machine.FAULT_ADDENDS) {
+            Addends calldata addends;
+            assembly ("memory-safe") {
+                addends := add(witness.offset, 32)
+            }
+            return _addends(c, addends);
+        }
+        if (fault == Machine.FAULT_WEIGHT) {
+            Weight calldata weight;
+            assembly ("memory-safe") {
+                weight := add(witness.offset, 32)
+            }
+            return _weight(c, weight);
+        }
+        if (fault == Machine.FAULT_VALUE) {
+            Value calldata value;
+            assembly ("memory-safe") {
+                value := add(witness.offset, 32)
+            }
+            return _value(c, value);
+        }
+        revert UnknownFault(fault);
+    }
+
+    // The faults.
+
+    function _element(Case calldata c, Element calldata w) private view returns (bool) {
+        if (Positions.kind(c.node.position) != Machine.NODE_TRACE) {
+            revert WrongNode(Machine.FAULT_STEP, c.node.position);
+        }
+        Site memory site = _site(c, w.step, w.row, w.element);
+        bool isMax = site.step.op == Machine.OP_ATTN_MAX;
+        uint256 each = isMax ? Machine.MAXIMA_LEAF_ELEMENTS : Machine.F32_LEAF_ELEMENTS;
+        uint256 leaf = site.element / each;
+        if (leaf >= site.step.leafCount) revert BadWitness("element");
+        site.trace.inNode(w.leaf, c.node, site.row, site.step.firstLeaf + leaf);
+        bytes calldata data = w.leaf.data;
+        if (data.length != Spans.LEAF_BYTES) return true;
+        uint256 at = site.element % each;
+        if (site.element >= _elements(site.step)) {
+            if (isMax) return Traces.word(data, 2 * at) | Traces.word(data, 2 * at + 1) != 0;
+            return Traces.word(data, at) != 0;
+        }
+        if (!isMax) revert BadWitness("element");
+        uint256 max = Traces.word(data, 2 * at);
+        uint256 place = Traces.word(data, 2 * at + 1);
+        if (place > site.row) return true;
+        uint256 position = w.position;
+        if (position > site.row) revert BadWitness("position");
+        (uint256 score,) = _score(site, w.score, site.element, position);
+        if (position == place) return score != max;
+        int256 scoreKey = Binary32.softmaxKey(score);
+        int256 maxKey = Binary32.softmaxKey(max);
+        return scoreKey > maxKey || (scoreKey == maxKey && position < place);
+    }
+
+    function _combine(Case calldata c, Combine calldata w) private view returns (bool) {
+        uint256 total;
+        Site memory site;
+        if (Positions.kind(c.node.position) == Machine.NODE_TOTALS) {
+            site = _posted(c);
+            uint256 tiles = site.row / TILE + 1;
+            Traces.contents(w.contents, c.node.value, 4 * tiles);
+            total = Dots.plainSum(_offset(w.contents), tiles);
+        } else {
+            uint256 count;
+            (site, count) = _tile(c, w.contents, Machine.FAULT_COMBINE);
+            if (site.row >= TILE) revert BadWitness("tile");
+            total = _sum(site, w.contents, count);
+        }
+        uint256 parent = c.parent.position;
+        if (
+            Positions.kind(parent) != Machine.NODE_TRACE
+                || Positions.run(parent) != Positions.run(c.node.position)
+        ) revert BadWitness("parent");
+        uint256 leaf = site.step.firstLeaf + site.element / Machine.F32_LEAF_ELEMENTS;
+        site.trace.inNode(w.element, c.parent, site.row, leaf);
+        if (w.element.data.length != Spans.LEAF_BYTES) revert BadWitness("leaf length");
+        if (site.step.op == Machine.OP_ATTN_MIX) {
+            bytes32 root = site.trace.row(w.row, site.row);
+            uint256 sums = Programs.step(site.trace.program, site.number - 1).firstLeaf;
+            uint256 at = site.trace.span(w.sum, root, sums, Machine.F32_LEAF_ELEMENTS, _head(site), 1);
+            total = Binary32.div(total, Traces.word(w.sum.data, at));
+        }
+        return total != Traces.word(w.element.data, site.element % Machine.F32_LEAF_ELEMENTS);
+    }
+
+    function _addends(Case calldata c, Addends calldata w) private view returns (bool) {
+        (Site memory site, uint256 count) = _tile(c, w.contents, Machine.FAULT_ADDENDS);
+        uint256 position = c.node.position;
+        uint256 totals = Positions.posted(
+            Machine.NODE_TOTALS,
+            Positions.lane(position),
+            Positions.run(position),
+            Positions.index(position),
+            Positions.a(position),
+            Positions.b(position),
+            0
+        );
+        if (c.parent.position != totals) revert BadWitness("parent");
+        Traces.contents(w.totals, c.parent.value, 4 * (site.row / TILE + 1));
+        uint256 claimed = _word(_offset(w.totals) + 4 * Positions.c(position)) >> 224;
+        return _sum(site, w.contents, count) != Binary32.canonical(claimed);
+    }
+
+    function _weight(Case calldata c, Weight calldata w) private view returns (bool) {
+        (Site memory site, uint256 count) = _tile(c, w.contents, Machine.FAULT_WEIGHT);
+        uint256 index = w.index;
+        if (index >= count) revert BadWitness("index");
+        uint256 head = _head(site);
+        uint256 position = TILE * Positions.c(c.node.position) + index;
+        (uint256 score, bytes32 root) = _score(site, w.score, head, position);
+        uint256 distance = site.step.op == Machine.OP_ATTN_MIX ? 2 : 1;
+        uint256 maxima = Programs.step(site.trace.program, site.number - distance).firstLeaf;
+        uint256 at = site.trace.span(w.maxima, root, maxima, Machine.MAXIMA_LEAF_ELEMENTS, head, 1);
+        uint256 weight = Functions.exp(Binary32.sub(score, Traces.word(w.maxima.data, 2 * at)));
+        uint256 claimed = _word(_offset(w.contents) + _width(site) * index) >> 224;
+        return weight != Binary32.canonical(claimed);
+    }
+
+    function _value(Case calldata c, Value calldata w) private view returns (bool) {
+        (Site memory site, uint256 count) = _tile(c, w.contents, Machine.FAULT_VALUE);
+        uint256 index = w.index;
+        if (index >= count) revert BadWitness("index");
+        if (site.step.op != Machine.OP_ATTN_MIX) revert BadWitness("step");
+        bytes32 root = site.trace.row(w.row, TILE * Positions.c(c.node.position) + index);
+        uint256 values = Programs.step(site.trace.program, site.step.inputs[2]).firstLeaf;
+        uint256 start = _keyStart(site, _head(site)) + site.element % site.step.dims[2];
+        uint256 at = site.trace.span(w.values, root, values, Machine.F16_LEAF_ELEMENTS, start, 1);
+        uint256 claimed = (_word(_offset(w.contents) + 6 * index) >> 208) & 0xffff;
+        return Traces.half(w.values.data, at) != claimed;
+    }
+
+    // What they share.
+
+    function _site(Case calldata c, uint256 number, uint256 row, uint256 element)
+        private
+        view
+        returns (Site memory site)
+    {
+        site.trace = Traces.load(models, c);
+        if (number >= Programs.stepCount(site.trace.program)) revert BadWitness("step");
+        site.step = Programs.step(site.trace.program, number);
+        if (site.step.op < Machine.OP_ATTN_MAX || site.step.op > Machine.OP_ATTN_MIX) revert BadWitness("step");
+        if (row >= site.trace.rows) revert BadWitness("row");
+        (site.number, site.row, site.element) = (number, row, element);
+    }
+
+    /// @dev The site of a node of posted contents.
+    function _posted(Case calldata c) private view returns (Site memory site) {
+        uint256 position = c.node.position;
+        site = _site(c, Positions.a(position), Positions.index(position), Positions.b(position));
+        if (site.step.op == Machine.OP_ATTN_MAX) revert BadWitness("step");
+        if (site.element >= _elements(site.step)) revert BadWitness("element");
+    }
+
+    /// @dev The site of a tile, whose contents are checked, and how many addends it has.
+    function _tile(Case calldata c, bytes calldata contents, uint8 fault)
+        private
+        view
+        returns (Site memory site, uint256 count)
+    {
+        uint256 position = c.node.position;
+        if (Positions.kind(position) != Machine.NODE_TILE) revert WrongNode(fault, position);
+        site = _posted(c);
+        uint256 start = TILE * Positions.c(position);
+        if (start > site.row) revert BadWitness("tile");
+        count = site.row + 1 - start;
+        if (count > TILE) count = TILE;
+        Traces.contents(contents, c.node.value, _width(site) * count);
+    }
+
+    /// @dev The score of a head's query with the keys at a position, canonical, and the root of the query's row.
+    function _score(Site memory site, Score calldata w, uint256 head, uint256 position)
+        private
+        view
+        returns (uint256 score, bytes32 root)
+    {
+        root = site.trace.row(w.row, site.row);
+        bytes32 keyRoot = position == site.row ? root : site.trace.row(w.keyRow, position);
+        uint256 dim = site.step.dims[2];
+        uint256 firstLeaf = Programs.step(site.trace.program, site.step.inputs[0]).firstLeaf;
+        uint256 q = site.trace.span(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim);
+        firstLeaf = Programs.step(site.trace.program, site.step.inputs[1]).firstLeaf;
+        uint256 k = site.trace
+            .span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
+        uint256 dot = Dots.littleEndian(_offset(w.query.data) + 4 * q, _offset(w.keys.data) + 2 * k, dim);
+        score = Binary32.mul(dot, site.step.constants[0]);
+    }
+
+    /// @dev The total of a tile's addends, canonical.
+    function _sum(Site memory site, bytes calldata contents, uint256 count) private pure returns (uint256) {
+        uint256 at = _offset(contents);
+        return site.step.op == Machine.OP_ATTN_MIX ? Dots.addends(at, count) : Dots.weights(at, count);
+    }
+
+    /// @dev Elements of the step's output; heads for attn_max.
+    function _elements(Programs.Step memory step) private pure returns (uint256) {
+        return step.op == Machine.OP_ATTN_MIX ? uint256(step.dims[0]) * step.dims[2] : step.dims[0];
+    }
+
+    /// @dev The head of the site's element.
+    function _head(Site memory site) private pure returns (uint256) {
+        return site.step.op == Machine.OP_ATTN_MIX ? site.element / site.step.dims[2] : site.element;
+    }
+
+    /// @dev The first element of k and v for a head: its key/value head's.
+    function _keyStart(Site memory site, uint256 head) private pure returns (uint256) {
+        return head / (site.step.dims[0] / site.step.dims[1]) * site.step.dims[2];
+    }
+
+    /// @dev Bytes of an addend.
+    function _width(Site memory site) private pure returns (uint256) {
+        return site.step.op == Machine.OP_ATTN_MIX ? 6 : 4;
+    }
+
+    function _offset(bytes calldata data) private pure returns (uint256 at) {
+        assembly ("memory-safe") {
+            at := data.offset
+        }
+    }
+
+    function _word(uint256 at) private pure returns (uint256 w) {
+        assembly ("memory-safe") {
+            w := calldataload(at)
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a node holds (`prover/SPEC.md` section 10.2), for who answers openings.
+
+use alloy_primitives::{B256, Bytes};
+use alloy_sol_types::SolValue;
+
+use super::abi;
+use super::faults::step;
+use super::position::{NodeKind, Position};
+use super::results::{LaneResults, RunLeaves, abi_job};
+use super::shape::TreeShape;
+use crate::constants::CONTENT_LEVELS;
+use crate::merkle::Tree;
+use crate::{Digest, Error};
+
+/// The contents of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contents {
+    /// Digests below a node of a tree.
+    Digests(Vec<Digest>),
+    /// Leaves of a low node of a tree.
+    Leaves(Vec<Vec<u8>>),
+    /// A job.
+    Job(abi::Job),
+    /// Posted bytes.
+    Posted(Vec<u8>),
+}
+
+impl Contents {
+    /// As the event of a reveal has them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Contents::Digests(digests) => digests
+                .iter()
+                .map(|digest| B256::from(digest.0))
+                .collect::<Vec<B256>>()
+                .abi_encode(),
+            Contents::Leaves(leaves) => leaves
+                .iter()
+                .map(|leaf| Bytes::copy_from_slice(leaf))
+                .collect::<Vec<Bytes>>()
+                .abi_encode(),
+            Contents::Job(job) => job.abi_encode(),
+            Contents::Posted(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Reads the contents of a node at a position.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for bytes that are no such contents.
+    pub fn from_bytes(position: &Position, bytes: &[u8]) -> Result<Contents, Error> {
+        let bad = |_| Error::Mismatch {
+            what: "bytes of a node's contents that can be read",
+            found: 0,
+            expected: bytes.len() as u64,
+        };
+        Ok(match position.kind {
+            NodeKind::Job => Contents::Job(abi::Job::abi_decode(bytes).map_err(bad)?),
+            kind if kind.is_tree() => {
+                if kind == NodeKind::Claim || position.height > CONTENT_LEVELS as u8 {
+                    let digests = Vec::<B256>::abi_decode(bytes).map_err(bad)?;
+                    Contents::Digests(digests.iter().map(|digest| Digest(digest.0)).collect())
+                } else {
+                    let leaves = Vec::<Bytes>::abi_decode(bytes).map_err(bad)?;
+                    Contents::Leaves(leaves.iter().map(|leaf| leaf.to_vec()).collect())
+                }
+            }
+            _ => Contents::Posted(bytes.to_vec()),
+        })
+    }
+}
+
+/// What somebody with these results reveals of a node.
+///
+/// # Errors
+/// A position that no node of the lane has; results that can't be had.
+pub fn contents_of(results: &mut dyn LaneResults, position: &Position) -> Result<Contents, Error> {
+    let (lane, run) = (position.lane, u32::from(position.run));
+    match position.kind {
+        NodeKind::Claim => {
+            let tree = claim_tree(results)?;
+            let shape = TreeShape::claim(results.jobs());
+            of_tree(&shape, position, &mut ListNodes(&tree, &[]))
+        }
+        NodeKind::Job => Ok(Contents::Job(abi_job(results, lane)?)),
+        kind if kind.is_tree() => {
+            let answer = results.answer(lane)?;
+            let record = at(&answer.commitment.runs, run)?;
+            let layout = results.model().layout.clone();
+            let shape = TreeShape::of_run(kind, lane, position.run, record, &layout)
+                .ok_or_else(|| no_node(position))?;
+            if kind == NodeKind::Trace {
+                let trace = results.trace(lane, run)?;
+                return of_tree(&shape, position, &mut TraceLeaves { layout, trace });
+            }
+            let leaves = at(&answer.leaves, run)?.list(kind);
+            let leaves = leaves.ok_or_else(|| no_node(position))?;
+            of_tree(
+                &shape,
+                position,
+                &mut ListNodes(&RunLeaves::tree(leaves), leaves),
+            )
+        }
+        _ => match results.posted(position) {
+            Some(bytes) => Ok(Contents::Posted(bytes)),
+            None => posted(results, position).map(Contents::Posted),
+        },
+    }
+}
+
+/// The claim tree of a lane's results.
+///
+/// # Errors
+/// As [`LaneResults::answer`].
+pub fn claim_tree(results: &mut dyn LaneResults) -> Result<Tree, Error> {
+    let digests: Vec<Digest> = (0..results.jobs())
+        .map(|lane| Ok(results.answer(lane)?.commitment.record.digest()))
+        .collect::<Result<_, Error>>()?;
+    Ok(Tree::new(digests))
+}
+
+/// The digests that a claim of these results is published with.
+///
+/// # Errors
+/// As [`LaneResults::answer`].
+pub fn published(results: &mut dyn LaneResults) -> Result<Vec<Digest>, Error> {
+    let depth = TreeShape::claim(results.jobs()).depth();
+    let root = Position::tree(NodeKind::Claim, 0, 0, depth as u8, 0);
+    match contents_of(results, &root)? {
+        Contents::Digests(digests) => Ok(digests),
+        _ => Err(no_node(&root)),
+    }
+}
+
+/// Nodes of a tree, to be revealed.
+trait Nodes {
+    fn digest(&mut self, height: u32, index: u64) -> Result<Digest, Error>;
+    fn leaf(&mut self, index: u64) -> Result<Vec<u8>, Error>;
+}
+
+struct ListNodes<'a>(&'a Tree, &'a [Vec<u8>]);
+
+impl Nodes for ListNodes<'_> {
+    fn digest(&mut self, height: u32, index: u64) -> Result<Digest, Error> {
+        Ok(self.0.node(height, index))
+    }
+
+    fn leaf(&mut self, index: u64) -> Result<Vec<u8>, Error> {
+        at(self.1, u32::try_from(index).unwrap_or(u32::MAX)).cloned()
+    }
+}
+
+struct TraceLeaves<'a> {
+    layout: std::sync::Arc<super::trace::TraceLayout>,
+    trace: &'a mut dyn super::results::TraceNodes,
+}
+
+impl Nodes for TraceLeaves<'_> {
+    fn digest(&mut self, height: u32, index: u64) -> Result<Digest, Error> {
+        self.trace.node(height, index)
+    }
+
+    fn leaf(&mut self, index: u64) -> Result<Vec<u8>, Error> {
+        let (row, leaf) = self.layout.place(index);
+        self.trace.leaf(row, leaf)
+    }
+}
+
+fn of_tree(
+    shape: &TreeShape,
+    position: &Position,
+    nodes: &mut dyn Nodes,
+) -> Result<Contents, Error> {
+    let (height, index) = (u32::from(position.height), position.index);
+    if !shape.exists(height, index) {
+        return Err(no_node(position));
+    }
+    match shape.levels(height) {
+        Some(levels) => shape
+            .below(height, index, levels)
+            .map(|index| nodes.digest(height - levels, index))
+            .collect::<Result<_, _>>()
+            .map(Contents::Digests),
+        None => shape
+            .below(height, index, height)
+            .map(|index| nodes.leaf(index))
+            .collect::<Result<_, _>>()
+            .map(Contents::Leaves),
+    }
+}
+
+/// Contents that no hash binds, as they should be.
+fn posted(results: &mut dyn LaneResults, position: &Position) -> Result<Vec<u8>, Error> {
+    let (lane, run) = (position.lane, u32::from(position.run));
+    let model = results.model().clone();
+    match position.kind {
+        NodeKind::Totals => {
+            let answer = results.answer(lane)?;
+            let tokens = &at(&answer.runs, run)?.tokens;
+            let step = model.layout.step(position.a)?;
+            let row = u32::try_from(position.index).map_err(|_| no_node(position))?;
+            if step.sum_tiles().is_none() {
+                return Err(no_node(position));
+            }
+            let mut source = Upcast(results.trace(lane, run)?);
+            step::Builder::new(&model.layout, &mut source, &model.weights, tokens)
+                .totals(row, &step, position.b)
+        }
+        _ => Err(no_node(position)),
+    }
+}
+
+/// A trace of which only the leaves are asked.
+pub(crate) struct Upcast<'a>(pub(crate) &'a mut dyn super::results::TraceNodes);
+
+impl super::source::TraceSource for Upcast<'_> {
+    fn leaf(&mut self, row: u32, leaf: u32) -> Result<Vec<u8>, Error> {
+        self.0.leaf(row, leaf)
+    }
+
+    fn leaf_path(&mut self, row: u32, leaf: u32) -> Result<Vec<Digest>, Error> {
+        self.0.leaf_path(row, leaf)
+    }
+
+    fn row(&mut self, row: u32) -> Result<(Digest, Vec<Digest>), Error> {
+        self.0.row(row)
+    }
+}
+
+pub(crate) fn at<T>(list: &[T], index: u32) -> Result<&T, Error> {
+    list.get(index as usize).ok_or(Error::IndexOutOfRange {
+        what: "runs or leaves",
+        found: index.into(),
+        expected: list.len() as u64,
+    })
+}
+
+fn no_node(position: &Position) -> Error {
+    Error::Unproven {
+        reason: format!("there is no node at {position:?}"),
+    }
+}

@@ -1,0 +1,234 @@
+//! Witnesses of attention's faults, as `AttentionFaults.sol` takes them, and how they are made.
+#![allow(missing_docs)] // the macro's
+
+use alloy_sol_types::{SolValue, sol};
+
+use super::{Site, TILE};
+use crate::Error;
+use crate::dispute::abi::{Leaf, Row};
+use crate::dispute::faults::span;
+use crate::dispute::source::TraceSource;
+
+sol! {
+    /// What a score is made from.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Score {
+        Row row; // of the query
+        Leaf query; // span of the leaves with the head's query, to the row's root
+        Row keyRow; // of the position; empty if that is the query's row
+        Leaf keys; // span of the leaves with the head's keys, to that row's root
+    }
+
+    /// 64 of any attention leaf: it has not 256 bytes, or `element`, past the last, is not 0; or of `attn_max`: a head's maximum is not that of the scores.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Element {
+        uint32 row;
+        uint32 step;
+        uint32 element;
+        Leaf leaf; // in the node
+        uint32 position; // where the score is; the rest serves maxima whose position is not past the row, and is empty else
+        Score score;
+    }
+
+    /// 65.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Combine {
+        bytes contents; // of the node
+        Leaf element; // in the parent
+        Row row; // attn_mix only, else empty
+        Leaf sum; // attn_mix only, to the row's root, else empty
+    }
+
+    /// 67.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Addends {
+        bytes contents; // of the node
+        bytes totals; // of the parent
+    }
+
+    /// 68.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Weight {
+        bytes contents; // of the node
+        uint32 index; // in the tile
+        Leaf maxima; // to the root of the score's row
+        Score score;
+    }
+
+    /// 69.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Value {
+        bytes contents; // of the node
+        uint32 index; // in the tile
+        Row row; // of the position
+        Leaf values; // to that row's root
+    }
+}
+
+/// Where an element stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The row.
+    pub row: u32,
+    /// The element of the step's output.
+    pub element: u32,
+}
+
+impl Site {
+    fn span(
+        &self,
+        source: &mut dyn TraceSource,
+        row: u32,
+        step: &super::Step,
+        start: u32,
+        count: u32,
+    ) -> Result<Leaf, Error> {
+        let (first, _) = step.leaf_of(start)?;
+        let (last, _) = step.leaf_of(start + count - 1)?;
+        span::open(source, row, first, last - first + 1)
+    }
+
+    /// What the score of a head at `position` is made from.
+    ///
+    /// # Errors
+    /// As [`TraceSource::leaf`].
+    pub fn open_score(
+        &self,
+        source: &mut dyn TraceSource,
+        row: u32,
+        head: u32,
+        position: u32,
+    ) -> Result<Score, Error> {
+        let dim = self.head_dim();
+        Ok(Score {
+            row: span::open_row(source, row)?,
+            query: self.span(source, row, &self.query, head * dim, dim)?,
+            keyRow: if position == row {
+                span::no_row()
+            } else {
+                span::open_row(source, position)?
+            },
+            keys: self.span(source, position, &self.keys, self.key_start(head), dim)?,
+        })
+    }
+
+    /// Fault 64. `claimed` is the leaf in its node; `position` is where to make a score, none for bytes that hold no element and for a maximum
+    /// whose position is past the row.
+    ///
+    /// # Errors
+    /// As [`TraceSource::leaf`].
+    pub fn element_witness(
+        &self,
+        source: &mut dyn TraceSource,
+        at: Place,
+        claimed: Leaf,
+        position: Option<u32>,
+    ) -> Result<Vec<u8>, Error> {
+        let score = match position {
+            Some(position) => self.open_score(source, at.row, at.element, position)?,
+            None => Score {
+                row: span::no_row(),
+                query: span::no_leaf(),
+                keyRow: span::no_row(),
+                keys: span::no_leaf(),
+            },
+        };
+        Ok(Element {
+            row: at.row,
+            step: self.step.number,
+            element: at.element,
+            leaf: claimed,
+            position: position.unwrap_or(0),
+            score,
+        }
+        .abi_encode())
+    }
+
+    /// Fault 65; `claimed` is the element's leaf in the parent.
+    ///
+    /// # Errors
+    /// As [`TraceSource::leaf`].
+    pub fn combine_witness(
+        &self,
+        source: &mut dyn TraceSource,
+        at: Place,
+        contents: &[u8],
+        claimed: Leaf,
+    ) -> Result<Vec<u8>, Error> {
+        let (row, sum) = if self.values.is_some() {
+            let head = self.head_of(at.element);
+            (
+                span::open_row(source, at.row)?,
+                self.span(source, at.row, &self.sums, head, 1)?,
+            )
+        } else {
+            (span::no_row(), span::no_leaf())
+        };
+        Ok(Combine {
+            contents: contents.to_vec().into(),
+            element: claimed,
+            row,
+            sum,
+        }
+        .abi_encode())
+    }
+
+    /// Fault 68 of addend `index` of a tile.
+    ///
+    /// # Errors
+    /// As [`TraceSource::leaf`].
+    pub fn weight_witness(
+        &self,
+        source: &mut dyn TraceSource,
+        at: Place,
+        tile: u32,
+        contents: &[u8],
+        index: u32,
+    ) -> Result<Vec<u8>, Error> {
+        let head = self.head_of(at.element);
+        Ok(Weight {
+            contents: contents.to_vec().into(),
+            index,
+            maxima: self.span(source, at.row, &self.maxima, head, 1)?,
+            score: self.open_score(source, at.row, head, tile * TILE + index)?,
+        }
+        .abi_encode())
+    }
+
+    /// Fault 69 of addend `index` of a tile.
+    ///
+    /// # Errors
+    /// As [`TraceSource::leaf`]; the step is no `attn_mix`.
+    pub fn value_witness(
+        &self,
+        source: &mut dyn TraceSource,
+        at: Place,
+        tile: u32,
+        contents: &[u8],
+        index: u32,
+    ) -> Result<Vec<u8>, Error> {
+        let values = self.values.ok_or(Error::Mismatch {
+            what: "operation of the step",
+            found: self.step.op as u64,
+            expected: super::Op::AttnMix as u64,
+        })?;
+        let position = tile * TILE + index;
+        Ok(Value {
+            contents: contents.to_vec().into(),
+            index,
+            row: span::open_row(source, position)?,
+            values: self.span(source, position, &values, self.value_of(at.element), 1)?,
+        }
+        .abi_encode())
+    }
+}
+
+/// Fault 67.
+#[must_use]
+pub fn addends_witness(contents: &[u8], totals: &[u8]) -> Vec<u8> {
+    Addends {
+        contents: contents.to_vec().into(),
+        totals: totals.to_vec().into(),
+    }
+    .abi_encode()
+}

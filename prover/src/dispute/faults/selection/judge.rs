@@ -1,0 +1,237 @@
+//! The judge of a choice's faults in Rust: what `SelectionFaults.sol` says of every witness, for comparison and for trying a proof before it is sent.
+
+use alloy_primitives::B256;
+use alloy_sol_types::SolValue;
+
+use super::contents::{Selection, read_sums};
+use super::witness::{Argmax, Best, Choice, GroupSum, LeafSum};
+use super::{COMPONENTS, LEAF, Rule, Site, TOKENS, beats, component, mass_of};
+use crate::constants::{FAULT_ARGMAX, FAULT_BEST, FAULT_CHOICE, FAULT_GROUP_SUM, FAULT_LEAF_SUM};
+use crate::dispute::abi::{Case, Leaf, Row};
+use crate::dispute::faults::attention::judge::{Trace, check_contents, check_in_node, position};
+use crate::dispute::faults::span::{Refused, climb, f32_le};
+use crate::dispute::position::{NodeKind, Position};
+use crate::dispute::trace::layout::TraceLayout;
+use crate::params::Params;
+use crate::{Digest, merkle};
+
+const TOKEN_LEAF_BYTES: usize = 4 * TOKENS as usize;
+
+/// Whether the witness shows the fault. `params` and `seed` are those of the case's input.
+///
+/// # Errors
+/// [`Refused`] where the contract reverts.
+pub fn is_fault(
+    layout: &TraceLayout,
+    case: &Case,
+    params: &Params,
+    seed: &[u8; 32],
+    fault: u8,
+    witness: &[u8],
+) -> Result<bool, Refused> {
+    let node = position(case.node.position.to_be_bytes())?;
+    let judge = Judge {
+        layout,
+        case,
+        params,
+        seed,
+        node,
+        trace: Trace::of(layout, case, node)?,
+    };
+    let bad = |_| Refused("encoding");
+    match fault {
+        FAULT_ARGMAX => judge.argmax(&Argmax::abi_decode(witness).map_err(bad)?),
+        FAULT_BEST => judge.best(&Best::abi_decode(witness).map_err(bad)?),
+        FAULT_CHOICE => judge.choice(&Choice::abi_decode(witness).map_err(bad)?),
+        FAULT_GROUP_SUM => judge.group_sum(&GroupSum::abi_decode(witness).map_err(bad)?),
+        FAULT_LEAF_SUM => judge.leaf_sum(&LeafSum::abi_decode(witness).map_err(bad)?),
+        _ => Err(Refused("fault")),
+    }
+}
+
+struct Judge<'a> {
+    layout: &'a TraceLayout,
+    case: &'a Case,
+    params: &'a Params,
+    seed: &'a [u8; 32],
+    node: Position,
+    trace: Trace<'a>,
+}
+
+impl Judge<'_> {
+    /// The site of a place that must be a new token's.
+    fn site(&self, place: u64) -> Result<Site, Refused> {
+        let run = self.trace.run;
+        if place < u64::from(run.nPrompt) || place >= u64::from(run.nTokens) || place == 0 {
+            return Err(Refused("place"));
+        }
+        Site::of(self.layout, place as u32).map_err(|_| Refused("place"))
+    }
+
+    fn logit(&self, site: &Site, leaf: &Leaf, root: B256, token: u32) -> Result<f32, Refused> {
+        if token >= site.groups.vocabulary {
+            return Err(Refused("token"));
+        }
+        let (data, i) = self.trace.span(leaf, root, &site.logits, token, 1)?;
+        f32_le(data, i).ok_or(Refused("span length"))
+    }
+
+    fn row(&self, site: &Site, row: &Row) -> Result<B256, Refused> {
+        self.trace.row(row, site.row)
+    }
+
+    /// The selection that a node's contents are, with the site.
+    fn selection(&self, contents: &[u8], value: B256) -> Result<(Site, Selection), Refused> {
+        let site = self.site(self.node.index)?;
+        let selection =
+            Selection::read(&site.groups, contents).ok_or(Refused("contents length"))?;
+        check_contents(contents, value)?;
+        Ok((site, selection))
+    }
+
+    fn claimed(&self, leaf: &Leaf) -> Result<u32, Refused> {
+        let run = self.trace.run;
+        let place = self.node.index;
+        let depth = merkle::depth(u64::from(run.nTokens.div_ceil(TOKENS)));
+        let digest = Digest::of(&leaf.data).0.into();
+        climb(digest, place / u64::from(TOKENS), depth, &leaf.path)
+            .filter(|root| *root == run.tokensRoot)
+            .ok_or(Refused("leaf path"))?;
+        token(leaf, place)
+    }
+
+    fn argmax(&self, w: &Argmax) -> Result<bool, Refused> {
+        if self.node.kind != NodeKind::Tokens {
+            return Err(Refused("node"));
+        }
+        let site = self.site(w.place.into())?;
+        let index = u64::from(w.place / TOKENS);
+        check_in_node(&w.tokens, self.node, self.case.node.value, index)?;
+        let claimed = token(&w.tokens, w.place.into())?;
+        let root = self.row(&site, &w.row)?;
+        let beater = self.logit(&site, &w.beaterLogits, root, w.beater)?;
+        let own = self.logit(&site, &w.claimedLogits, root, claimed)?;
+        if self.params.temperature_milli != 0 && beater != f32::INFINITY {
+            return Ok(false);
+        }
+        Ok(beats(beater, w.beater, own, claimed))
+    }
+
+    fn best(&self, w: &Best) -> Result<bool, Refused> {
+        if self.node.kind != NodeKind::Selection {
+            return Err(Refused("node"));
+        }
+        let (site, selection) = self.selection(&w.contents, self.case.node.value)?;
+        if selection.best >= site.groups.vocabulary {
+            return Ok(true);
+        }
+        let root = self.row(&site, &w.row)?;
+        let beater = self.logit(&site, &w.beaterLogits, root, w.beater)?;
+        let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
+        Ok(beats(beater, w.beater, best, selection.best))
+    }
+
+    fn choice(&self, w: &Choice) -> Result<bool, Refused> {
+        if self.node.kind != NodeKind::Selection {
+            return Err(Refused("node"));
+        }
+        let (site, selection) = self.selection(&w.contents, self.case.node.value)?;
+        self.sampled()?;
+        let claimed = self.claimed(&w.tokens)?;
+        let root = self.row(&site, &w.row)?;
+        let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
+        if !best.is_finite() {
+            return Ok(claimed != selection.best);
+        }
+        let logit = self.logit(&site, &w.claimedLogits, root, claimed)?;
+        let rule = Rule {
+            params: *self.params,
+            seed: *self.seed,
+            run: self.node.run,
+            place: site.row + 1,
+        };
+        Ok(!selection.chooses(&rule, mass_of(logit, best, self.params)))
+    }
+
+    fn sampled(&self) -> Result<(), Refused> {
+        match self.params.temperature_milli {
+            0 => Err(Refused("temperature")),
+            _ => Ok(()),
+        }
+    }
+
+    /// A group's site, selection and leaf sums.
+    fn group(
+        &self,
+        contents: &[u8],
+        selection: &[u8],
+    ) -> Result<(Site, Selection, Vec<u64>), Refused> {
+        if self.node.kind != NodeKind::Group {
+            return Err(Refused("node"));
+        }
+        let parent = Position {
+            kind: NodeKind::Selection,
+            a: 0,
+            b: 0,
+            ..self.node
+        };
+        if self.case.parent.position.to_be_bytes() != parent.to_word() {
+            return Err(Refused("parent"));
+        }
+        let (site, selection) = self.selection(selection, self.case.parent.value)?;
+        if self.node.a >= COMPONENTS || self.node.b >= site.groups.groups {
+            return Err(Refused("group"));
+        }
+        let sums = read_sums(contents)
+            .filter(|sums| sums.len() == site.groups.leaves_of(self.node.b).len())
+            .ok_or(Refused("contents length"))?;
+        check_contents(contents, self.case.node.value)?;
+        Ok((site, selection, sums))
+    }
+
+    fn group_sum(&self, w: &GroupSum) -> Result<bool, Refused> {
+        let (_, selection, sums) = self.group(&w.contents, &w.selection)?;
+        let claimed = selection.sums[self.node.b as usize][self.node.a as usize];
+        Ok(sums.iter().sum::<u64>() != claimed)
+    }
+
+    fn leaf_sum(&self, w: &LeafSum) -> Result<bool, Refused> {
+        let (site, selection, sums) = self.group(&w.contents, &w.selection)?;
+        let Some(sum) = sums.get(w.index as usize) else {
+            return Err(Refused("index"));
+        };
+        self.sampled()?;
+        let which = self.node.a;
+        let claimed = if which == 6 {
+            self.claimed(&w.tokens)?
+        } else {
+            0
+        };
+        let root = self.row(&site, &w.row)?;
+        let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
+        let leaf = self.node.b * site.groups.group_leaves + w.index;
+        let tokens = site.groups.tokens_of(leaf);
+        let (data, _) = self
+            .trace
+            .span(&w.logits, root, &site.logits, leaf * LEAF, 1)?;
+        let t = selection.thresholds(self.params);
+        let mut own = 0;
+        for (i, token) in tokens.enumerate() {
+            let logit = f32_le(data, i).ok_or(Refused("span length"))?;
+            own += component(which, mass_of(logit, best, self.params), t, token < claimed);
+        }
+        Ok(own != *sum)
+    }
+}
+
+fn token(leaf: &Leaf, place: u64) -> Result<u32, Refused> {
+    if leaf.data.len() != TOKEN_LEAF_BYTES {
+        return Err(Refused("leaf length"));
+    }
+    let at = 4 * (place % u64::from(TOKENS)) as usize;
+    let bytes = leaf
+        .data
+        .get(at..at + 4)
+        .and_then(|bytes| bytes.try_into().ok());
+    bytes.map(u32::from_le_bytes).ok_or(Refused("leaf length"))
+}
