@@ -86,7 +86,7 @@ impl Engine {
             })
         };
 
-        let mut session = Session::new(self.network(), self.backend());
+        let mut session = Session::new(self.network(), &**self.backend());
         let prompt = session.start();
         let chunks = job.prompt.chunks(CHUNK_ROWS);
         let last = chunks.len().saturating_sub(1);

@@ -105,8 +105,9 @@ impl Engine {
         &self.model
     }
 
-    pub(super) fn backend(&self) -> &dyn Backend {
-        &*self.backend
+    /// The backend.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
     }
 
     /// The backend's name.

@@ -4,9 +4,11 @@ mod commit;
 mod served;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use alloy::primitives::B256;
-use sworn_inference::engine::Engine;
+use sworn_inference::backend::Backend;
+use sworn_prover::dispute::results::DisputeModel;
 
 pub use commit::{
     LaneTree, VoucherCall, accumulate, chunk_count, claim_root, commit, payload_root, run_count,
@@ -84,6 +86,15 @@ pub type OnRows<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 /// Receives (run, token, piece); stops the job by breaking.
 pub type OnToken<'a> = &'a mut dyn FnMut(u32, u32, &[u8]) -> ControlFlow<()>;
 
+/// A model with what disputes about its answers need.
+#[derive(Debug, Clone)]
+pub struct Disputable {
+    /// The model, its layout, its weights.
+    pub model: DisputeModel,
+    /// What computes.
+    pub backend: Arc<dyn Backend>,
+}
+
 /// A model that can answer. Its answers depend on nothing but the input and its seed.
 pub trait Machine: Send + Sync {
     /// What it is.
@@ -116,8 +127,8 @@ pub trait Machine: Send + Sync {
         )
     }
 
-    /// The engine behind it; none for machines without a program, whose claims nobody can dispute.
-    fn engine(&self) -> Option<&Engine> {
+    /// What disputes about its answers need; none for machines without a program, whose claims nobody can dispute.
+    fn dispute(&self) -> Option<Disputable> {
         None
     }
 }

@@ -8,11 +8,13 @@ use sworn_inference::engine::{Engine, EngineOptions};
 use sworn_inference::format::packed::Model;
 use sworn_prover::Digest;
 use sworn_prover::commitment::Commitments;
+use sworn_prover::dispute::results::DisputeModel;
+use sworn_prover::dispute::trace::{ModelWeights, TraceLayout};
 use sworn_prover::params::Params;
 use sworn_prover::result::{Expansion, expand};
 use sworn_prover::verify::{self, Question};
 
-use super::{Answer, Machine, MachineError, OnRows, OnToken, ServedCard, run_results};
+use super::{Answer, Disputable, Machine, MachineError, OnRows, OnToken, ServedCard, run_results};
 use crate::library::Card;
 use crate::store::{ReportKind, StoredInput, StoredRun};
 
@@ -31,6 +33,7 @@ pub struct ServedModel {
     folder: PathBuf,
     model: Arc<Model>,
     engine: Engine,
+    disputes: DisputeModel,
 }
 
 impl ServedModel {
@@ -42,7 +45,7 @@ impl ServedModel {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<ServedModel, MachineError> {
         let model = Arc::new(Model::open(folder)?);
-        let (commitments, _) = Commitments::of(&model, progress)?;
+        let (commitments, tree) = Commitments::of(&model, progress)?;
         // A folder of the library says which model it holds. One that no longer hashes to that is not served under another id.
         if let Some(expected) = Card::id_of(folder) {
             let found = commitments.model_id.to_string();
@@ -69,12 +72,18 @@ impl ServedModel {
             vocabulary: program.vocab_size(),
         };
         let engine = Engine::new(model.clone(), options.engine)?;
+        let disputes = DisputeModel {
+            model: model.clone(),
+            layout: Arc::new(TraceLayout::new(program)?),
+            weights: ModelWeights::new(model.clone(), Arc::new(tree)),
+        };
         Ok(ServedModel {
             card,
             commitments,
             folder: folder.to_path_buf(),
             model,
             engine,
+            disputes,
         })
     }
 
@@ -163,8 +172,11 @@ impl Machine for ServedModel {
         Ok(found.map(|difference| difference.to_string()))
     }
 
-    fn engine(&self) -> Option<&Engine> {
-        Some(&self.engine)
+    fn dispute(&self) -> Option<Disputable> {
+        Some(Disputable {
+            model: self.disputes.clone(),
+            backend: self.engine.backend().clone(),
+        })
     }
 }
 

@@ -118,6 +118,15 @@ impl Context {
         self.store.read(crate::store::tables::CURSOR, &())
     }
 
+    /// The chain's time in seconds, as far as this node can know it.
+    pub fn now(&self) -> Result<u64, crate::store::StoreError> {
+        Ok(self.cursor()?.map_or(0, |cursor| {
+            cursor
+                .timestamp
+                .max(super::clock::unix_now().min(cursor.timestamp + 3))
+        }))
+    }
+
     /// Whether this node serves a model.
     pub fn serves(&self, model: &B256) -> bool {
         self.machines.contains_key(model)
