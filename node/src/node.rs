@@ -15,8 +15,8 @@ use crate::api;
 use crate::chain::{ChainClient, ChainError, ClientOptions, Deployment, watch_heads};
 use crate::machine::{Machine, MachineError, ServeOptions, ServedModel};
 use crate::roles::{
-    Context, Courier, Executor, Finaliser, Proposer, Reader, Role, RoleError, RoleName,
-    RoleSettings, Rules, Sealer, Streams, repair, supervise,
+    Challenger, Context, Courier, Executor, Finaliser, Proposer, Reader, Responder, Role,
+    RoleError, RoleName, RoleSettings, Rules, Sealer, Streams, Treasurer, repair, supervise,
 };
 use crate::store::{Store, StoreError};
 
@@ -178,6 +178,7 @@ impl Node {
             streams: Arc::new(Streams::default()),
             settings: Arc::new(settings.behaviour.clone()),
             finalising: Arc::default(),
+            desks: Arc::default(),
             changes: Arc::new(changes),
         };
         repair(&context)?;
@@ -274,7 +275,12 @@ impl NodeHandle {
                 RoleName::Proposer => self.run(Proposer::default()),
                 RoleName::Finaliser => self.run(Finaliser::default()),
                 RoleName::Courier => self.run(Courier::default()),
+                RoleName::Challenger => self.run(Challenger::default()),
+                RoleName::Responder => self.run(Responder::default()),
             }
+        }
+        if self.roles.contains(&RoleName::Challenger) || self.roles.contains(&RoleName::Responder) {
+            self.run(Treasurer::default());
         }
         if let Some(listener) = listener {
             let router = api::router(api::ApiState::new(

@@ -103,6 +103,8 @@ pub struct Context {
     pub settings: Arc<RoleSettings>,
     /// Claims whose finalisation is on its way.
     pub finalising: Arc<Finalising>,
+    /// Results laid out for disputes.
+    pub desks: Arc<super::Desks>,
     /// Raised whenever the store learned something.
     pub changes: Arc<watch::Sender<u64>>,
 }
