@@ -1,13 +1,19 @@
 //! What a node holds (`prover/SPEC.md` section 10.2), for who answers openings.
 
+use std::sync::Arc;
+
 use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolValue;
+use sworn_inference::program::Op;
 
 use super::abi;
-use super::faults::step;
+use super::faults::selection::contents::{Masses, Selection, write_sums};
+use super::faults::{attention, selection, step};
 use super::position::{NodeKind, Position};
-use super::results::{LaneResults, RunLeaves, abi_job};
+use super::results::{LaneResults, RunLeaves, TraceNodes, abi_job};
 use super::shape::TreeShape;
+use super::source::TraceSource;
+use super::trace::TraceLayout;
 use crate::constants::CONTENT_LEVELS;
 use crate::merkle::Tree;
 use crate::{Digest, Error};
@@ -152,8 +158,8 @@ impl Nodes for ListNodes<'_> {
 }
 
 struct TraceLeaves<'a> {
-    layout: std::sync::Arc<super::trace::TraceLayout>,
-    trace: &'a mut dyn super::results::TraceNodes,
+    layout: Arc<TraceLayout>,
+    trace: &'a mut dyn TraceNodes,
 }
 
 impl Nodes for TraceLeaves<'_> {
@@ -194,38 +200,47 @@ fn of_tree(
 fn posted(results: &mut dyn LaneResults, position: &Position) -> Result<Vec<u8>, Error> {
     let (lane, run) = (position.lane, u32::from(position.run));
     let model = results.model().clone();
+    let answer = results.answer(lane)?;
+    let tokens = &at(&answer.runs, run)?.tokens;
+    let index = u32::try_from(position.index).map_err(|_| no_node(position))?;
     match position.kind {
-        NodeKind::Totals => {
-            let answer = results.answer(lane)?;
-            let tokens = &at(&answer.runs, run)?.tokens;
+        NodeKind::Totals | NodeKind::Tile => {
             let step = model.layout.step(position.a)?;
-            let row = u32::try_from(position.index).map_err(|_| no_node(position))?;
-            if step.sum_tiles().is_none() {
+            let source: &mut dyn TraceSource = results.trace(lane, run)?;
+            if is_attention(step.op) {
+                let site = attention::Site::of(&model.layout, position.a)?;
+                return if position.kind == NodeKind::Totals {
+                    site.totals(source, index, position.b)
+                } else {
+                    site.tile(source, index, position.b, position.c)
+                };
+            }
+            if position.kind == NodeKind::Tile || step.sum_tiles().is_none() {
                 return Err(no_node(position));
             }
-            let mut source = Upcast(results.trace(lane, run)?);
-            step::Builder::new(&model.layout, &mut source, &model.weights, tokens)
-                .totals(row, &step, position.b)
+            step::Builder::new(&model.layout, source, &model.weights, tokens)
+                .totals(index, &step, position.b)
+        }
+        NodeKind::Selection | NodeKind::Group => {
+            let claimed = *at(tokens, index)?;
+            let site = selection::Site::of(&model.layout, index)?;
+            let logits = site.all(results.trace(lane, run)?)?;
+            let params = answer.input.params;
+            let honest = Selection::honest(site.groups, &logits, params, claimed);
+            if position.kind == NodeKind::Selection {
+                return Ok(honest.write());
+            }
+            let masses = Masses::new(site.groups, &logits, honest.best, params, claimed);
+            let sums = masses.group(position.a, position.b, honest.thresholds(&params));
+            Ok(write_sums(&sums))
         }
         _ => Err(no_node(position)),
     }
 }
 
-/// A trace of which only the leaves are asked.
-pub(crate) struct Upcast<'a>(pub(crate) &'a mut dyn super::results::TraceNodes);
-
-impl super::source::TraceSource for Upcast<'_> {
-    fn leaf(&mut self, row: u32, leaf: u32) -> Result<Vec<u8>, Error> {
-        self.0.leaf(row, leaf)
-    }
-
-    fn leaf_path(&mut self, row: u32, leaf: u32) -> Result<Vec<Digest>, Error> {
-        self.0.leaf_path(row, leaf)
-    }
-
-    fn row(&mut self, row: u32) -> Result<(Digest, Vec<Digest>), Error> {
-        self.0.row(row)
-    }
+/// Whether an operation is one of attention's three.
+pub(crate) fn is_attention(op: Op) -> bool {
+    matches!(op, Op::AttnMax | Op::AttnSum | Op::AttnMix)
 }
 
 pub(crate) fn at<T>(list: &[T], index: u32) -> Result<&T, Error> {

@@ -1,0 +1,323 @@
+//! A run that is not one's own.
+
+use super::descent::{Descent, Goal, descend};
+use super::known::{Claimed, ClaimedTrace, OwnList, OwnTrace};
+use super::step::{BadLeaf, nothing};
+use super::view::{ClaimView, NodeView};
+use super::{Move, lists, prompt};
+use crate::Error;
+use crate::constants::{FINISH_TOO_LONG, TOKEN_LEAF_ELEMENTS};
+use crate::dispute::abi::Leaf;
+use crate::dispute::contents::at;
+use crate::dispute::faults::selection::find::Finding;
+use crate::dispute::faults::selection::{self, Rule};
+use crate::dispute::faults::step::leaf_in_node;
+use crate::dispute::position::{NodeKind, Position};
+use crate::dispute::results::{Answer, DisputeModel, LaneResults};
+use crate::dispute::shape::TreeShape;
+use crate::dispute::source::TraceSource;
+use crate::record::RunRecord;
+use crate::{Digest, merkle};
+
+/// A dispute about one run of a revealed job.
+pub(super) struct RunDispute<'v> {
+    pub(super) view: &'v ClaimView,
+    pub(super) model: &'v DisputeModel,
+    pub(super) lane: u32,
+    pub(super) run: u8,
+    pub(super) job: &'v NodeView,
+    /// What the job's contents say about the run.
+    pub(super) record: RunRecord,
+    pub(super) trace_root: Digest,
+    /// One's own.
+    pub(super) answer: &'v Answer,
+    pub(super) own: RunRecord,
+    /// One's own.
+    pub(super) tokens: &'v [u32],
+}
+
+/// A leaf of a list in the revealed node that holds it.
+pub(super) struct ListLeaf<'v> {
+    pub(super) node: &'v NodeView,
+    /// Of the leaf in its tree.
+    pub(super) index: u64,
+    pub(super) bytes: Vec<u8>,
+    /// With its path to the node.
+    pub(super) in_node: Leaf,
+}
+
+impl<'v> RunDispute<'v> {
+    /// What to do about the run, whose record differs.
+    pub(super) fn next(&self, results: &mut dyn LaneResults) -> Result<Move, Error> {
+        let malformed = |run: &RunRecord| {
+            run.finish == FINISH_TOO_LONG && (run.n_prompt, run.n_tokens) == (1, 1)
+        };
+        if malformed(&self.record) != malformed(&self.own)
+            || self.record.n_prompt != self.own.n_prompt
+        {
+            return prompt::next(self, None);
+        }
+        let leaf = match self.first_difference(NodeKind::Tokens)? {
+            Ok(leaf) => leaf,
+            Err(act) => return Ok(act),
+        };
+        let Some(place) = self.first_token(leaf.as_ref()) else {
+            return lists::after_tokens(self);
+        };
+        if let Some(leaf) = &leaf
+            && let Some(found) = lists::token_fault(self, leaf)?
+        {
+            return Ok(found);
+        }
+        if place < self.own.n_prompt {
+            return prompt::next(self, leaf.as_ref());
+        }
+        if place >= self.record.n_tokens.min(self.own.n_tokens) {
+            return lists::end_fault(self);
+        }
+        self.token(place, results)
+    }
+
+    /// The first place at which the claimed tokens are not one's own; none when they are the same.
+    fn first_token(&self, leaf: Option<&ListLeaf<'_>>) -> Option<u32> {
+        let common = self.record.n_tokens.min(self.own.n_tokens);
+        let differs = leaf.and_then(|leaf| {
+            let first = leaf.index as usize * TOKEN_LEAF_ELEMENTS;
+            let words = leaf.bytes.chunks_exact(4).map(number);
+            (first..)
+                .zip(words)
+                .take_while(|(place, _)| *place < common as usize)
+                .find(|(place, token)| self.tokens.get(*place) != Some(token))
+                .map(|(place, _)| place as u32)
+        });
+        let whole = leaf.is_none() && self.record.n_tokens == self.own.n_tokens;
+        differs.or((!whole).then_some(common))
+    }
+
+    /// A token differs that both have: everything before it is the same.
+    fn token(&self, place: u32, results: &mut dyn LaneResults) -> Result<Move, Error> {
+        let layout = &self.model.layout;
+        let shape = self.shape(NodeKind::Trace)?;
+        let mut own = OwnTrace {
+            layout: layout.clone(),
+            trace: results.trace(self.lane, self.run.into())?,
+        };
+        let mut goal = Goal::Difference {
+            own: &mut own,
+            limit: layout.index(place, 0),
+        };
+        let found = descend(self.view, &shape, self.job.key, self.trace_root, &mut goal)?;
+        let tree = Claimed::new(self.view, shape, self.trace_root, &mut own);
+        let mut source = ClaimedTrace::new(tree, layout.clone());
+        match found {
+            Descent::Act(act) => Ok(act),
+            Descent::Leaf {
+                node,
+                index,
+                leaves,
+            } => self.bad_leaf(&BadLeaf::new(self, node, index, leaves)?, &mut source),
+            Descent::Same => self.choice(place, &mut source),
+            Descent::Job(_) => Err(nothing("a trace holds no job")),
+        }
+    }
+
+    /// The trace is the same up to a token that is not: its choice is wrong.
+    fn choice(&self, place: u32, source: &mut dyn TraceSource) -> Result<Move, Error> {
+        let index = place / TOKEN_LEAF_ELEMENTS as u32;
+        let leaf = match self.list_leaf(NodeKind::Tokens, index.into())? {
+            Ok(leaf) => leaf,
+            Err(act) => return Ok(act),
+        };
+        let to_root =
+            self.claimed_list(NodeKind::Tokens, |tree| tree.open_to_root(index.into()))?;
+        let within = 4 * (place as usize % TOKEN_LEAF_ELEMENTS);
+        let claimed = leaf.bytes.get(within..within + 4).map_or(0, number);
+        let rule = Rule {
+            params: self.answer.input.params,
+            seed: self.answer.input.seed.0,
+            run: self.run,
+            place,
+        };
+        let site = selection::Site::of(&self.model.layout, place)?;
+        let mut under = leaf.node;
+        let mut selection: Option<&NodeView> = None;
+        let mut finding = site.find_in_token(&mut *source, &rule, claimed, &leaf.in_node)?;
+        loop {
+            let position = Position {
+                index: place.into(),
+                ..Position::tree(NodeKind::Selection, self.lane, self.run, 0, 0)
+            };
+            match finding {
+                Finding::Nothing => return Err(nothing("the token is rightly chosen")),
+                Finding::Fault { code, witness } => {
+                    return Ok(super::step::prove(under.key, code, witness));
+                }
+                Finding::OpenSelection => {
+                    under = match self.posted(under.key, position) {
+                        Ok(node) => node,
+                        Err(act) => return Ok(act),
+                    };
+                    selection = Some(under);
+                    let contents = under.posted().unwrap_or_default();
+                    finding =
+                        site.find_in_selection(&mut *source, &rule, claimed, &to_root, contents)?;
+                }
+                Finding::OpenGroup { component, group } => {
+                    let position = Position {
+                        kind: NodeKind::Group,
+                        a: component,
+                        b: group,
+                        ..position
+                    };
+                    let Some(parent) = selection.and_then(NodeView::posted) else {
+                        return Err(nothing("a group without a selection"));
+                    };
+                    under = match self.posted(under.key, position) {
+                        Ok(node) => node,
+                        Err(act) => return Ok(act),
+                    };
+                    finding = site.find_in_group(
+                        &mut *source,
+                        &rule,
+                        claimed,
+                        &to_root,
+                        parent,
+                        (component, group),
+                        under.posted().unwrap_or_default(),
+                    )?;
+                }
+            }
+        }
+    }
+
+    /// The shape of a claimed tree of the run.
+    pub(super) fn shape(&self, kind: NodeKind) -> Result<TreeShape, Error> {
+        TreeShape::of_run(kind, self.lane, self.run, &self.record, &self.model.layout)
+            .ok_or_else(|| nothing("no tree of a run"))
+    }
+
+    /// The claimed root of a list.
+    pub(super) fn list_root(&self, kind: NodeKind) -> Digest {
+        match kind {
+            NodeKind::Tokens => self.record.tokens_root,
+            NodeKind::Offsets => self.record.offsets_root,
+            NodeKind::Text => self.record.text_root,
+            _ => merkle::empty(0),
+        }
+    }
+
+    /// One's own leaves of a list.
+    fn own_leaves(&self, kind: NodeKind) -> Result<&'v [Vec<u8>], Error> {
+        at(&self.answer.leaves, self.run.into())?
+            .list(kind)
+            .ok_or_else(|| nothing("no list of a run"))
+    }
+
+    /// The first leaf of a list that is not one's own; none when there is none. Or what has to be done to see it.
+    pub(super) fn first_difference(
+        &self,
+        kind: NodeKind,
+    ) -> Result<Result<Option<ListLeaf<'v>>, Move>, Error> {
+        if self.list_root(kind) == self.own_root(kind) {
+            return Ok(Ok(None));
+        }
+        let mut own = OwnList::new(self.own_leaves(kind)?);
+        let mut goal = Goal::Difference {
+            own: &mut own,
+            limit: u64::MAX,
+        };
+        self.descend_list(kind, &mut goal)
+    }
+
+    /// A leaf of a claimed list, or what has to be done to see it.
+    pub(super) fn list_leaf(
+        &self,
+        kind: NodeKind,
+        index: u64,
+    ) -> Result<Result<ListLeaf<'v>, Move>, Error> {
+        Ok(match self.descend_list(kind, &mut Goal::Leaf(index))? {
+            Ok(Some(leaf)) => Ok(leaf),
+            Ok(None) => return Err(nothing("the claimed list ends before")),
+            Err(act) => Err(act),
+        })
+    }
+
+    fn own_root(&self, kind: NodeKind) -> Digest {
+        match kind {
+            NodeKind::Tokens => self.own.tokens_root,
+            NodeKind::Offsets => self.own.offsets_root,
+            _ => self.own.text_root,
+        }
+    }
+
+    fn descend_list(
+        &self,
+        kind: NodeKind,
+        goal: &mut Goal<'_>,
+    ) -> Result<Result<Option<ListLeaf<'v>>, Move>, Error> {
+        let shape = self.shape(kind)?;
+        if !shape.exists(shape.depth(), 0) {
+            return Ok(Ok(None));
+        }
+        let root = self.list_root(kind);
+        Ok(
+            match descend(self.view, &shape, self.job.key, root, goal)? {
+                Descent::Act(act) => Err(act),
+                Descent::Leaf {
+                    node,
+                    index,
+                    leaves,
+                } => {
+                    let height = u32::from(node.position.height);
+                    let within = (index - (node.position.index << height)) as usize;
+                    let in_node = leaf_in_node(leaves, height, within)?;
+                    Ok(Some(ListLeaf {
+                        node,
+                        index,
+                        bytes: in_node.data.to_vec(),
+                        in_node,
+                    }))
+                }
+                Descent::Same | Descent::Job(_) => Ok(None),
+            },
+        )
+    }
+
+    /// Something of a claimed list, as far as it is known.
+    pub(super) fn claimed_list<T>(
+        &self,
+        kind: NodeKind,
+        read: impl FnOnce(&mut Claimed<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut own = OwnList::new(self.own_leaves(kind)?);
+        let root = self.list_root(kind);
+        read(&mut Claimed::new(
+            self.view,
+            self.shape(kind)?,
+            root,
+            &mut own,
+        ))
+    }
+
+    /// A revealed node of posted contents under a parent; else what has to be done for it.
+    pub(super) fn posted(&self, parent: Digest, position: Position) -> Result<&'v NodeView, Move> {
+        match self.view.child(parent, &position) {
+            None => Err(Move::Open {
+                parent,
+                position,
+                value: Digest::ZERO,
+                path: Vec::new(),
+            }),
+            Some(node) if node.posted().is_none() => Err(Move::Wait { node: node.key }),
+            Some(node) => Ok(node),
+        }
+    }
+}
+
+/// A number of a tokens or offsets leaf.
+pub(super) fn number(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |n, byte| n << 8 | u32::from(*byte))
+}
