@@ -20,7 +20,7 @@ const KEPT: usize = 4;
 
 /// Results that can be opened, shared by the roles.
 #[derive(Clone)]
-pub struct Desk {
+pub(super) struct Desk {
     results: Arc<Mutex<Box<dyn LaneResults + Send>>>,
 }
 

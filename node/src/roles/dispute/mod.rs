@@ -10,7 +10,8 @@ mod rests;
 mod treasurer;
 
 pub use challenger::Challenger;
-pub use desk::{Desk, Desks};
+pub use desk::Desks;
+
 pub use responder::Responder;
 pub use treasurer::Treasurer;
 
