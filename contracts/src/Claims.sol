@@ -5,8 +5,12 @@ import {IClaims} from "./interfaces/IClaims.sol";
 import {IDisputes} from "./interfaces/IDisputes.sol";
 import {IFees} from "./interfaces/IFees.sol";
 import {IInbox} from "./interfaces/IInbox.sol";
+import {Machine} from "./libraries/Machine.sol";
 import {Payout} from "./libraries/Payout.sol";
+import {Programs} from "./libraries/Programs.sol";
 import {Records} from "./libraries/Records.sol";
+import {Shapes} from "./libraries/Shapes.sol";
+import {Trees} from "./libraries/Trees.sol";
 
 /// @title Claims
 /// @dev Life of a claim: Standing -> Final | Fallen | Superseded. This contract's balance is always the bonds of standing
@@ -28,8 +32,25 @@ contract Claims is IClaims {
     /// @inheritdoc IClaims
     uint64 public immutable answerSeconds;
 
-    mapping(bytes32 claimId => Claim) private _claims;
-    mapping(uint64 epoch => mapping(bytes32 modelId => bytes32[])) private _lanes;
+    /// @dev A claim in three slots. When it was made follows from the window, its bond is the deployment's, its accumulator the inbox's.
+    struct Entry {
+        Status status;
+        uint40 windowEnd;
+        uint40 epoch;
+        address proposer;
+        bytes32 modelId;
+        bytes32 root;
+    }
+
+    /// @dev A lane's claims in order: a list, whose links only rivals pay for. `last` is 0 while the first is the only one.
+    struct Lane {
+        bytes32 first;
+        bytes32 last;
+    }
+
+    mapping(bytes32 claimId => Entry) private _claims;
+    mapping(uint64 epoch => mapping(bytes32 modelId => Lane)) private _lanes;
+    mapping(bytes32 claimId => bytes32) private _next;
     /// @inheritdoc IClaims
     mapping(uint64 epoch => mapping(bytes32 modelId => bytes32)) public finalClaim;
     /// @inheritdoc IClaims
@@ -56,42 +77,33 @@ contract Claims is IClaims {
     }
 
     /// @inheritdoc IClaims
-    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32 root)
+    function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32[] calldata digests)
         external
         payable
         returns (bytes32 claimId)
     {
-        if (root == 0) revert ZeroRoot();
         if (msg.value != bondWei) revert WrongBond(msg.value, bondWei);
-        (, uint256 endBlock) = inbox.epochBounds(epoch);
-        if (block.number < endBlock) revert EpochNotEnded(epoch, endBlock, block.number);
-        if (inbox.laneCount(epoch, modelId) == 0) revert EmptyLane(epoch, modelId);
-        bytes32 expected = inbox.accumulatorAt(epoch);
-        if (accumulator != expected) revert WrongAccumulator(accumulator, expected);
-        bytes32 finalId = finalClaim[epoch][modelId];
-        if (finalId != 0) revert LaneIsFinal(finalId);
-
+        bytes32 root = _rootOf(digests, _claimable(epoch, modelId, accumulator));
+        if (root == 0) revert ZeroRoot();
         claimId = claimIdOf(epoch, modelId, accumulator, root, msg.sender);
         if (_claims[claimId].status != Status.None) revert ClaimExists(claimId);
-        uint64 windowEnd = uint64(block.timestamp) + windowSeconds;
-        _claims[claimId] = Claim({
+        uint40 windowEnd = uint40(block.timestamp + windowSeconds);
+        // An epoch that ended is a block's number at most.
+        _claims[claimId] = Entry({
             status: Status.Standing,
-            proposer: msg.sender,
-            epoch: epoch,
-            claimedAt: uint64(block.timestamp),
             windowEnd: windowEnd,
+            epoch: uint40(epoch),
+            proposer: msg.sender,
             modelId: modelId,
-            accumulator: accumulator,
-            root: root,
-            bondWei: msg.value
+            root: root
         });
-        _lanes[epoch][modelId].push(claimId);
-        emit Claimed(claimId, epoch, modelId, msg.sender, root, accumulator, windowEnd, msg.value);
+        _append(_lanes[epoch][modelId], claimId);
+        emit Claimed(claimId, epoch, modelId, msg.sender, root, accumulator, windowEnd, msg.value, digests);
     }
 
     /// @inheritdoc IClaims
     function finalise(bytes32 claimId) external {
-        Claim storage entry = _standing(claimId);
+        Entry storage entry = _standing(claimId);
         (uint64 epoch, bytes32 modelId, uint64 windowEnd) = (entry.epoch, entry.modelId, entry.windowEnd);
         bytes32 finalId = finalClaim[epoch][modelId];
         if (finalId != 0) revert LaneIsFinal(finalId);
@@ -107,7 +119,7 @@ contract Claims is IClaims {
 
     /// @inheritdoc IClaims
     function resolveRival(bytes32 claimId) external {
-        Claim storage entry = _standing(claimId);
+        Entry storage entry = _standing(claimId);
         bytes32 finalId = finalClaim[entry.epoch][entry.modelId];
         if (finalId == 0) revert LaneNotFinal(entry.epoch, entry.modelId);
 
@@ -116,8 +128,8 @@ contract Claims is IClaims {
         if (entry.root == _claims[finalId].root) {
             _release(claimId, entry);
         } else {
-            emit BondBurned(claimId, entry.bondWei);
-            _send(BURN, entry.bondWei);
+            emit BondBurned(claimId, bondWei);
+            _send(BURN, bondWei);
         }
     }
 
@@ -152,13 +164,13 @@ contract Claims is IClaims {
     /// @inheritdoc IClaims
     function fall(bytes32 claimId) external {
         if (msg.sender != address(disputes)) revert NotAuthorised(msg.sender);
-        Claim storage entry = _standing(claimId);
+        Entry storage entry = _standing(claimId);
         bytes32 finalId = finalClaim[entry.epoch][entry.modelId];
         if (finalId != 0) revert LaneIsFinal(finalId);
 
         entry.status = Status.Fallen;
-        emit Fell(claimId, entry.proposer, entry.bondWei);
-        _send(msg.sender, entry.bondWei);
+        emit Fell(claimId, entry.proposer, bondWei);
+        _send(msg.sender, bondWei);
     }
 
     /// @inheritdoc IClaims
@@ -182,13 +194,48 @@ contract Claims is IClaims {
 
     /// @inheritdoc IClaims
     function claimOf(bytes32 claimId) external view returns (Claim memory) {
-        if (_claims[claimId].status == Status.None) revert UnknownClaim(claimId);
-        return _claims[claimId];
+        Entry storage entry = _claims[claimId];
+        if (entry.status == Status.None) revert UnknownClaim(claimId);
+        return Claim({
+            status: entry.status,
+            proposer: entry.proposer,
+            epoch: entry.epoch,
+            claimedAt: _claimedAt(entry),
+            windowEnd: entry.windowEnd,
+            modelId: entry.modelId,
+            accumulator: inbox.accumulatorAt(entry.epoch),
+            root: entry.root,
+            bondWei: bondWei
+        });
     }
 
     /// @inheritdoc IClaims
-    function laneClaims(uint64 epoch, bytes32 modelId) external view returns (bytes32[] memory) {
-        return _lanes[epoch][modelId];
+    function factsOf(bytes32 claimId)
+        external
+        view
+        returns (Status status, uint64 windowEnd, uint64 epoch, address proposer, bytes32 modelId, bytes32 root)
+    {
+        Entry storage entry = _claims[claimId];
+        return (entry.status, entry.windowEnd, entry.epoch, entry.proposer, entry.modelId, entry.root);
+    }
+
+    /// @inheritdoc IClaims
+    function proposerOf(bytes32 claimId) external view returns (address) {
+        return _claims[claimId].proposer;
+    }
+
+    /// @inheritdoc IClaims
+    function laneClaims(uint64 epoch, bytes32 modelId) external view returns (bytes32[] memory ids) {
+        bytes32 first = _lanes[epoch][modelId].first;
+        uint256 count = 0;
+        for (bytes32 id = first; id != 0; id = _next[id]) {
+            ++count;
+        }
+        ids = new bytes32[](count);
+        count = 0;
+        for (bytes32 id = first; id != 0; id = _next[id]) {
+            ids[count++] = id;
+        }
     }
 
     /// @inheritdoc IClaims
@@ -196,7 +243,7 @@ contract Claims is IClaims {
         return uint256(inbox.input(inputId).submittedAt) + answerSeconds;
     }
 
-    function _standing(bytes32 claimId) private view returns (Claim storage entry) {
+    function _standing(bytes32 claimId) private view returns (Entry storage entry) {
         entry = _claims[claimId];
         if (entry.status == Status.None) revert UnknownClaim(claimId);
         if (entry.status != Status.Standing) revert NotStanding(claimId, entry.status);
@@ -208,14 +255,50 @@ contract Claims is IClaims {
     function _coverOf(uint64 epoch, bytes32 modelId, uint256 deadline) private view returns (bytes32) {
         bytes32 finalId = finalClaim[epoch][modelId];
         bytes32 finalRoot = finalId == 0 ? bytes32(0) : _claims[finalId].root;
-        bytes32[] storage lane = _lanes[epoch][modelId];
-        for (uint256 i = 0; i < lane.length; ++i) {
-            Claim storage entry = _claims[lane[i]];
-            if (entry.claimedAt > deadline) break;
+        for (bytes32 id = _lanes[epoch][modelId].first; id != 0; id = _next[id]) {
+            Entry storage entry = _claims[id];
+            if (_claimedAt(entry) > deadline) break;
             if (entry.status == Status.Fallen) continue;
-            if (finalId == 0 || entry.root == finalRoot) return lane[i];
+            if (finalId == 0 || entry.root == finalRoot) return id;
         }
         return 0;
+    }
+
+    function _claimedAt(Entry storage entry) private view returns (uint64) {
+        return entry.windowEnd - windowSeconds;
+    }
+
+    /// @dev Reverts unless the lane can be claimed now; its number of inputs.
+    function _claimable(uint64 epoch, bytes32 modelId, bytes32 accumulator) private view returns (uint256 lanes) {
+        (, uint256 endBlock) = inbox.epochBounds(epoch);
+        if (block.number < endBlock) revert EpochNotEnded(epoch, endBlock, block.number);
+        lanes = inbox.laneCount(epoch, modelId);
+        if (lanes == 0) revert EmptyLane(epoch, modelId);
+        bytes32 expected = inbox.accumulatorAt(epoch);
+        if (accumulator != expected) revert WrongAccumulator(accumulator, expected);
+        bytes32 finalId = finalClaim[epoch][modelId];
+        if (finalId != 0) revert LaneIsFinal(finalId);
+    }
+
+    /// @dev The root of the claim tree over `lanes` jobs, from the nodes OPEN_LEVELS levels below it, or the jobs.
+    function _rootOf(bytes32[] calldata digests, uint256 lanes) private view returns (bytes32) {
+        uint256 depth = Programs.log2Ceil(lanes);
+        uint256 levels = Shapes.levels(Machine.NODE_CLAIM, depth);
+        uint256 shape = Shapes.pack(0, 0, lanes, 0, 0);
+        uint256 expected = Shapes.present(Machine.NODE_CLAIM, shape, depth - levels, 0, lanes);
+        if (digests.length != expected) revert WrongDigests(digests.length, expected);
+        return Trees.node(digests, Machine.NODE_CLAIM, shape, depth, 0, levels);
+    }
+
+    function _append(Lane storage lane, bytes32 claimId) private {
+        bytes32 first = lane.first;
+        if (first == 0) {
+            lane.first = claimId;
+            return;
+        }
+        bytes32 last = lane.last;
+        _next[last == 0 ? first : last] = claimId;
+        lane.last = claimId;
     }
 
     /// @dev The one gate before every payment of an input's fee.
@@ -224,9 +307,9 @@ contract Claims is IClaims {
         isSettled[inputId] = true;
     }
 
-    function _release(bytes32 claimId, Claim storage entry) private {
-        balanceOf[entry.proposer] += entry.bondWei;
-        emit BondReleased(claimId, entry.proposer, entry.bondWei);
+    function _release(bytes32 claimId, Entry storage entry) private {
+        balanceOf[entry.proposer] += bondWei;
+        emit BondReleased(claimId, entry.proposer, bondWei);
     }
 
     function _send(address to, uint256 amountWei) private {

@@ -48,9 +48,9 @@ contract ClaimsTest is Deployment {
             )
         );
         vm.expectEmit(address(claims));
-        emit IClaims.Claimed(expected, 0, modelId, alice, ROOT, accumulator, uint64(time()) + WINDOW, BOND);
+        emit IClaims.Claimed(expected, 0, modelId, alice, ROOT, accumulator, uint64(time()) + WINDOW, BOND, one(ROOT));
         vm.prank(alice);
-        bytes32 id = claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
+        bytes32 id = claims.claim{value: BOND}(0, modelId, accumulator, one(ROOT));
 
         same(id, expected, "id");
         same(id, claims.claimIdOf(0, modelId, accumulator, ROOT, alice), "id by view");
@@ -82,26 +82,26 @@ contract ClaimsTest is Deployment {
         _sealedInput();
         bytes32 accumulator = inbox.accumulatorAt(0);
         vm.expectRevert(abi.encodeWithSelector(IClaims.EpochNotEnded.selector, 0, 1010, height()));
-        claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
+        claims.claim{value: BOND}(0, modelId, accumulator, one(ROOT));
         vm.roll(1009);
         vm.expectRevert(abi.encodeWithSelector(IClaims.EpochNotEnded.selector, 0, 1010, 1009));
-        claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
+        claims.claim{value: BOND}(0, modelId, accumulator, one(ROOT));
         vm.roll(1010);
         vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroRoot.selector));
-        claims.claim{value: BOND}(0, modelId, accumulator, 0);
+        claims.claim{value: BOND}(0, modelId, accumulator, one(0));
         vm.expectRevert(abi.encodeWithSelector(IClaims.WrongBond.selector, BOND - 1, BOND));
-        claims.claim{value: BOND - 1}(0, modelId, accumulator, ROOT);
+        claims.claim{value: BOND - 1}(0, modelId, accumulator, one(ROOT));
         vm.expectRevert(abi.encodeWithSelector(IClaims.WrongBond.selector, BOND + 1, BOND));
-        claims.claim{value: BOND + 1}(0, modelId, accumulator, ROOT);
+        claims.claim{value: BOND + 1}(0, modelId, accumulator, one(ROOT));
         vm.expectRevert(abi.encodeWithSelector(IClaims.EmptyLane.selector, 0, bytes32("x")));
-        claims.claim{value: BOND}(0, "x", accumulator, ROOT);
+        claims.claim{value: BOND}(0, "x", accumulator, one(ROOT));
         vm.expectRevert(abi.encodeWithSelector(IClaims.WrongAccumulator.selector, bytes32("x"), accumulator));
-        claims.claim{value: BOND}(0, modelId, "x", ROOT);
+        claims.claim{value: BOND}(0, modelId, "x", one(ROOT));
         vm.expectRevert(abi.encodeWithSelector(IClaims.EpochNotEnded.selector, 1, 1020, 1010));
-        claims.claim{value: BOND}(1, modelId, accumulator, ROOT);
+        claims.claim{value: BOND}(1, modelId, accumulator, one(ROOT));
         vm.roll(1020);
         vm.expectRevert(abi.encodeWithSelector(IClaims.EmptyLane.selector, 1, modelId));
-        claims.claim{value: BOND}(1, modelId, accumulator, ROOT);
+        claims.claim{value: BOND}(1, modelId, accumulator, one(ROOT));
     }
 
     function test_onceEach() external {
@@ -109,7 +109,7 @@ contract ClaimsTest is Deployment {
         bytes32 accumulator = inbox.accumulatorAt(0);
         vm.expectRevert(abi.encodeWithSelector(IClaims.ClaimExists.selector, id));
         vm.prank(alice);
-        claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
+        claims.claim{value: BOND}(0, modelId, accumulator, one(ROOT));
         claimFrom(bob, 0, modelId, ROOT);
         claimFrom(alice, 0, modelId, OTHER_ROOT);
         same(claims.laneClaims(0, modelId).length, 3, "rivals stand");
@@ -117,7 +117,7 @@ contract ClaimsTest is Deployment {
         referee.fall(claims, id);
         vm.expectRevert(abi.encodeWithSelector(IClaims.ClaimExists.selector, id));
         vm.prank(alice);
-        claims.claim{value: BOND}(0, modelId, accumulator, ROOT);
+        claims.claim{value: BOND}(0, modelId, accumulator, one(ROOT));
     }
 
     /// @dev A lane that nobody serves blocks no other.
@@ -139,7 +139,7 @@ contract ClaimsTest is Deployment {
         bytes32 latest = inbox.accumulatorAt(inbox.currentEpoch());
         check(first != latest, "grown");
         vm.expectRevert(abi.encodeWithSelector(IClaims.WrongAccumulator.selector, latest, first));
-        claims.claim{value: BOND}(0, modelId, latest, ROOT);
+        claims.claim{value: BOND}(0, modelId, latest, one(ROOT));
         claimFrom(alice, 0, modelId, ROOT);
     }
 
@@ -169,7 +169,7 @@ contract ClaimsTest is Deployment {
         claims.resolveRival(id);
         bytes32 accumulator = inbox.accumulatorAt(0);
         vm.expectRevert(abi.encodeWithSelector(IClaims.LaneIsFinal.selector, id));
-        claims.claim{value: BOND}(0, modelId, accumulator, OTHER_ROOT);
+        claims.claim{value: BOND}(0, modelId, accumulator, one(OTHER_ROOT));
     }
 
     function test_openDisputesHold() external {

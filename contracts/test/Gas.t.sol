@@ -67,9 +67,9 @@ contract GasTest is Deployment {
         sealAll();
         endEpoch(0);
         bytes32 accumulator = inbox.accumulatorAt(0);
-        bytes32 root = honestRoot(0, modelId);
+        bytes32[] memory digests = topDigests(laneJobs(0, modelId));
         vm.prank(proposer);
-        bytes32 claimId = claims.claim{value: BOND}(0, modelId, accumulator, root);
+        bytes32 claimId = claims.claim{value: BOND}(0, modelId, accumulator, digests);
         _snapshot("Claims.claim");
         passWindow();
         claims.finalise(claimId);

@@ -18,11 +18,11 @@ interface IChallenges is IDisputes {
         bytes32 value; // tree nodes: the digest, from the opening on; job: its digest, after the reveal keccak256(abi.encode(Job)); posted: 0, then sha256 of the contents
         uint256 times; // from the most significant byte: opener address | openedAt u40, seconds | revealedAt u40, 0 while pending | 2 zero bytes
         uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u88, what is left | spentWei u88, what the reveal took | late u16, 1 with a deposit
-        uint256 shape; // what the children's shapes follow from, below
+        uint256 shape; // what the children's shapes follow from, below; job: what the proposer is paid for its traces, wei
     }
 
     // Shape, from the most significant byte: 11 zero bytes | rowDepth u8 | tail u32 | count u64 | nTokens u32 | nPrompt u32.
-    //   claim: count = leaves (jobs) of the claim tree. job: 0.
+    //   claim: count = leaves (jobs) of the claim tree.
     //   tokens, offsets, text: count = leaves. trace: count = N, tail = leaves of the tail steps, rowDepth as in section 10.1.
     //   posted contents: count = their length in bytes (malformed: the most); totals, tile: rowDepth = the operation's code;
     //   selection, group: tail = leaves of the logits.
@@ -58,8 +58,9 @@ interface IChallenges is IDisputes {
     event Redeemed(bytes32 indexed claimId, address indexed winner, Verdict verdict);
     event Rewarded(bytes32 indexed claimId, address indexed account, uint256 amountWei);
     event Settled(bytes32 indexed claimId, uint256 refundedWei, uint256 rewardedWei, uint256 burnedWei);
-    /// @param record The node's record from now on; meaningless when the claim is decided.
-    event Reclaimed(bytes32 indexed claimId, bytes32 indexed key, Record record, uint256 toOpenerWei, uint256 toProposerWei);
+    event Reclaimed(
+        bytes32 indexed claimId, bytes32 indexed key, address indexed opener, uint256 toOpenerWei, uint256 toProposerWei
+    );
     event Withdrawn(address indexed account, address indexed to, uint256 amountWei);
 
     /// @notice The claim is not standing, or its lane is final.
@@ -92,7 +93,8 @@ interface IChallenges is IDisputes {
     error TooEarly(uint256 nowSeconds, uint256 expectedSeconds);
     error TooLate(uint256 nowSeconds, uint256 expectedSeconds);
     error NotFallen(bytes32 claimId);
-    error NothingToReclaim(bytes32 key);
+    /// @notice Nothing can be reclaimed of a claim that isn't decided, or fell and isn't settled.
+    error NotDecided(bytes32 claimId);
     error NotAuthorised(address caller);
     error BadConfiguration(string field, uint256 found);
     error ZeroReceiver();
@@ -151,8 +153,8 @@ interface IChallenges is IDisputes {
     /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the path's openers back, shares the reward, burns the rest. Anyone may, once.
     /// @param ancestors The culprit's parent, its parent, and so on; all of them.
     function settle(bytes32 claimId, Verdict calldata verdict, Record[] calldata ancestors) external;
-    /// @notice Gives what is left of a node's prepayment back to its opener when it is revealed or the claim is decided, and its deposit to whom it
-    /// belongs when the claim is decided. Not for the path of a fallen claim before that is settled: `settle` does it.
+    /// @notice Of a decided claim (final; another one of its lane final; fallen and settled): gives what is left of a node's prepayment back to its opener, and
+    /// the deposit of a late opening: to the proposer if the claim was right, else to the opener. Anyone may. Records never change between reveal and decision.
     function reclaim(bytes32 claimId, Record calldata record) external;
     /// @notice Pays the caller's balance out.
     function withdraw(address payable to) external;
@@ -183,7 +185,7 @@ interface IChallenges is IDisputes {
     /// @notice Seconds at which a declaration was made, or 0.
     function declaredAt(bytes32 declaration) external view returns (uint256);
     function keyOf(bytes32 claimId, uint256 position, bytes32 parentKey) external pure returns (bytes32);
-    /// @notice keccak256(abi.encode(record)) of a node; 0: not open; of the culprit of a fallen claim keccak256(abi.encode(verdict)); 1: paid out.
+    /// @notice keccak256(abi.encode(record)) of a node; 0: not open; of the culprit of a fallen claim keccak256(abi.encode(verdict)); 0 again: paid out.
     function slotOf(bytes32 key) external view returns (bytes32);
     function stateOf(bytes32 claimId) external view returns (State memory);
     function balanceOf(address account) external view returns (uint256 wei_);

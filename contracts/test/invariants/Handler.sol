@@ -140,13 +140,15 @@ contract Handler is Deployment {
     function claim(uint256 who, uint256 input, uint256 lie) external clocked {
         (bool ok, uint64 epoch, bytes32 model) = _lane(input);
         if (!ok) return;
-        bytes32 root = lie % 4 == 0 ? keccak256(abi.encode("lie", lie % 3)) : honestRoot(epoch, model);
+        bytes32[] memory digests = laneJobs(epoch, model);
+        if (lie % 4 == 0) digests[lie % digests.length] = keccak256(abi.encode("lie", lie % 3));
+        digests = topDigests(digests);
         address proposer = _account(who);
         vm.deal(proposer, proposer.balance + BOND);
         bytes32 accumulator = inbox.accumulatorAt(epoch);
         (, uint256 end) = inbox.epochBounds(epoch);
         vm.prank(proposer);
-        try claims.claim{value: BOND}(epoch, model, accumulator, root) returns (bytes32 id) {
+        try claims.claim{value: BOND}(epoch, model, accumulator, digests) returns (bytes32 id) {
             if (height() < end) broken = "a claim before the epoch ended";
             bondsPaidWei += BOND;
             claimIds.push(id);

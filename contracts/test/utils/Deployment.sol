@@ -164,11 +164,40 @@ abstract contract Deployment is Test {
         vm.warp(time() + WINDOW + 1);
     }
 
+    /// @dev Claims a root that is the honest one, or a made-up one of a lane of one input.
     function claimFrom(address proposer, uint64 epoch, bytes32 model, bytes32 root) internal returns (bytes32) {
+        return claimDigests(proposer, epoch, model, digestsFor(epoch, model, root));
+    }
+
+    function claimDigests(address proposer, uint64 epoch, bytes32 model, bytes32[] memory digests)
+        internal
+        returns (bytes32)
+    {
         vm.deal(proposer, proposer.balance + BOND);
         bytes32 accumulator = inbox.accumulatorAt(epoch);
         vm.prank(proposer);
-        return claims.claim{value: BOND}(epoch, model, accumulator, root);
+        return claims.claim{value: BOND}(epoch, model, accumulator, digests);
+    }
+
+    /// @dev What a claim with that root is made with.
+    function digestsFor(uint64 epoch, bytes32 model, bytes32 root) internal view returns (bytes32[] memory) {
+        if (inbox.laneCount(epoch, model) <= 1) return one(root);
+        return topDigests(laneJobs(epoch, model));
+    }
+
+    /// @dev The nodes of the claim tree over these jobs that a claim is made with.
+    function topDigests(bytes32[] memory jobs) internal pure returns (bytes32[] memory digests) {
+        uint256 width = 1;
+        while (Naive.ceilPow2(jobs.length) / width > 64) width *= 2;
+        digests = new bytes32[]((jobs.length + width - 1) / width);
+        for (uint256 i = 0; i < digests.length; ++i) {
+            digests[i] = Naive.subtree(jobs, i * width, width);
+        }
+    }
+
+    function one(bytes32 digest) internal pure returns (bytes32[] memory digests) {
+        digests = new bytes32[](1);
+        digests[0] = digest;
     }
 
     // What a node computes: records, trees and proofs of answers.

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IChallenges} from "../interfaces/IChallenges.sol";
+import {IClaims} from "../interfaces/IClaims.sol";
+import {IFaults} from "../interfaces/IFaults.sol";
+import {IFees} from "../interfaces/IFees.sol";
+import {IInbox} from "../interfaces/IInbox.sol";
+import {IModels} from "../interfaces/IModels.sol";
+import {Nodes} from "../libraries/Nodes.sol";
+import {Payout} from "../libraries/Payout.sol";
+
+/// @title What all parts of the challenges share: configuration, records, states, money
+/// @dev The balance of the contract is always: the prepayments and deposits of the nodes, what a fallen claim's settlement divides, and the balances.
+abstract contract ChallengesBase is IChallenges {
+    using Nodes for Record;
+
+    /// @inheritdoc IChallenges
+    IClaims public immutable claims;
+    /// @inheritdoc IChallenges
+    IInbox public immutable inbox;
+    /// @inheritdoc IChallenges
+    IFaults public immutable faults;
+    /// @inheritdoc IChallenges
+    uint64 public immutable budgetSeconds;
+    /// @inheritdoc IChallenges
+    uint64 public immutable graceSeconds;
+    /// @inheritdoc IChallenges
+    uint64 public immutable declarationSeconds;
+
+    IModels internal immutable _models;
+    IFees internal immutable _fees;
+
+    /// @dev | windowEnd u40 | aliveUntil u40 | pending u32 | fallen bit | settled bit |, from bit 0 on.
+    mapping(bytes32 claimId => uint256) internal _states;
+    /// @inheritdoc IChallenges
+    mapping(bytes32 key => bytes32) public slotOf;
+    /// @inheritdoc IChallenges
+    mapping(address account => uint256) public balanceOf;
+    /// @inheritdoc IChallenges
+    mapping(bytes32 declaration => uint256) public declaredAt;
+
+    uint256 internal constant PENDING_ONE = 1 << 80;
+    uint256 internal constant FALLEN = 1 << 112;
+    uint256 internal constant SETTLED = 1 << 113;
+    /// @dev An opening's prepayment is this many times the gas that the reveal takes at most.
+    uint256 internal constant GAS_FACTOR = 10;
+    /// @dev The deposit of a late opening is the bond divided by this.
+    uint256 internal constant DEPOSIT_DIVISOR = 10;
+
+    constructor(
+        IClaims claims_,
+        IInbox inbox_,
+        IFaults faults_,
+        uint64 budgetSeconds_,
+        uint64 graceSeconds_,
+        uint64 declarationSeconds_
+    ) {
+        if (budgetSeconds_ == 0 || budgetSeconds_ > type(uint32).max) {
+            revert BadConfiguration("budgetSeconds", budgetSeconds_);
+        }
+        // Without time for the others the first declaration that is named would count.
+        if (declarationSeconds_ == 0 || declarationSeconds_ > type(uint32).max) {
+            revert BadConfiguration("declarationSeconds", declarationSeconds_);
+        }
+        (claims, inbox, faults) = (claims_, inbox_, faults_);
+        (budgetSeconds, graceSeconds, declarationSeconds) = (budgetSeconds_, graceSeconds_, declarationSeconds_);
+        (_models, _fees) = (inbox_.models(), inbox_.fees());
+    }
+
+    /// @inheritdoc IChallenges
+    function withdraw(address payable to) external {
+        if (to == address(0)) revert ZeroReceiver();
+        uint256 amountWei = balanceOf[msg.sender];
+        if (amountWei == 0) revert NothingToWithdraw(msg.sender);
+        balanceOf[msg.sender] = 0;
+        emit Withdrawn(msg.sender, to, amountWei);
+        _send(to, amountWei);
+    }
+
+    /// @dev Takes the bonds of fallen claims.
+    receive() external payable {
+        if (msg.sender != address(claims)) revert NotAuthorised(msg.sender);
+    }
+
+    /// @inheritdoc IChallenges
+    function keyOf(bytes32 claimId, uint256 position, bytes32 parentKey) external pure returns (bytes32) {
+        return Nodes.key(claimId, position, parentKey);
+    }
+
+    /// @inheritdoc IChallenges
+    function stateOf(bytes32 claimId) external view returns (State memory) {
+        uint256 state = _states[claimId];
+        return State({
+            windowEnd: uint64(_windowEnd(state)),
+            aliveUntil: uint64(_aliveUntil(state)),
+            pending: uint32(_pending(state)),
+            fallen: state & FALLEN != 0,
+            settled: state & SETTLED != 0
+        });
+    }
+
+    /// @dev The key of a node whose record is the one that counts.
+    function _known(bytes32 claimId, Record memory record) internal view returns (bytes32 key) {
+        key = Nodes.key(claimId, record.position, record.parentKey);
+        bytes32 found = record.hash();
+        if (slotOf[key] != found) revert WrongRecord(key, found, slotOf[key]);
+    }
+
+    function _revealed(bytes32 claimId, Record memory record) internal view returns (bytes32 key) {
+        key = _known(claimId, record);
+        if (record.revealedAt() == 0) revert NotRevealed(key);
+    }
+
+    /// @dev Reverts unless something can still happen to the claim.
+    function _live(bytes32 claimId, uint256 state) internal view {
+        if (state & FALLEN != 0) revert AlreadyFallen(claimId);
+        if (_pending(state) == 0 && block.timestamp > _aliveUntil(state)) {
+            revert PastFinality(claimId, uint64(_aliveUntil(state)), block.timestamp);
+        }
+    }
+
+    function _windowEnd(uint256 state) internal pure returns (uint256) {
+        return uint40(state);
+    }
+
+    function _aliveUntil(uint256 state) internal pure returns (uint256) {
+        return uint40(state >> 40);
+    }
+
+    function _pending(uint256 state) internal pure returns (uint256) {
+        return uint32(state >> 80);
+    }
+
+    function _deposit() internal view returns (uint256) {
+        return claims.bondWei() / DEPOSIT_DIVISOR;
+    }
+
+    function _credit(address account, uint256 amountWei) internal {
+        if (amountWei != 0) balanceOf[account] += amountWei;
+    }
+
+    function _send(address to, uint256 amountWei) internal {
+        if (!Payout.send(to, amountWei)) revert TransferFailed(to, amountWei);
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IChallenges} from "../interfaces/IChallenges.sol";
+import {IClaims} from "../interfaces/IClaims.sol";
+import {IDisputes} from "../interfaces/IDisputes.sol";
+import {IFaults} from "../interfaces/IFaults.sol";
+import {Machine} from "../libraries/Machine.sol";
+import {Nodes} from "../libraries/Nodes.sol";
+import {Positions} from "../libraries/Positions.sol";
+import {RevealGas} from "../libraries/RevealGas.sol";
+import {ChallengesBase} from "./ChallengesBase.sol";
+
+/// @title Faults, expiries, and who gets what of a fallen claim's bond
+abstract contract Judging is ChallengesBase {
+    using Nodes for Record;
+
+    /// @dev Burned bonds go to the zero address: nobody has its key and it has no code.
+    address private constant BURN = address(0);
+    bytes32 private constant TAG_DECLARATION = "sworn/declaration/1";
+    /// @dev Gas of a proof that is paid for at most; of an expiry.
+    uint256 private constant MOST_GAS = 500_000;
+    /// @dev Gas after the measure: the slots, the event, the sender's balance.
+    uint256 private constant UNMEASURED_GAS = 18_000;
+    uint256 private constant NEW_BALANCE_GAS = 17_100;
+
+    /// @inheritdoc IChallenges
+    function prove(
+        bytes32 claimId,
+        Record[] calldata path,
+        IFaults.Job calldata job,
+        uint8 fault,
+        bytes calldata witness,
+        bytes32 salt
+    ) external {
+        uint256 gasBefore = gasleft();
+        uint256 state = _states[claimId];
+        _live(claimId, state);
+        (IFaults.Case memory case_, bytes32 key) = _case(claimId, path, job);
+        if (!faults.isFault(case_, fault, witness)) revert NoFault(fault);
+
+        Verdict memory verdict;
+        verdict.culprit = path[0];
+        if (salt != 0) {
+            verdict.winner = msg.sender;
+            verdict.declaredAt = _declared(claimId, key, verdict.culprit, msg.sender, salt, block.timestamp);
+        }
+        _fall(claimId, key, state, verdict, gasBefore);
+        emit Proven(claimId, key, msg.sender, fault, verdict);
+    }
+
+    /// @inheritdoc IChallenges
+    function expire(bytes32 claimId, Record calldata record) external {
+        uint256 gasBefore = gasleft();
+        uint256 state = _states[claimId];
+        if (state & FALLEN != 0) revert AlreadyFallen(claimId);
+        Verdict memory verdict;
+        verdict.culprit = record;
+        bytes32 key = _known(claimId, verdict.culprit);
+        if (verdict.culprit.revealedAt() != 0) revert AlreadyRevealed(key);
+        uint256 used = verdict.culprit.proposerSeconds() + block.timestamp - verdict.culprit.openedAt();
+        if (used <= budgetSeconds) revert ProposerInTime(used, budgetSeconds);
+        _fall(claimId, key, state, verdict, gasBefore);
+        emit Expired(claimId, key, msg.sender, verdict);
+    }
+
+    /// @inheritdoc IChallenges
+    function declare(bytes32 declaration) external {
+        if (declaredAt[declaration] != 0) revert AlreadyDeclared(declaration);
+        declaredAt[declaration] = block.timestamp;
+        emit Declared(declaration, msg.sender);
+    }
+
+    /// @inheritdoc IChallenges
+    function redeem(bytes32 claimId, Verdict calldata verdict_, address challenger, bytes32 salt) external {
+        Verdict memory verdict = verdict_;
+        bytes32 key = _judged(claimId, verdict);
+        uint256 last = uint256(verdict.fellAt) + declarationSeconds;
+        if (block.timestamp > last) revert TooLate(block.timestamp, last);
+        uint64 time = _declared(claimId, key, verdict.culprit, challenger, salt, verdict.fellAt);
+        if (verdict.declaredAt != 0 && time >= verdict.declaredAt) revert NotEarlier(time, verdict.declaredAt);
+        (verdict.winner, verdict.declaredAt) = (challenger, time);
+        slotOf[key] = keccak256(abi.encode(verdict));
+        emit Redeemed(claimId, challenger, verdict);
+    }
+
+    /// @inheritdoc IChallenges
+    function settle(bytes32 claimId, Verdict calldata verdict_, Record[] calldata ancestors) external {
+        Verdict memory verdict = verdict_;
+        bytes32 key = _judged(claimId, verdict);
+        uint256 last = uint256(verdict.fellAt) + declarationSeconds;
+        if (block.timestamp <= last) revert TooEarly(block.timestamp, last + 1);
+        _states[claimId] |= SETTLED;
+        delete slotOf[key];
+
+        // The whole path, from the culprit up to the claim.
+        Record[] memory path = new Record[](ancestors.length + 1);
+        path[0] = verdict.culprit;
+        uint256 spentWei = verdict.culprit.spent();
+        for (uint256 i = 1; i < path.length; ++i) {
+            path[i] = ancestors[i - 1];
+            key = _known(claimId, path[i]);
+            if (key != path[i - 1].parentKey) revert WrongRecord(key, key, path[i - 1].parentKey);
+            delete slotOf[key];
+            spentWei += path[i].spent();
+        }
+        if (path[path.length - 1].parentKey != 0) revert BadLength(ancestors.length, ancestors.length + 1);
+
+        uint256 bondWei = claims.bondWei();
+        (uint256 refundedWei, uint256 rewardedWei) = _payPath(claimId, path, verdict, spentWei, bondWei / 4);
+        // A quarter for refunds, what the sender of the proof left of a quarter for rewards: the rest burns as well.
+        uint256 burnedWei = bondWei / 4 + verdict.rewardWei - refundedWei - rewardedWei;
+        emit Settled(claimId, refundedWei, rewardedWei, burnedWei);
+        _send(BURN, burnedWei);
+    }
+
+    /// @inheritdoc IChallenges
+    function reclaim(bytes32 claimId, Record calldata record_) external {
+        Record memory record = record_;
+        bytes32 key = _known(claimId, record);
+        bool wrong = _decidedWrong(claimId);
+        delete slotOf[key];
+        uint256 openerWei = record.prepaid();
+        uint256 proposerWei = 0;
+        if (record.late()) {
+            if (wrong) openerWei += _deposit();
+            else proposerWei = _deposit();
+        }
+        _credit(record.opener(), openerWei);
+        if (proposerWei > 0) _credit(claims.proposerOf(claimId), proposerWei);
+        emit Reclaimed(claimId, key, record.opener(), openerWei, proposerWei);
+    }
+
+    /// @inheritdoc IDisputes
+    function mayFinalise(bytes32 claimId, uint64 windowEnd) external view returns (bool) {
+        uint256 state = _states[claimId];
+        if (state == 0) return block.timestamp > windowEnd;
+        return state & FALLEN == 0 && _pending(state) == 0 && block.timestamp > _aliveUntil(state);
+    }
+
+    /// @inheritdoc IChallenges
+    function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt)
+        public
+        view
+        returns (bytes32)
+    {
+        return sha256(abi.encode(TAG_DECLARATION, block.chainid, address(this), claimId, key, challenger, salt));
+    }
+
+    /// @dev What the fault is judged against: everything in it is bound by the claim, or was posted for it.
+    function _case(bytes32 claimId, Record[] calldata path, IFaults.Job calldata job)
+        private
+        view
+        returns (IFaults.Case memory case_, bytes32 key)
+    {
+        if (path.length == 0 || path.length > 3) revert BadLength(path.length, 3);
+        Record memory node = path[0];
+        key = _revealed(claimId, node);
+        Record memory above = node;
+        if (Positions.kind(node.position) != Machine.NODE_JOB) {
+            if (path.length == 1) revert BadLength(1, 2);
+            above = path[1];
+            bytes32 parentKey = _revealed(claimId, above);
+            if (parentKey != node.parentKey) revert WrongRecord(parentKey, parentKey, node.parentKey);
+            case_.parent = IFaults.Node(above.position, above.value);
+        }
+        uint256 used = Positions.kind(node.position) == Machine.NODE_JOB ? 1 : 2;
+        if (Positions.kind(above.position) != Machine.NODE_JOB) {
+            if (path.length != 3) revert BadLength(path.length, 3);
+            used = 3;
+            above = path[2];
+            _revealed(claimId, above);
+            // A claim has one job a lane.
+            uint256 expected = Positions.tree(Machine.NODE_JOB, Positions.lane(node.position), 0, 0, 0);
+            if (above.position != expected) revert BadPosition("job", above.position, expected);
+        }
+        if (path.length != used) revert BadLength(path.length, used);
+        bytes32 found = keccak256(abi.encode(job));
+        if (found != above.value) revert BadContents(found, above.value);
+
+        (,, case_.epoch,, case_.modelId,) = claims.factsOf(claimId);
+        case_.job = job;
+        case_.node = IFaults.Node(node.position, node.value);
+    }
+
+    /// @dev Fells the claim: half of the bond burns, a quarter is kept for refunds, a quarter for rewards, of which the sender is paid first.
+    function _fall(bytes32 claimId, bytes32 key, uint256 state, Verdict memory verdict, uint256 gasBefore) private {
+        _states[claimId] = state | FALLEN;
+        claims.fall(claimId);
+        uint256 quarterWei = claims.bondWei() / 4;
+        _send(BURN, claims.bondWei() - 2 * quarterWei);
+
+        uint256 tokens = RevealGas.tokensOfCall();
+        uint256 after_ = UNMEASURED_GAS + (balanceOf[msg.sender] == 0 ? NEW_BALANCE_GAS : 0);
+        uint256 cost = RevealGas.transaction(gasBefore - gasleft() + after_, tokens);
+        if (cost > MOST_GAS) cost = MOST_GAS;
+        uint256 paidWei = cost * block.basefee * 11 / 10;
+        if (paidWei > quarterWei) paidWei = quarterWei;
+        _credit(msg.sender, paidWei);
+        emit Rewarded(claimId, msg.sender, paidWei);
+
+        verdict.rewardWei = quarterWei - paidWei;
+        verdict.fellAt = uint64(block.timestamp);
+        slotOf[key] = keccak256(abi.encode(verdict));
+    }
+
+    /// @dev When the challenger declared the node: after it was revealed, before the claim fell.
+    function _declared(
+        bytes32 claimId,
+        bytes32 key,
+        Record memory node,
+        address challenger,
+        bytes32 salt,
+        uint256 before
+    ) private view returns (uint64) {
+        bytes32 declaration = declarationOf(claimId, key, challenger, salt);
+        uint256 time = declaredAt[declaration];
+        uint256 since = node.revealedAt() == 0 ? node.openedAt() : node.revealedAt();
+        if (time < since || time >= before) revert BadDeclaration(declaration, time);
+        return uint64(time);
+    }
+
+    /// @dev The key of the culprit of a claim that fell and isn't settled.
+    function _judged(bytes32 claimId, Verdict memory verdict) private view returns (bytes32 key) {
+        if (_states[claimId] & FALLEN == 0) revert NotFallen(claimId);
+        key = Nodes.key(claimId, verdict.culprit.position, verdict.culprit.parentKey);
+        bytes32 found = keccak256(abi.encode(verdict));
+        if (slotOf[key] != found) revert WrongRecord(key, found, slotOf[key]);
+    }
+
+    function _payPath(
+        bytes32 claimId,
+        Record[] memory path,
+        Verdict memory verdict,
+        uint256 spentWei,
+        uint256 refundWei
+    ) private returns (uint256 refundedWei, uint256 rewardedWei) {
+        uint256 shareWei = verdict.winner == address(0) ? verdict.rewardWei / path.length : 0;
+        for (uint256 i = 0; i < path.length; ++i) {
+            uint256 backWei = path[i].spent();
+            if (spentWei > refundWei) backWei = backWei * refundWei / spentWei;
+            refundedWei += backWei;
+            if (path[i].late()) backWei += _deposit();
+            _credit(path[i].opener(), backWei + path[i].prepaid() + shareWei);
+            if (shareWei > 0) emit Rewarded(claimId, path[i].opener(), shareWei);
+            rewardedWei += shareWei;
+        }
+        if (verdict.winner != address(0)) {
+            rewardedWei = verdict.rewardWei;
+            _credit(verdict.winner, rewardedWei);
+            emit Rewarded(claimId, verdict.winner, rewardedWei);
+        }
+    }
+
+    /// @dev Whether a decided claim was wrong: it fell, or an unequal one of its lane is final. Reverts for a claim that isn't decided, or is not settled.
+    function _decidedWrong(bytes32 claimId) private view returns (bool) {
+        uint256 state = _states[claimId];
+        if (state & FALLEN != 0) {
+            if (state & SETTLED == 0) revert NotDecided(claimId);
+            return true;
+        }
+        (IClaims.Status status,, uint64 epoch,, bytes32 modelId, bytes32 root) = claims.factsOf(claimId);
+        if (status == IClaims.Status.Final) return false;
+        bytes32 finalId = claims.finalClaim(epoch, modelId);
+        if (finalId == 0) revert NotDecided(claimId);
+        (,,,,, bytes32 finalRoot) = claims.factsOf(finalId);
+        return root != finalRoot;
+    }
+}

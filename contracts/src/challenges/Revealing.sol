@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {IChallenges} from "../interfaces/IChallenges.sol";
+import {IFaults} from "../interfaces/IFaults.sol";
+import {IVouchers} from "../interfaces/IVouchers.sol";
+import {Machine} from "../libraries/Machine.sol";
+import {Nodes} from "../libraries/Nodes.sol";
+import {Positions} from "../libraries/Positions.sol";
+import {Programs} from "../libraries/Programs.sol";
+import {Records} from "../libraries/Records.sol";
+import {RevealGas} from "../libraries/RevealGas.sol";
+import {Shapes} from "../libraries/Shapes.sol";
+import {Trees} from "../libraries/Trees.sol";
+import {ChallengesBase} from "./ChallengesBase.sol";
+
+/// @title Reveals
+abstract contract Revealing is ChallengesBase {
+    using Nodes for Record;
+
+    bytes32 private constant DOMAIN =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant REVEAL =
+        keccak256("Reveal(bytes32 claimId,uint256 position,bytes32 parentKey,bytes32 contentsHash)");
+    bytes32 private constant NAME = keccak256("Sworn Challenges");
+    bytes32 private constant VERSION = keccak256("1");
+
+    /// @dev Gas of a reveal before it is measured and after: the selector, the slots, the event without its contents, the revealer's balance.
+    uint256 private constant UNMEASURED_GAS = 15_500;
+    /// @dev Of a byte of contents: in the log and copied.
+    uint256 private constant BYTE_GAS = 9;
+    /// @dev A balance that was 0.
+    uint256 private constant NEW_BALANCE_GAS = 17_100;
+    /// @dev Tokens (EIP-7623) of a call's selector, claim, record, offsets and lengths.
+    uint256 private constant HEAD_TOKENS = 900;
+
+    /// @inheritdoc IChallenges
+    function revealDigests(bytes32 claimId, Record calldata record_, bytes32[] calldata digests) external {
+        uint256 gasBefore = gasleft();
+        Record memory record = record_;
+        bytes32 key = _closed(claimId, record);
+        (uint256 kind, uint256 height, uint256 levels) = _tree(record.position);
+        if (levels == 0) revert BadPosition("height", height, Machine.CONTENT_LEVELS + 1);
+        bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), levels);
+        if (found != record.value) revert BadContents(found, record.value);
+        _reveal(claimId, key, record, abi.encode(digests), 0, HEAD_TOKENS + 128 * digests.length, gasBefore);
+    }
+
+    /// @inheritdoc IChallenges
+    function revealLeaves(bytes32 claimId, Record calldata record_, bytes[] calldata leaves) external {
+        uint256 gasBefore = gasleft();
+        Record memory record = record_;
+        bytes32 key = _closed(claimId, record);
+        (uint256 kind, uint256 height, uint256 levels) = _tree(record.position);
+        if (levels != 0) revert BadPosition("height", height, Machine.CONTENT_LEVELS);
+        if (leaves.length > 1 << height) revert BadLength(leaves.length, 1 << height);
+        bytes32[] memory digests = new bytes32[](leaves.length);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            if (leaves[i].length > RevealGas.MAX_LEAF_BYTES) {
+                revert BadLength(leaves[i].length, RevealGas.MAX_LEAF_BYTES);
+            }
+            digests[i] = sha256(leaves[i]);
+        }
+        bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), height);
+        if (found != record.value) revert BadContents(found, record.value);
+        _reveal(claimId, key, record, abi.encode(leaves), 0, RevealGas.tokensOfCall(), gasBefore);
+    }
+
+    /// @inheritdoc IChallenges
+    function revealJob(bytes32 claimId, Record calldata record_, IFaults.Job calldata job, bytes calldata signature)
+        external
+    {
+        uint256 gasBefore = gasleft();
+        Record memory record = record_;
+        bytes32 key = _closed(claimId, record);
+        if (Positions.kind(record.position) != Machine.NODE_JOB) {
+            revert BadPosition("kind", Positions.kind(record.position), Machine.NODE_JOB);
+        }
+        (bytes32 found, bool traced) = _jobRecord(job);
+        if (found != record.value) revert BadContents(found, record.value);
+        bytes memory contents = abi.encode(job);
+        record.value = keccak256(contents);
+        if (traced) _checkSigned(claimId, record, signature);
+        // Nobody has to compute a trace for a job without one.
+        uint256 proposerWei = traced ? record.shape : 0;
+        _reveal(claimId, key, record, contents, proposerWei, RevealGas.tokensOfCall(), gasBefore);
+    }
+
+    /// @inheritdoc IChallenges
+    function revealPosted(bytes32 claimId, Record calldata record_, bytes calldata contents, bytes calldata signature)
+        external
+    {
+        uint256 gasBefore = gasleft();
+        Record memory record = record_;
+        bytes32 key = _closed(claimId, record);
+        uint256 kind = Positions.kind(record.position);
+        if (kind <= Machine.NODE_TRACE) revert BadPosition("kind", kind, Machine.NODE_TOTALS);
+        uint256 expected = Shapes.count(record.shape);
+        if (kind == Machine.NODE_MALFORMED && contents.length >= 8 && contents.length <= expected) {
+            // As long as it says, with one segment at least.
+            expected = 4 + 4 * uint256(uint32(bytes4(contents[0:4])));
+        }
+        if (contents.length != expected) revert BadLength(contents.length, expected);
+        record.value = sha256(contents);
+        _checkSigned(claimId, record, signature);
+        _reveal(claimId, key, record, contents, 0, RevealGas.tokensOfCall(), gasBefore);
+    }
+
+    /// @inheritdoc IChallenges
+    function revealHash(bytes32 claimId, uint256 position, bytes32 parentKey, bytes32 contentsHash)
+        public
+        view
+        returns (bytes32)
+    {
+        bytes32 domain = keccak256(abi.encode(DOMAIN, NAME, VERSION, block.chainid, address(this)));
+        bytes32 message = keccak256(abi.encode(REVEAL, claimId, position, parentKey, contentsHash));
+        return keccak256(abi.encodePacked(hex"1901", domain, message));
+    }
+
+    /// @dev The key of a node that waits for its reveal, in time.
+    function _closed(bytes32 claimId, Record memory record) private view returns (bytes32 key) {
+        if (_states[claimId] & FALLEN != 0) revert AlreadyFallen(claimId);
+        key = _known(claimId, record);
+        if (record.revealedAt() != 0) revert AlreadyRevealed(key);
+        uint256 used = record.proposerSeconds() + block.timestamp - record.openedAt();
+        if (used > budgetSeconds) revert ProposerOutOfTime(used, budgetSeconds);
+    }
+
+    function _tree(uint256 position) private pure returns (uint256 kind, uint256 height, uint256 levels) {
+        kind = Positions.kind(position);
+        if (kind == Machine.NODE_JOB || kind > Machine.NODE_TRACE) {
+            revert BadPosition("kind", kind, Machine.NODE_TRACE);
+        }
+        height = Positions.height(position);
+        levels = Shapes.levels(kind, height);
+    }
+
+    /// @dev The record of section 6 that the contents give, and whether a run has a trace.
+    function _jobRecord(IFaults.Job calldata job) private view returns (bytes32, bool traced) {
+        uint256 count = job.runs.length;
+        if (count > Machine.MAX_RUNS) revert BadLength(count, Machine.MAX_RUNS);
+        if (job.traceRoots.length != count) revert BadLength(job.traceRoots.length, count);
+        bytes32[] memory runs = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            IVouchers.Run calldata run = job.runs[i];
+            runs[i] = Records.run(run);
+            if (run.nTokens > run.nPrompt) traced = true;
+            else if (job.traceRoots[i] != 0) revert BadContents(job.traceRoots[i], 0);
+        }
+        // A tree over the runs, like any: Z0 past the last.
+        uint256 depth = Programs.log2Ceil(count);
+        uint256 shape = Shapes.pack(0, 0, count, 0, 0);
+        bytes32 runsRoot = Trees.node(runs, Machine.NODE_CLAIM, shape, depth, 0, depth);
+        return (Records.job(job.inputId, count, runsRoot, job.scoreRoot), traced);
+    }
+
+    /// @dev Contents that no hash binds are the proposer's: it calls, or it signed.
+    function _checkSigned(bytes32 claimId, Record memory record, bytes calldata signature) private view {
+        address proposer = claims.proposerOf(claimId);
+        if (signature.length == 0) {
+            if (msg.sender != proposer) revert NotAuthorised(msg.sender);
+            return;
+        }
+        bytes32 hash = revealHash(claimId, record.position, record.parentKey, record.value);
+        if (!SignatureChecker.isValidSignatureNowCalldata(proposer, hash, signature)) revert BadSignature(proposer);
+    }
+
+    /// @dev Ends a reveal: the clocks, who is paid what, the record.
+    function _reveal(
+        bytes32 claimId,
+        bytes32 key,
+        Record memory record,
+        bytes memory contents,
+        uint256 proposerWei,
+        uint256 tokens,
+        uint256 gasBefore
+    ) private {
+        uint256 state = _states[claimId] - PENDING_ONE;
+        uint256 alive = block.timestamp + budgetSeconds - record.challengerSeconds();
+        if (alive > _aliveUntil(state)) state = (state & ~(uint256(type(uint40).max) << 40)) | (alive << 40);
+        _states[claimId] = state;
+
+        uint256 prepaidWei = record.prepaid();
+        if (proposerWei > 0) _credit(claims.proposerOf(claimId), proposerWei);
+        uint256 spentWei = proposerWei + _revealerWei(record, contents.length, tokens, gasBefore);
+        if (spentWei > prepaidWei) spentWei = prepaidWei;
+        balanceOf[msg.sender] += spentWei - proposerWei;
+
+        record.funds = Nodes.funds(
+            record.proposerSeconds() + block.timestamp - record.openedAt(),
+            record.challengerSeconds(),
+            prepaidWei - spentWei,
+            spentWei,
+            record.late()
+        );
+        record.times = Nodes.revealed(record.times, block.timestamp);
+        slotOf[key] = record.hash();
+        emit Revealed(claimId, key, msg.sender, record, contents);
+    }
+
+    /// @dev What the reveal cost its sender, and a tenth; at most what it should have.
+    function _revealerWei(Record memory record, uint256 length, uint256 tokens, uint256 gasBefore)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 after_ = UNMEASURED_GAS + BYTE_GAS * length;
+        if (balanceOf[msg.sender] == 0) after_ += NEW_BALANCE_GAS;
+        uint256 cost = RevealGas.transaction(gasBefore - gasleft() + after_, tokens);
+        uint256 most = RevealGas.bound(record.position, record.shape);
+        return (cost < most ? cost : most) * block.basefee * 11 / 10;
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IChallenges} from "../interfaces/IChallenges.sol";
+
+/// @title Records of nodes
+/// @notice The packed fields of `IChallenges.Record`:
+///
+///   times | opener u160 | openedAt u40 | revealedAt u40 | 16 zero bits |
+///   funds | proposerSeconds u32 | challengerSeconds u32 | prepaidWei u88 | spentWei u88 | late u16 |
+library Nodes {
+    function key(bytes32 claimId, uint256 position, bytes32 parentKey) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, claimId)
+            mstore(add(at, 0x20), position)
+            mstore(add(at, 0x40), parentKey)
+            digest := keccak256(at, 0x60)
+        }
+    }
+
+    /// @notice keccak256(abi.encode(record)): six words in a row.
+    function hash(IChallenges.Record memory record) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            digest := keccak256(record, 0xc0)
+        }
+    }
+
+    function opener(IChallenges.Record memory record) internal pure returns (address) {
+        return address(uint160(record.times >> 96));
+    }
+
+    function openedAt(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint40(record.times >> 56);
+    }
+
+    function revealedAt(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint40(record.times >> 16);
+    }
+
+    function proposerSeconds(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint32(record.funds >> 224);
+    }
+
+    function challengerSeconds(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint32(record.funds >> 192);
+    }
+
+    function prepaid(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint88(record.funds >> 104);
+    }
+
+    function spent(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint88(record.funds >> 16);
+    }
+
+    function late(IChallenges.Record memory record) internal pure returns (bool) {
+        return uint16(record.funds) != 0;
+    }
+
+    /// @notice `times` of a node that is opened.
+    function opened(address opener_, uint256 time) internal pure returns (uint256) {
+        return (uint256(uint160(opener_)) << 96) | (time << 56);
+    }
+
+    /// @notice `times` with a reveal.
+    function revealed(uint256 times, uint256 time) internal pure returns (uint256) {
+        return times | (time << 16);
+    }
+
+    /// @dev The caller made sure that everything fits.
+    function funds(uint256 proposer_, uint256 challenger, uint256 prepaidWei, uint256 spentWei, bool late_)
+        internal
+        pure
+        returns (uint256)
+    {
+        return (proposer_ << 224) | (challenger << 192) | (prepaidWei << 104) | (spentWei << 16)
+            | uint256(late_ ? 1 : 0);
+    }
+}

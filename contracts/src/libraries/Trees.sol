@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Machine} from "./Machine.sol";
+import {Sha256Merkle} from "./Sha256Merkle.sol";
+import {Shapes} from "./Shapes.sol";
+
+/// @title Nodes from the digests below them
+/// @notice `prover/SPEC.md` section 10.2: what is absent is left out and taken as Zk.
+library Trees {
+    /// @notice More or fewer digests or leaves than belong there.
+    error WrongCount(uint256 found, uint256 expected);
+
+    /// @notice The digest of node (`height`, `index`) from those present `levels` below it.
+    function node(bytes32[] memory given, uint256 kind, uint256 shape, uint256 height, uint256 index, uint256 levels)
+        internal
+        view
+        returns (bytes32)
+    {
+        uint256 below = height - levels;
+        uint256 segments = 1;
+        uint256 width = 1 << levels;
+        // Of a trace the nodes inside a row may end before the next row begins.
+        if (kind == Machine.NODE_TRACE) {
+            uint256 rowDepth = Shapes.rowDepth(shape);
+            if (below < rowDepth && rowDepth < height) {
+                segments = 1 << (height - rowDepth);
+                width = 1 << (rowDepth - below);
+            }
+        }
+        uint256 nodes;
+        assembly ("memory-safe") {
+            nodes := mload(0x40)
+            mstore(0x40, add(nodes, shl(5, shl(levels, 1))))
+        }
+        uint256 used = 0;
+        uint256 first = index << levels;
+        uint256 to = nodes;
+        uint256 empty = 0;
+        bool emptyKnown = below == 0; // Z0 is 0
+        for (uint256 i = 0; i < segments; ++i) {
+            uint256 found = Shapes.present(kind, shape, below, first, width);
+            if (used + found > given.length) revert WrongCount(given.length, used + found);
+            if (found < width && !emptyKnown) {
+                empty = uint256(Sha256Merkle.emptyDigest(below));
+                emptyKnown = true;
+            }
+            assembly ("memory-safe") {
+                mcopy(to, add(add(given, 0x20), shl(5, used)), shl(5, found))
+                let end := add(to, shl(5, width))
+                for { to := add(to, shl(5, found)) } lt(to, end) { to := add(to, 0x20) } { mstore(to, empty) }
+            }
+            used += found;
+            first += width;
+        }
+        if (used != given.length) revert WrongCount(given.length, used);
+        return _fold(nodes, levels);
+    }
+
+    /// @dev The root over 2^levels digests, in their place.
+    function _fold(uint256 nodes, uint256 levels) private view returns (bytes32 root) {
+        bool ok = true;
+        assembly ("memory-safe") {
+            for { let size := shl(levels, 0x20) } gt(size, 0x20) { size := shr(1, size) } {
+                let to := nodes
+                for {
+                    let from := nodes
+                    let end := add(nodes, size)
+                } lt(from, end) { from := add(from, 0x40) } {
+                    ok := and(ok, staticcall(gas(), 2, from, 0x40, to, 0x20))
+                    to := add(to, 0x20)
+                }
+            }
+            root := mload(nodes)
+        }
+        if (!ok) revert Sha256Merkle.HashFailed();
+    }
+}
