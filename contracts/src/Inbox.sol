@@ -7,6 +7,7 @@ import {IModels} from "./interfaces/IModels.sol";
 import {BlockHashes} from "./libraries/BlockHashes.sol";
 import {BlockHeader} from "./libraries/BlockHeader.sol";
 import {ParamsWord} from "./libraries/ParamsWord.sol";
+import {Payload} from "./libraries/Payload.sol";
 import {Records} from "./libraries/Records.sol";
 import {Sha256Merkle} from "./libraries/Sha256Merkle.sol";
 
@@ -200,6 +201,7 @@ contract Inbox is IInbox {
         ParamsWord.check(params);
         if (payload.length == 0) revert PayloadEmpty();
         if (payload.length > maxPayloadBytes) revert PayloadTooLong(payload.length, maxPayloadBytes);
+        Payload.check(payload);
 
         inputId = count++;
         bytes32 packed = ParamsWord.pack(params);

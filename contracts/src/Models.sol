@@ -5,13 +5,12 @@ import {IModels} from "./interfaces/IModels.sol";
 import {CodeStore} from "./libraries/CodeStore.sol";
 import {Machine} from "./libraries/Machine.sol";
 import {Pages} from "./libraries/Pages.sol";
-import {ProgramHeader} from "./libraries/ProgramHeader.sol";
+import {ProgramCheck} from "./libraries/ProgramCheck.sol";
 import {ProgramIndex} from "./libraries/ProgramIndex.sol";
 import {Records} from "./libraries/Records.sol";
 
 /// @title Models
-/// @dev A program's header is checked at registration; its entries (known operations, inputs before their users, agreeing
-/// shapes) are not yet: until they are, deployments are for development. Nodes check whole programs before they serve.
+/// @dev A program is checked as a whole when it is first registered: who reads it from its code checks nothing.
 contract Models is IModels {
     /// @notice A program of 679 entries: with its index it is the longest that fits into a contract's code.
     uint256 public constant MAX_PROGRAM_BYTES = 21_824;
@@ -40,20 +39,16 @@ contract Models is IModels {
         if (tokenizerRoot == 0) revert EmptyField("tokenizerRoot");
         if (card.parent != 0 && !exists(card.parent)) revert UnknownParent(card.parent);
         if (program.length > MAX_PROGRAM_BYTES) revert ProgramTooLong(program.length, MAX_PROGRAM_BYTES);
-        (bool ok, ProgramHeader.Header memory header) = ProgramHeader.parse(program);
-        if (!ok) revert BadProgram(program.length);
-
         bytes32 programRoot = sha256(program);
         modelId = Records.model(machineVersion, programRoot, weightsRoot, tokenizerRoot);
         if (exists(modelId)) revert ModelExists(modelId);
         address store = _programs[programRoot];
         if (store == address(0)) {
-            (bytes memory index,) = ProgramIndex.make(program, header.entries, header.layers);
-            store = CodeStore.write(bytes.concat(program, index));
+            store = CodeStore.write(bytes.concat(program, ProgramCheck.check(program)));
             _programs[programRoot] = store;
         }
 
-        _store(modelId, store, header, Commitments(programRoot, weightsRoot, tokenizerRoot), card);
+        _store(modelId, store, program, Commitments(programRoot, weightsRoot, tokenizerRoot), card);
     }
 
     /// @inheritdoc IModels
@@ -105,7 +100,7 @@ contract Models is IModels {
     function _store(
         bytes32 modelId,
         address store,
-        ProgramHeader.Header memory header,
+        bytes calldata program,
         Commitments memory commitments,
         Card calldata card
     ) private {
@@ -113,8 +108,8 @@ contract Models is IModels {
         entry.publisher = msg.sender;
         entry.registeredAt = uint64(block.timestamp);
         entry.program = store;
-        entry.context = header.context;
-        entry.vocabulary = header.vocabulary;
+        entry.context = uint32(bytes4(program[4:8]));
+        entry.vocabulary = uint32(bytes4(program[8:12]));
         entry.commitments = commitments;
         entry.card = card;
         _ids.push(modelId);

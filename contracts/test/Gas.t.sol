@@ -28,7 +28,7 @@ contract GasTest is Deployment {
         fields.context = 512;
         bytes memory program = Programs.encode(fields);
         models.register(program, keccak256("w"), keccak256("t"), card("a third"));
-        _snapshot("Models.register, new program of 672 bytes");
+        _snapshot("Models.register, new program of 1,056 bytes");
     }
 
     function test_submit() external {

@@ -115,7 +115,69 @@ contract InboxSubmitTest is Deployment {
         vm.expectRevert(abi.encodeWithSelector(IInbox.PayloadTooLong.selector, MAX_PAYLOAD + 1, MAX_PAYLOAD));
         inbox.submit(modelId, sampled(2), long, recipient);
         vm.prank(asker);
-        inbox.submit{value: 1 ether}(modelId, sampled(2), new bytes(MAX_PAYLOAD), recipient);
+        bytes memory longest = textPayload(string(new bytes(MAX_PAYLOAD - 6)));
+        inbox.submit{value: 1 ether}(modelId, sampled(2), longest, recipient);
+    }
+
+    function test_malformedPayloads() external {
+        bytes4 version = IInbox.BadPayloadVersion.selector;
+        _refusesPayload(hex"00", abi.encodeWithSelector(version, 0, 1));
+        _refusesPayload(hex"020000000000", abi.encodeWithSelector(version, 2, 1));
+        bytes4 type_ = IInbox.BadSegmentType.selector;
+        _refusesPayload(hex"0102", abi.encodeWithSelector(type_, 1, 2, 1));
+        _refusesPayload(hex"01ff00000000", abi.encodeWithSelector(type_, 1, 255, 1));
+        _refusesPayload(hex"0100000000026869ff", abi.encodeWithSelector(type_, 8, 255, 1));
+        bytes4 cut = IInbox.SegmentCutOff.selector;
+        _refusesPayload(hex"0100", abi.encodeWithSelector(cut, 1, 1, 5));
+        _refusesPayload(hex"0100000001", abi.encodeWithSelector(cut, 1, 4, 5));
+        _refusesPayload(hex"01000000000278", abi.encodeWithSelector(cut, 1, 6, 7));
+        _refusesPayload(hex"0100ffffffff78", abi.encodeWithSelector(cut, 1, 6, 4_294_967_300));
+        _refusesPayload(hex"010100000001010000", abi.encodeWithSelector(cut, 6, 3, 5));
+        _refusesPayload(hex"01000000000001", abi.encodeWithSelector(cut, 6, 1, 5));
+    }
+
+    function test_segmentCount() external {
+        bytes memory made = hex"01";
+        for (uint256 i = 0; i < 64; ++i) {
+            made = bytes.concat(made, i % 2 == 0 ? bytes(hex"000000000161") : bytes(hex"01ffffffff"));
+        }
+        vm.prank(asker);
+        inbox.submit{value: 1 ether}(modelId, sampled(2), made, recipient);
+        bytes memory error_ = abi.encodeWithSelector(IInbox.TooManySegments.selector, made.length, 64);
+        _refusesPayload(bytes.concat(made, hex"0000000000"), error_);
+        // The limit is seen before the segment past it is read.
+        _refusesPayload(bytes.concat(made, hex"07"), error_);
+    }
+
+    /// @dev Random bytes that mostly begin well, against the definition read recursively.
+    function testFuzz_payloadCheck(uint256 seed, uint256 length) external {
+        bytes memory made = randomBytes(seed, within(length, 0, 40));
+        for (uint256 i = 0; i < made.length; ++i) {
+            if (uint8(made[i]) % 8 != 0) made[i] = bytes1(uint8(made[i]) % 2);
+        }
+        made = bytes.concat(hex"01", made);
+        vm.prank(asker);
+        (bool ok,) =
+            address(inbox).call{value: 1 ether}(abi.encodeCall(IInbox.submit, (modelId, sampled(2), made, recipient)));
+        check(ok == _wellFormed(made, 1, 0), "accepted if and only if well-formed");
+    }
+
+    function _wellFormed(bytes memory made, uint256 offset, uint256 segments) private pure returns (bool) {
+        if (offset == made.length) return true;
+        if (segments == 64 || offset + 5 > made.length) return false;
+        if (made[offset] == hex"01") return _wellFormed(made, offset + 5, segments + 1);
+        uint256 number = 0;
+        for (uint256 i = 1; i < 5; ++i) {
+            number = 256 * number + uint8(made[offset + i]);
+        }
+        return
+            made[offset] == 0 && offset + 5 + number <= made.length
+                && _wellFormed(made, offset + 5 + number, segments + 1);
+    }
+
+    function _refusesPayload(bytes memory made, bytes memory error_) private {
+        vm.expectRevert(error_);
+        inbox.submit(modelId, sampled(2), made, recipient);
     }
 
     function test_zeroRecipient() external {

@@ -9,6 +9,7 @@ import {Programs} from "./utils/Programs.sol";
 contract ModelsTest is Deployment {
     bytes32 private constant WEIGHTS = keccak256("some weights");
     bytes32 private constant TOKENIZER = keccak256("some tokenizer");
+    uint256 private constant NO_ENTRY = type(uint256).max;
 
     function setUp() external {
         deploy();
@@ -43,7 +44,7 @@ contract ModelsTest is Deployment {
         same(abi.encode(model.card), abi.encode(made), "card");
         same(models.programOf(id), program, "program");
         same(
-            model.program.code.length, 1 + program.length + 4 * 18 + 12, "code: the program between 0x00 and its index"
+            model.program.code.length, 1 + program.length + 4 * 30 + 12, "code: the program between 0x00 and its index"
         );
         (address code, bytes32 weightsRoot, bytes32 tokenizerRoot) = models.commitmentsOf(id);
         check(code == store && weightsRoot == WEIGHTS && tokenizerRoot == TOKENIZER, "commitments");
@@ -108,20 +109,23 @@ contract ModelsTest is Deployment {
 
     function test_badProgram() external {
         bytes memory program = bytes.concat(Programs.small(), hex"00");
-        vm.expectRevert(abi.encodeWithSelector(IModels.BadProgram.selector, program.length));
+        vm.expectRevert(
+            abi.encodeWithSelector(IModels.BadProgram.selector, NO_ENTRY, "length", program.length, program.length - 1)
+        );
         models.register(program, WEIGHTS, TOKENIZER, card("a"));
-        vm.expectRevert(abi.encodeWithSelector(IModels.BadProgram.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IModels.BadProgram.selector, NO_ENTRY, "length", 0, 96));
         models.register("", WEIGHTS, TOKENIZER, card("a"));
+        Programs.Fields memory made = Programs.fields();
+        made.entries[3].inputs[0] = 3;
+        vm.expectRevert(abi.encodeWithSelector(IModels.BadProgram.selector, 3, "input within reach", 3, 3));
+        models.register(Programs.encode(made), WEIGHTS, TOKENIZER, card("a"));
     }
 
     function test_programTooLong() external {
-        Programs.Fields memory made = Programs.fields();
-        made.body = 675; // 96 + 32 * 679 = 21,824 bytes
-        bytes memory program = Programs.encode(made);
+        bytes memory program = Programs.encode(Programs.withAdds(649)); // 96 + 32 * 679 = 21,824 bytes
         bytes32 id = models.register(program, WEIGHTS, TOKENIZER, card("a"));
         same(models.programOf(id), program, "the longest that fits");
-        made.body = 676;
-        program = Programs.encode(made);
+        program = Programs.encode(Programs.withAdds(650));
         vm.expectRevert(abi.encodeWithSelector(IModels.ProgramTooLong.selector, program.length, 21_824));
         models.register(program, WEIGHTS, TOKENIZER, card("a"));
     }

@@ -9,6 +9,7 @@ import {BlockHeader} from "../src/libraries/BlockHeader.sol";
 import {Machine} from "../src/libraries/Machine.sol";
 import {ParamsWord} from "../src/libraries/ParamsWord.sol";
 import {Payload} from "../src/libraries/Payload.sol";
+import {ProgramCheck} from "../src/libraries/ProgramCheck.sol";
 import {ProgramHeader} from "../src/libraries/ProgramHeader.sol";
 import {Records} from "../src/libraries/Records.sol";
 import {Sha256Merkle} from "../src/libraries/Sha256Merkle.sol";
@@ -43,12 +44,16 @@ contract VectorsHarness {
         return Records.run(fields);
     }
 
-    function parse(bytes calldata program) external pure returns (bool, ProgramHeader.Header memory) {
-        return ProgramHeader.parse(program);
+    function parse(bytes calldata program) external pure returns (bytes memory index, ProgramHeader.Header memory) {
+        return (ProgramCheck.check(program), ProgramHeader.parse(program));
     }
 
     function checkParams(IInbox.Params calldata params) external pure {
         ParamsWord.check(params);
+    }
+
+    function checkPayload(bytes calldata payload) external pure {
+        Payload.check(payload);
     }
 }
 
@@ -133,6 +138,7 @@ contract VectorsTest is Test {
             bytes memory payload = _bytes(json, key, ".payload");
             same(payload.length, _uint(json, key, ".length"), "length");
             same(harness.textRoot(payload), _word(json, key, ".root"), "root");
+            harness.checkPayload(payload);
             string memory segment = string.concat(key, ".segments[0]");
             bool alone = _has(json, segment) && !_has(json, string.concat(key, ".segments[1]"));
             if (!alone || !_has(json, string.concat(segment, ".bytes"))) continue;
@@ -140,6 +146,14 @@ contract VectorsTest is Test {
             ++texts;
         }
         check(texts >= 2, "texts were checked");
+        uint256 malformed = 0;
+        for (; _has(json, _at(".malformed", malformed)); ++malformed) {
+            bytes memory payload = _bytes(json, _at(".malformed", malformed), ".payload");
+            try harness.checkPayload(payload) {
+                check(false, "a malformed payload passed");
+            } catch {}
+        }
+        same(malformed, _uint(json, "", ".malformed_count"), "malformed");
     }
 
     function test_records() external {
@@ -256,8 +270,9 @@ contract VectorsTest is Test {
         uint256 count = 0;
         for (uint256 i = 0; _has(json, _at(".models", i)); ++i) {
             bytes memory program = _bytes(json, _at(".models", i), ".program");
-            (bool ok, ProgramHeader.Header memory header) = harness.parse(program);
-            check(ok && header.context > 0 && header.vocabulary > 0, "program");
+            (bytes memory index, ProgramHeader.Header memory header) = harness.parse(program);
+            check(header.context > 0 && header.vocabulary > 0, "program");
+            same(index.length, 12 + (program.length - 96) / 8, "index");
             same(sha256(program), _word(json, _at(".models", i), ".program_root"), "program root");
             ++count;
         }

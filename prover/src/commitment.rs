@@ -12,6 +12,9 @@ use crate::record::{self, TokenizerRecord};
 use crate::weights::WeightsTree;
 use crate::{Digest, Error, merkle};
 
+/// Bytes of a merge in its leaf.
+const MERGE_ENTRY_BYTES: usize = 16;
+
 /// A model's roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Commitments {
@@ -89,7 +92,7 @@ pub fn tokenizer_record(tokenizer: &Tokenizer) -> Result<TokenizerRecord, Error>
 }
 
 /// `type u8 || left u32_be || right u32_be || rank u32_be || length u16_be || bytes`.
-fn token_leaf(token: &TokenEntry<'_>) -> Result<Vec<u8>, Error> {
+pub(crate) fn token_leaf(token: &TokenEntry<'_>) -> Result<Vec<u8>, Error> {
     let length = u16::try_from(token.bytes.len()).map_err(|_| Error::TooLong {
         what: "piece of the vocabulary",
         found: token.bytes.len(),
@@ -104,22 +107,23 @@ fn token_leaf(token: &TokenEntry<'_>) -> Result<Vec<u8>, Error> {
     Ok(leaf)
 }
 
-/// Root over leaves of 16 merges `left, right, rank, result`, each u32_be; the last leaf filled with zeros.
-fn merges_root(merges: &[Merge]) -> Digest {
-    const ENTRY_BYTES: usize = 16;
-    let leaf = |merges: &[Merge]| {
-        let mut bytes = [0; ENTRY_BYTES * MERGE_LEAF_ENTRIES];
-        for (entry, merge) in bytes.chunks_exact_mut(ENTRY_BYTES).zip(merges) {
-            for (to, number) in
-                entry
-                    .chunks_exact_mut(4)
-                    .zip([merge.left, merge.right, merge.rank, merge.result])
-            {
-                to.copy_from_slice(&number.to_be_bytes());
-            }
+/// A leaf of at most 16 merges `left, right, rank, result`, each u32_be, filled with zeros.
+pub(crate) fn merge_leaf(merges: &[Merge]) -> [u8; MERGE_ENTRY_BYTES * MERGE_LEAF_ENTRIES] {
+    let mut bytes = [0; MERGE_ENTRY_BYTES * MERGE_LEAF_ENTRIES];
+    for (entry, merge) in bytes.chunks_exact_mut(MERGE_ENTRY_BYTES).zip(merges) {
+        for (to, number) in
+            entry
+                .chunks_exact_mut(4)
+                .zip([merge.left, merge.right, merge.rank, merge.result])
+        {
+            to.copy_from_slice(&number.to_be_bytes());
         }
-        Digest::of(&bytes)
-    };
+    }
+    bytes
+}
+
+fn merges_root(merges: &[Merge]) -> Digest {
+    let leaf = |merges: &[Merge]| Digest::of(&merge_leaf(merges));
     merkle::root(
         &merges
             .chunks(MERGE_LEAF_ENTRIES)

@@ -3,13 +3,20 @@
 use sworn_inference::tokenizer::Segment;
 
 use crate::Error;
-use crate::constants::{PAYLOAD_CONTROL, PAYLOAD_TEXT, PAYLOAD_VERSION};
+use crate::constants::{MAX_SEGMENTS, PAYLOAD_CONTROL, PAYLOAD_TEXT, PAYLOAD_VERSION};
 
 /// The payload of a prompt.
 ///
 /// # Errors
-/// [`Error::TooLong`] for a text segment of 2^32 bytes or more.
+/// [`Error::TooLong`] for a text segment of 2^32 bytes or more, [`Error::IndexOutOfRange`] for more than [`MAX_SEGMENTS`] segments.
 pub fn encode(segments: &[Segment<'_>]) -> Result<Vec<u8>, Error> {
+    if segments.len() > MAX_SEGMENTS {
+        return Err(Error::IndexOutOfRange {
+            what: "segments of a payload",
+            found: segments.len() as u64 - 1,
+            expected: MAX_SEGMENTS as u64,
+        });
+    }
     let mut payload = vec![PAYLOAD_VERSION];
     for segment in segments {
         match segment {
@@ -49,6 +56,13 @@ pub fn decode(payload: &[u8]) -> Result<Vec<Segment<'_>>, Error> {
     let mut segments = Vec::new();
     while reader.offset < payload.len() {
         let start = reader.offset;
+        if segments.len() == MAX_SEGMENTS {
+            return Err(Error::MalformedPayload {
+                offset: start,
+                found: "one more segment".to_owned(),
+                expected: "at most 64 segments",
+            });
+        }
         match reader.byte() {
             Some(PAYLOAD_TEXT) => {
                 let length = reader.number("a length of 4 bytes")?;
@@ -163,6 +177,23 @@ mod tests {
                 "{payload:?}"
             );
         }
+    }
+
+    #[test]
+    fn too_many_segments_are_refused() {
+        let segments = vec![Segment::Control(1); MAX_SEGMENTS + 1];
+        assert!(matches!(
+            encode(&segments),
+            Err(Error::IndexOutOfRange { found: 64, .. })
+        ));
+        let mut payload = encode(&segments[1..]).unwrap();
+        assert_eq!(decode(&payload).unwrap().len(), MAX_SEGMENTS);
+        payload.extend([0; 5]);
+        let error = decode(&payload).unwrap_err();
+        assert!(
+            matches!(error, Error::MalformedPayload { offset: 321, .. }),
+            "{error}"
+        );
     }
 
     fn owned_segments() -> impl Strategy<Value = Vec<Result<Vec<u8>, u32>>> {

@@ -147,7 +147,7 @@ def decode_payload(data):
     at, segments = 1, []
     while at < len(data):
         kind, number = data[at], data[at + 1 : at + 5]
-        if kind > 1 or len(number) < 4:
+        if len(segments) == 64 or kind > 1 or len(number) < 4:
             return None
         number = int.from_bytes(number, "big")
         at += 5

@@ -62,6 +62,14 @@ interface IInbox {
     error RunsAtZeroTemperature(uint16 nRuns);
     error PayloadEmpty();
     error PayloadTooLong(uint256 foundBytes, uint256 maximumBytes);
+    /// @notice The payload does not start with the version of segments that this machine reads.
+    error BadPayloadVersion(uint8 found, uint8 expected);
+    /// @notice The byte at `offset` starts a segment of no known type.
+    error BadSegmentType(uint256 offset, uint8 found, uint8 maximum);
+    /// @notice The segment that starts at `offset` does not end with the payload or before it.
+    error SegmentCutOff(uint256 offset, uint256 foundBytes, uint256 expectedBytes);
+    /// @notice One more segment starts at `offset`.
+    error TooManySegments(uint256 offset, uint256 maximum);
     error ZeroRecipient();
     error ZeroPayer();
     error BadConfiguration(string field, uint256 found, uint256 maximum);
@@ -75,7 +83,7 @@ interface IInbox {
     error MalformedHeader();
 
     /// @notice Submits an input; `msg.value` pays its fee (see `IFees.quote`). The caller is the payer of record.
-    /// @param payload Segments of `prover/SPEC.md` section 6.
+    /// @param payload Segments of `prover/SPEC.md` section 6, well-formed, at most 64.
     function submit(bytes32 modelId, Params calldata params, bytes calldata payload, address recipient)
         external
         payable

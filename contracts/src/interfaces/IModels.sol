@@ -47,8 +47,10 @@ interface IModels {
     error ModelExists(bytes32 modelId);
     error UnknownModel(bytes32 modelId);
     error UnknownParent(bytes32 parent);
-    /// @notice The program's bytes do not start with a header that this machine version knows, or its length disagrees with its counts.
-    error BadProgram(uint256 length);
+    /// @notice The program breaks a rule of `prover/SPEC.md` section 3: what is `found` in `what`, and what would do or its bound.
+    /// Shapes of values are `kind << 32 | elements`, kinds f32 1, f16 2, quantised 3, maxima 4.
+    /// @param entry The entry's number, head first; type(uint256).max for the header and the program as a whole.
+    error BadProgram(uint256 entry, string what, uint256 found, uint256 expected);
     error ProgramTooLong(uint256 foundBytes, uint256 maximumBytes);
     error EmptyField(string field);
 

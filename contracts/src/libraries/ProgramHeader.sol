@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IModels} from "../interfaces/IModels.sol";
 import {Machine} from "./Machine.sol";
 
 /// @title The header of a program
-/// @notice `prover/SPEC.md` section 3. Only the header is checked here; the entries are not yet.
+/// @notice `prover/SPEC.md` section 3.
 library ProgramHeader {
-    uint256 private constant NO_TOKEN = 0xffffffff;
-
     struct Header {
         uint32 context;
         uint32 vocabulary;
@@ -16,36 +15,59 @@ library ProgramHeader {
         uint256[3] weights; // tensors of the head, of one layer, of the tail
     }
 
-    /// @notice The header's fields, and whether the bytes can be a program: magic, sizes, counts against the length, and
-    /// stop tokens that rise inside the vocabulary.
-    function parse(bytes calldata program) internal pure returns (bool ok, Header memory header) {
-        if (program.length < Machine.HEADER_BYTES) return (false, header);
+    /// @dev The entry that an error about no entry names.
+    uint256 internal constant NO_ENTRY = type(uint256).max;
+
+    /// @notice The header's fields. Reverts with `IModels.BadProgram` for a header that is not valid, or counts that are not the length's.
+    function parse(bytes calldata program) internal pure returns (Header memory header) {
+        if (program.length < Machine.HEADER_BYTES) revert IModels.BadProgram(NO_ENTRY, "length", program.length, 96);
         uint256 word = uint256(bytes32(program[0:32]));
-        if (word >> 224 != Machine.PROGRAM_MAGIC) return (false, header);
+        if (word >> 224 != Machine.PROGRAM_MAGIC) {
+            revert IModels.BadProgram(NO_ENTRY, "magic", word >> 224, Machine.PROGRAM_MAGIC);
+        }
+        if (uint32(word) != 0) revert IModels.BadProgram(NO_ENTRY, "header bytes 28 to 31", uint32(word), 0);
         header.context = uint32(word >> 192);
         header.vocabulary = uint32(word >> 160);
-        if (header.context == 0 || header.vocabulary == 0) return (false, header);
-
-        header.entries = [uint256(uint16(word >> 144)), uint16(word >> 128), uint16(word >> 112)];
         header.layers = uint16(word >> 96);
-        header.weights = [uint256(uint16(word >> 80)), uint16(word >> 64), uint16(word >> 48)];
-        uint256 entries = header.entries[0] + header.entries[1] + header.entries[2];
-        if (entries == 0 || program.length != Machine.HEADER_BYTES + entries * Machine.ENTRY_BYTES) {
-            return (false, header);
+        _range("context", header.context, Machine.MAX_CONTEXT);
+        _range("vocabulary size", header.vocabulary, Machine.MAX_DIMENSION);
+        _range("layers", header.layers, Machine.MAX_LAYERS);
+        uint256 length = Machine.HEADER_BYTES;
+        for (uint256 i = 0; i < 3; ++i) {
+            header.entries[i] = uint16(word >> (144 - 16 * i));
+            header.weights[i] = uint16(word >> (80 - 16 * i));
+            _range("entries of a table", header.entries[i], Machine.MAX_TABLE_ENTRIES);
+            if (header.weights[i] > Machine.MAX_TABLE_WEIGHTS) {
+                revert IModels.BadProgram(NO_ENTRY, "weights of a table", header.weights[i], Machine.MAX_TABLE_WEIGHTS);
+            }
+            length += header.entries[i] * Machine.ENTRY_BYTES;
         }
-        uint256 stops = uint16(word >> 32);
-        if (stops > Machine.MAX_STOP_TOKENS || uint32(word) != 0) return (false, header);
+        if (program.length != length) revert IModels.BadProgram(NO_ENTRY, "length", program.length, length);
+        _stopTokens(program, uint16(word >> 32), header.vocabulary);
+    }
 
+    /// @dev They rise and are below the vocabulary size; unused places hold no token.
+    function _stopTokens(bytes calldata program, uint256 stops, uint256 vocabulary) private pure {
+        if (stops > Machine.MAX_STOP_TOKENS) {
+            revert IModels.BadProgram(NO_ENTRY, "number of stop tokens", stops, Machine.MAX_STOP_TOKENS);
+        }
         uint256 least = 0;
         for (uint256 i = 0; i < Machine.MAX_STOP_TOKENS; ++i) {
             uint256 token = uint32(bytes4(program[32 + 4 * i:36 + 4 * i]));
-            if (i < stops) {
-                if (token < least || token >= header.vocabulary) return (false, header);
-                least = token + 1;
-            } else if (token != NO_TOKEN) {
-                return (false, header);
+            if (i >= stops) {
+                if (token != Machine.NO_STOP_TOKEN) {
+                    revert IModels.BadProgram(NO_ENTRY, "unused stop token", token, Machine.NO_STOP_TOKEN);
+                }
+                continue;
             }
+            if (token < least) revert IModels.BadProgram(NO_ENTRY, "stop tokens rise", token, least);
+            if (token >= vocabulary) revert IModels.BadProgram(NO_ENTRY, "stop token", token, vocabulary - 1);
+            least = token + 1;
         }
-        return (true, header);
+    }
+
+    function _range(string memory what, uint256 found, uint256 most) private pure {
+        if (found == 0) revert IModels.BadProgram(NO_ENTRY, what, 0, 1);
+        if (found > most) revert IModels.BadProgram(NO_ENTRY, what, found, most);
     }
 }

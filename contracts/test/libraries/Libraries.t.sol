@@ -10,19 +10,13 @@ import {Pages} from "../../src/libraries/Pages.sol";
 import {ParamsWord} from "../../src/libraries/ParamsWord.sol";
 import {Payload} from "../../src/libraries/Payload.sol";
 import {Places} from "../../src/libraries/Places.sol";
-import {ProgramHeader} from "../../src/libraries/ProgramHeader.sol";
 import {Records} from "../../src/libraries/Records.sol";
 import {Naive} from "../utils/Naive.sol";
-import {Programs} from "../utils/Programs.sol";
 import {Test} from "../utils/Test.sol";
 
 contract LibrariesHarness {
     function pack(uint8[] calldata places) external pure returns (bytes16) {
         return Places.pack(places);
-    }
-
-    function parse(bytes calldata program) external pure returns (bool, ProgramHeader.Header memory) {
-        return ProgramHeader.parse(program);
     }
 
     function write(bytes calldata data) external returns (address) {
@@ -115,86 +109,6 @@ contract PlacesTest is Test {
         (places[0], places[1], places[2]) = (1, 1, 3);
         vm.expectRevert(abi.encodeWithSelector(IPrompts.NotARanking.selector, 2, 3));
         harness.pack(places);
-    }
-}
-
-contract ProgramHeaderTest is Test {
-    LibrariesHarness private harness = new LibrariesHarness();
-
-    function test_good() external view {
-        (bool ok, ProgramHeader.Header memory header) = harness.parse(Programs.small());
-        check(ok, "small program");
-        same(header.context, 256, "context");
-        same(header.vocabulary, 512, "vocabulary");
-    }
-
-    function test_fields() external view {
-        Programs.Fields memory made = Programs.fields();
-        made.magic = 0x53575032;
-        _refuses(made, "magic");
-        made = Programs.fields();
-        made.context = 0;
-        _refuses(made, "context");
-        made = Programs.fields();
-        made.vocabulary = 0;
-        _refuses(made, "vocabulary");
-        made = Programs.fields();
-        (made.head, made.body, made.tail) = (0, 0, 0);
-        _refuses(made, "no entries");
-        made = Programs.fields();
-        made.zero = 1;
-        _refuses(made, "zero field");
-        made = Programs.fields();
-        made.stops = 17;
-        _refuses(made, "17 stop tokens");
-        made = Programs.fields();
-        made.stops = 3;
-        _refuses(made, "stop token missing");
-        made = Programs.fields();
-        made.stops = 1;
-        _refuses(made, "stop token too many");
-        made = Programs.fields();
-        made.stopTokens[0] = 2;
-        _refuses(made, "equal stop tokens");
-        made = Programs.fields();
-        (made.stopTokens[0], made.stopTokens[1]) = (2, 1);
-        _refuses(made, "falling stop tokens");
-        made = Programs.fields();
-        made.stopTokens[1] = 512;
-        _refuses(made, "stop token outside of the vocabulary");
-        made = Programs.fields();
-        (made.stops, made.stopTokens[0], made.stopTokens[1]) = (0, 0xffffffff, 0xffffffff);
-        (bool ok,) = harness.parse(Programs.encode(made));
-        check(ok, "no stop tokens");
-    }
-
-    function testFuzz_length(uint16 head, uint16 body, uint16 tail, uint256 length) external view {
-        Programs.Fields memory made = Programs.fields();
-        bytes memory program = Programs.encode(made);
-        // Other counts over the same bytes: only the same sum fits.
-        (head, body, tail) = (head % 40, body % 40, tail % 40);
-        for (uint256 i = 0; i < 6; ++i) {
-            uint16 count = i < 2 ? head : i < 4 ? body : tail;
-            program[12 + i] = bytes1(uint8(i % 2 == 0 ? count >> 8 : count));
-        }
-        (bool ok,) = harness.parse(program);
-        check(ok == (uint256(head) + body + tail == 18), "counts against length");
-        length = within(length, 0, program.length - 1);
-        program = Programs.small();
-        assembly ("memory-safe") {
-            mstore(program, length)
-        }
-        (ok,) = harness.parse(program);
-        check(!ok, "cut");
-    }
-
-    function testFuzz_anyBytes(bytes calldata data) external view {
-        harness.parse(data);
-    }
-
-    function _refuses(Programs.Fields memory made, string memory what) private view {
-        (bool ok,) = harness.parse(Programs.encode(made));
-        check(!ok, what);
     }
 }
 

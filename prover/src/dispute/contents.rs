@@ -7,6 +7,8 @@ use alloy_sol_types::SolValue;
 use sworn_inference::program::Op;
 
 use super::abi;
+use super::faults::prompt::places::{malformed_contents, prompt_contents, starts_contents};
+use super::faults::prompt::{TokenizerBook, honest_places};
 use super::faults::selection::contents::{Masses, Selection, write_sums};
 use super::faults::{attention, selection, step};
 use super::position::{NodeKind, Position};
@@ -233,6 +235,20 @@ fn posted(results: &mut dyn LaneResults, position: &Position) -> Result<Vec<u8>,
             let masses = Masses::new(site.groups, &logits, honest.best, params, claimed);
             let sums = masses.group(position.a, position.b, honest.thresholds(&params));
             Ok(write_sums(&sums))
+        }
+        NodeKind::Prompt | NodeKind::Starts => {
+            let book = TokenizerBook::of(model.model.tokenizer())?;
+            let n_prompt = at(&answer.runs, run)?.n_prompt as usize;
+            let prompt = tokens.get(..n_prompt).ok_or_else(|| no_node(position))?;
+            let places = honest_places(&book, &answer.input.payload, prompt)?;
+            Ok(match position.kind {
+                NodeKind::Prompt => prompt_contents(&places),
+                _ => starts_contents(&places, index),
+            })
+        }
+        NodeKind::Malformed => {
+            let tokenizer = model.model.tokenizer();
+            malformed_contents(&answer.input.payload, &|id| tokenizer.is_control(id))
         }
         _ => Err(no_node(position)),
     }

@@ -3,6 +3,7 @@
 pub mod abi;
 pub mod contents;
 pub mod faults;
+pub mod lie;
 pub mod own;
 pub mod position;
 pub mod results;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sworn_inference::backend::Backend;
 
+use super::contents::at;
 use super::results::{Answer, DisputeModel, LaneResults, TraceNodes};
 use super::trace::{Trace, TraceOptions};
 use crate::Error;
@@ -51,6 +52,28 @@ impl OwnResults {
             progress,
         }
     }
+
+    /// Puts another answer in place of one, if there is one.
+    pub(crate) fn replace(&mut self, lane: u32, answer: Arc<Answer>) {
+        self.traces.retain(|((at, _), _)| *at != lane);
+        if let Some(known) = self.answers.get_mut(lane as usize) {
+            *known = answer;
+        }
+    }
+
+    /// Makes a trace.
+    pub(crate) fn make_trace(&mut self, lane: u32, run: u32) -> Result<Trace, Error> {
+        let answer = self.answer(lane)?;
+        let result = at(&answer.runs, run)?;
+        Trace::build(
+            self.model.model.clone(),
+            self.backend.clone(),
+            &result.tokens,
+            result.n_prompt,
+            self.options,
+            &mut self.progress,
+        )
+    }
 }
 
 impl LaneResults for OwnResults {
@@ -75,25 +98,7 @@ impl LaneResults for OwnResults {
         let known = self.traces.iter().position(|(at, _)| *at == (lane, run));
         let trace = match known.and_then(|i| self.traces.remove(i)) {
             Some((_, trace)) => trace,
-            None => {
-                let answer = self.answer(lane)?;
-                let result = answer
-                    .runs
-                    .get(run as usize)
-                    .ok_or(Error::IndexOutOfRange {
-                        what: "runs",
-                        found: run.into(),
-                        expected: answer.runs.len() as u64,
-                    })?;
-                Trace::build(
-                    self.model.model.clone(),
-                    self.backend.clone(),
-                    &result.tokens,
-                    result.n_prompt,
-                    self.options,
-                    &mut self.progress,
-                )?
-            }
+            None => self.make_trace(lane, run)?,
         };
         self.traces.truncate(KEPT_TRACES - 1);
         self.traces.push_front(((lane, run), trace));

@@ -137,7 +137,8 @@ fn error_name(result: Result<(), Error>) -> String {
 
 pub(super) fn payloads() -> Result<Value, Error> {
     let long = super::pattern(1000);
-    let lists: [&[Segment<'_>]; 8] = [
+    let most = [Segment::Text(b""); 64];
+    let lists: [&[Segment<'_>]; 9] = [
         &[],
         &[Segment::Text(b"")],
         &[Segment::Text(b"Once upon a time")],
@@ -157,6 +158,7 @@ pub(super) fn payloads() -> Result<Value, Error> {
             Segment::Control(0x0102_0304),
         ],
         &[Segment::Text(&long)],
+        &most,
     ];
     let valid = lists.into_iter().map(|segments| {
         let bytes = payload::encode(segments)?;
@@ -174,7 +176,8 @@ pub(super) fn payloads() -> Result<Value, Error> {
             "root": text::root(&bytes).to_string(),
         }))
     });
-    let malformed: [(&[u8], &str); 12] = [
+    let many = [&[1][..], &[0; 65 * 5]].concat();
+    let malformed: [(&[u8], &str); 13] = [
         (&[], "no version"),
         (&[0], "version 0"),
         (&[2, 0, 0, 0, 0, 0], "version 2"),
@@ -190,6 +193,7 @@ pub(super) fn payloads() -> Result<Value, Error> {
         (&[1, 1], "no id"),
         (&[1, 1, 0, 0, 1], "an id of 3 bytes"),
         (&[1, 0, 0, 0, 0, 0, 7], "a byte after the last segment"),
+        (&many, "65 segments"),
     ];
     let malformed = malformed.map(|(bytes, why)| json!({ "payload": hex(bytes), "why": why }));
     let valid = valid.collect::<Result<Vec<_>, Error>>()?;

@@ -6,9 +6,10 @@ use super::step::{BadLeaf, nothing};
 use super::view::{ClaimView, NodeView};
 use super::{Move, lists, prompt};
 use crate::Error;
-use crate::constants::{FINISH_TOO_LONG, TOKEN_LEAF_ELEMENTS};
+use crate::constants::TOKEN_LEAF_ELEMENTS;
 use crate::dispute::abi::Leaf;
 use crate::dispute::contents::at;
+use crate::dispute::faults::prompt::claims_malformed;
 use crate::dispute::faults::selection::find::Finding;
 use crate::dispute::faults::selection::{self, Rule};
 use crate::dispute::faults::step::leaf_in_node;
@@ -49,13 +50,11 @@ pub(super) struct ListLeaf<'v> {
 impl<'v> RunDispute<'v> {
     /// What to do about the run, whose record differs.
     pub(super) fn next(&self, results: &mut dyn LaneResults) -> Result<Move, Error> {
-        let malformed = |run: &RunRecord| {
-            run.finish == FINISH_TOO_LONG && (run.n_prompt, run.n_tokens) == (1, 1)
-        };
+        let malformed = |run: &RunRecord| claims_malformed(run.n_prompt, run.n_tokens, run.finish);
         if malformed(&self.record) != malformed(&self.own)
             || self.record.n_prompt != self.own.n_prompt
         {
-            return prompt::next(self, None);
+            return prompt::next(self);
         }
         let leaf = match self.first_difference(NodeKind::Tokens)? {
             Ok(leaf) => leaf,
@@ -70,7 +69,7 @@ impl<'v> RunDispute<'v> {
             return Ok(found);
         }
         if place < self.own.n_prompt {
-            return prompt::next(self, leaf.as_ref());
+            return prompt::next(self);
         }
         if place >= self.record.n_tokens.min(self.own.n_tokens) {
             return lists::end_fault(self);
@@ -207,7 +206,7 @@ impl<'v> RunDispute<'v> {
     }
 
     /// One's own leaves of a list.
-    fn own_leaves(&self, kind: NodeKind) -> Result<&'v [Vec<u8>], Error> {
+    pub(super) fn own_leaves(&self, kind: NodeKind) -> Result<&'v [Vec<u8>], Error> {
         at(&self.answer.leaves, self.run.into())?
             .list(kind)
             .ok_or_else(|| nothing("no list of a run"))

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IFaults} from "../../interfaces/IFaults.sol";
+import {IModels} from "../../interfaces/IModels.sol";
+import {IVouchers} from "../../interfaces/IVouchers.sol";
+import {Machine} from "../../libraries/Machine.sol";
+import {Openings} from "../../libraries/Openings.sol";
+import {Positions} from "../../libraries/Positions.sol";
+import {Programs} from "../../libraries/Programs.sol";
+import {LeafData} from "./LeafData.sol";
+import {LeafRange} from "./LeafRange.sol";
+
+/// @title The step and row that a fault is about
+library Sites {
+    /// @notice A step of a row, and the roots that its leaves are opened under.
+    struct Site {
+        Programs.Program program;
+        Programs.Step step;
+        uint256 row;
+        uint256 rows;
+        bytes32 traceRoot;
+        bytes32 tokensRoot;
+        bytes32 weightsRoot;
+    }
+
+    /// @notice Step `step` of row `row` of the node's run; reverts if there is none.
+    function load(IModels models, IFaults.Case calldata c, uint256 row, uint256 step)
+        internal
+        view
+        returns (Site memory s)
+    {
+        uint256 index = Positions.run(c.node.position);
+        if (index >= c.job.runs.length || index >= c.job.traceRoots.length) revert IFaults.BadWitness("run");
+        IVouchers.Run calldata run = c.job.runs[index];
+        // Without a new token there is no trace; the last token is no input.
+        s.rows = run.nTokens > run.nPrompt ? run.nTokens - 1 : 0;
+        if (row >= s.rows) revert IFaults.BadWitness("row");
+        address code;
+        (code, s.weightsRoot,) = models.commitmentsOf(c.modelId);
+        s.program = Programs.load(code);
+        if (step >= Programs.stepCount(s.program)) revert IFaults.BadWitness("step");
+        s.step = Programs.step(s.program, step);
+        if (s.step.inTail && row + 1 < run.nPrompt) revert IFaults.BadWitness("tail");
+        s.row = row;
+        s.traceRoot = c.job.traceRoots[index];
+        s.tokensRoot = run.tokensRoot;
+    }
+
+    /// @notice Checks that a leaf is leaf `leaf` of the step's output, by its path to a trace node of the run of `c.node`.
+    function claimed(
+        Site memory s,
+        IFaults.Case calldata c,
+        IFaults.Node calldata node,
+        Openings.Leaf calldata opened,
+        uint256 leaf
+    ) internal view {
+        if (
+            Positions.kind(node.position) != Machine.NODE_TRACE
+                || Positions.lane(node.position) != Positions.lane(c.node.position)
+                || Positions.run(node.position) != Positions.run(c.node.position)
+        ) revert IFaults.BadWitness("node");
+        if (leaf >= s.step.leafCount) revert IFaults.BadWitness("leaf");
+        Openings.inNode(opened, node, (s.row << s.program.rowDepth) + s.step.firstLeaf + leaf);
+    }
+
+    /// @notice Checks the leaves that hold elements `from` to `end` of input `i`, which is not empty, under the root of the row.
+    function input(Site memory s, bytes32 root, Openings.Leaf calldata opened, uint256 i, uint256 from, uint256 end)
+        internal
+        view
+    {
+        Programs.Step memory source = Programs.step(s.program, s.step.inputs[i]);
+        uint256 each = LeafData.elementsOf(source.op);
+        uint256 first = from / each;
+        LeafRange.check(
+            opened,
+            root,
+            source.firstLeaf + first,
+            (end - 1) / each - first + 1,
+            s.program.rowDepth,
+            LeafData.bytesOf(source.op)
+        );
+    }
+
+    /// @notice Checks tiles `from` to `from + count` of row `row` of the step's weight tensor of `rows` rows of `cols` elements.
+    function weights(
+        Site memory s,
+        Openings.Leaf calldata opened,
+        uint256 rows,
+        uint256 cols,
+        uint256 row,
+        uint256 from,
+        uint256 count
+    ) internal view {
+        uint256 tiles = (cols + Machine.TILE_ELEMENTS - 1) / Machine.TILE_ELEMENTS;
+        if (row >= rows || from + count > tiles) revert IFaults.BadWitness("weight index");
+        uint256 tileDepth = Programs.log2Ceil(tiles);
+        uint256 depth = tileDepth + Programs.log2Ceil(rows);
+        LeafRange.check(
+            opened,
+            s.weightsRoot,
+            (uint256(s.step.weights[0]) << depth) | (row << tileDepth) | from,
+            count,
+            depth + s.program.weightsDepth,
+            LeafData.weightBytes(s.step.format)
+        );
+    }
+
+    /// @notice The root of the site's row.
+    function rowRoot(Site memory s, Openings.Row calldata opened) internal view returns (bytes32) {
+        return Openings.row(opened, s.traceRoot, s.row, s.rows);
+    }
+}
