@@ -16,7 +16,8 @@ use crate::chain::{ChainClient, ChainError, ClientOptions, Deployment, watch_hea
 use crate::machine::{Machine, MachineError, ServeOptions, ServedModel};
 use crate::roles::{
     Challenger, Context, Courier, Executor, Finaliser, Proposer, Reader, Responder, Role,
-    RoleError, RoleName, RoleSettings, Rules, Sealer, Streams, Treasurer, repair, supervise,
+    RoleError, RoleName, RoleSettings, Rules, Saboteur, Sealer, Streams, Treasurer, repair,
+    supervise,
 };
 use crate::store::{Store, StoreError};
 
@@ -272,7 +273,10 @@ impl NodeHandle {
             match role {
                 RoleName::Sealer => self.run(Sealer),
                 RoleName::Executor => self.run(Executor::default()),
-                RoleName::Proposer => self.run(Proposer::default()),
+                RoleName::Proposer => match self.context.settings.sabotage {
+                    Some(sabotage) if sabotage.lies_in_claims() => {}
+                    _ => self.run(Proposer::default()),
+                },
                 RoleName::Finaliser => self.run(Finaliser::default()),
                 RoleName::Courier => self.run(Courier::default()),
                 RoleName::Challenger => self.run(Challenger::default()),
@@ -281,6 +285,10 @@ impl NodeHandle {
         }
         if self.roles.contains(&RoleName::Challenger) || self.roles.contains(&RoleName::Responder) {
             self.run(Treasurer::default());
+        }
+        if let Some(sabotage) = self.context.settings.sabotage {
+            tracing::warn!(%sabotage, "this node lies or disturbs on purpose");
+            self.run(Saboteur::default());
         }
         if let Some(listener) = listener {
             let router = api::router(api::ApiState::new(

@@ -24,6 +24,8 @@ pub struct RoleSettings {
     pub eager_vouchers: bool,
     /// Pause after the first failed attempt at a voucher; doubles each time.
     pub voucher_retry_seconds: u64,
+    /// Lies on purpose, for tests and demonstrations.
+    pub sabotage: Option<super::Sabotage>,
 }
 
 impl Default for RoleSettings {
@@ -34,6 +36,7 @@ impl Default for RoleSettings {
             seal_limit: 50,
             eager_vouchers: true,
             voucher_retry_seconds: 5,
+            sabotage: None,
         }
     }
 }

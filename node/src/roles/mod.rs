@@ -18,7 +18,10 @@ mod supervisor;
 
 pub use context::{Context, Finalising, RoleSettings, Rules};
 pub use courier::Courier;
-pub use dispute::{Challenger, Desks, Responder, Treasurer};
+pub use dispute::{
+    Challenger, Desks, Responder, Sabotage, Saboteur, Told, Treasurer, name_of as lie_name,
+    names as lie_names,
+};
 pub use executor::Executor;
 pub use finaliser::Finaliser;
 pub use lane::{LaneStep, LaneView, next_step};

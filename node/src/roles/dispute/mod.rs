@@ -5,14 +5,19 @@
 
 mod challenger;
 mod desk;
+mod openings;
 mod responder;
 mod rests;
+mod sabotage;
+mod saboteur;
 mod treasurer;
 
 pub use challenger::Challenger;
 pub use desk::Desks;
 
 pub use responder::Responder;
+pub use sabotage::{Sabotage, Told, name_of, names};
+pub use saboteur::Saboteur;
 pub use treasurer::Treasurer;
 
 use alloy::primitives::{B256, Bytes};

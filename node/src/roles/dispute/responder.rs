@@ -3,10 +3,10 @@
 use alloy::primitives::B256;
 use futures::StreamExt;
 use sworn_prover::dispute::Position;
-use sworn_prover::dispute::contents::contents_of;
 
 use super::super::{Context, LaneView, Role, RoleError};
 use super::rests::Rests;
+use super::sabotage::Sabotage;
 use super::{PARALLEL, reveal};
 use crate::chain::Move;
 use crate::store::tables::{CLAIMS, DISPUTED};
@@ -36,6 +36,16 @@ pub(super) async fn answer(
 ) -> Result<(), RoleError> {
     let now = context.now()?;
     let budget = context.rules.challenges.budget_seconds;
+    let sabotage = context.settings.sabotage;
+    if matches!(sabotage, Some(Sabotage::Silent(_))) {
+        return Ok(());
+    }
+    // Who is late on purpose lets all but an eighth of its time pass.
+    let least = match sabotage {
+        Some(Sabotage::Late) if own => budget - budget.div_ceil(8),
+        _ if own => 0,
+        _ => budget / 2 + 1,
+    };
     for item in context.store.scan(DISPUTED) {
         let (id, ()) = item?;
         let Some(claim) = context.store.read(CLAIMS, &id)? else {
@@ -48,10 +58,7 @@ pub(super) async fn answer(
         let mut due: Vec<StoredNode> = context.store.nodes_of(id)?;
         due.retain(|node| {
             let used = node.proposer_seconds_at(now);
-            node.is_pending()
-                && used <= budget
-                && rests.allows(&node.key)
-                && (own || used > budget / 2)
+            node.is_pending() && used <= budget && rests.allows(&node.key) && used >= least
         });
         if due.is_empty() {
             continue;
@@ -73,15 +80,12 @@ async fn reveal_all(
     own: bool,
 ) -> Result<(), RoleError> {
     let view = LaneView::load(&context.store, claim.lane)?;
-    let Some((desk, root)) = context.stance(&view)? else {
-        return Ok(());
-    };
-    if root != claim.root {
-        if own {
+    let Some(desk) = context.stance(&view, claim.root).await? else {
+        if own && let Some(root) = view.root {
             tracing::error!(claim = %claim.id, found = %claim.root, expected = %root, "this node's own claim does not state its results and cannot be answered");
         }
         return Ok(());
-    }
+    };
     for batch in due.chunks(PARALLEL) {
         let mut moves = Vec::new();
         for node in batch {
@@ -90,11 +94,9 @@ async fn reveal_all(
                 rests.note(node.key, "reveal", Ok(false));
                 continue;
             };
-            let contents = desk
-                .run(move |results| contents_of(results, &position))
-                .await;
-            match contents {
-                Ok(contents) => {
+            match desk.reveal(position).await {
+                Ok(None) => rests.note(node.key, "reveal", Ok(false)),
+                Ok(Some(contents)) => {
                     let what = reveal(record, contents);
                     if own || is_bound(&what) {
                         moves.push((node.key, what));

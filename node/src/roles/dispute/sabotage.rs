@@ -172,12 +172,28 @@ mod tests {
                 panic!("{name}")
             };
             assert_eq!((told.lie, told.lane, told.run, told.seed), (lie, 2, 1, 9));
-            assert!(name.bytes().all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit()), "{name}");
+            assert!(
+                name.bytes()
+                    .all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit()),
+                "{name}"
+            );
         }
-        assert!(names.iter().any(|name| name == "element-matmul-totals"), "{names:?}");
+        assert!(
+            names.iter().any(|name| name == "element-matmul-totals"),
+            "{names:?}"
+        );
         assert_eq!("flood:20".parse(), Ok(Sabotage::Flood(20)));
         assert_eq!("late".parse(), Ok(Sabotage::Late));
-        for bad in ["", "nonsense", "flood", "flood:0", "flood:x", "text-byte@1", "text-byte@a.b", "text-byte@1.2.3.4"] {
+        for bad in [
+            "",
+            "nonsense",
+            "flood",
+            "flood:0",
+            "flood:x",
+            "text-byte@1",
+            "text-byte@a.b",
+            "text-byte@1.2.3.4",
+        ] {
             assert!(bad.parse::<Sabotage>().is_err(), "{bad}");
         }
     }

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::{B256, U256};
-use sworn_prover::dispute::Position;
-use sworn_prover::dispute::position::NodeKind;
 
 use super::super::lane::is_overtaken;
 use super::super::{Context, LaneView, Role, RoleError};
@@ -75,12 +73,7 @@ impl Saboteur {
         Ok(())
     }
 
-    async fn claim(
-        &self,
-        context: &Context,
-        view: &LaneView,
-        told: Told,
-    ) -> Result<(), RoleError> {
+    async fn claim(&self, context: &Context, view: &LaneView, told: Told) -> Result<(), RoleError> {
         let Some((root, digests, _)) = context.lie(view, told).await? else {
             tracing::warn!(lie = %told.lie, epoch = view.lane.epoch, "this lane has no place for the lie; nothing is claimed");
             return Ok(());
@@ -127,7 +120,7 @@ impl Saboteur {
     ) -> Result<(), RoleError> {
         let nodes = context.store.nodes_of(claim.id)?;
         let mut left = (n as usize).saturating_sub(nodes.len());
-        for what in super::openings::of(context, view, claim, &nodes).await? {
+        for what in super::openings::of(context, view, claim, &nodes)? {
             if left == 0 {
                 break;
             }
@@ -144,9 +137,4 @@ impl Saboteur {
         }
         Ok(())
     }
-}
-
-/// Whether a position is one that a flood goes on from.
-pub(super) fn is_job(position: &Position) -> bool {
-    position.kind == NodeKind::Job
 }
