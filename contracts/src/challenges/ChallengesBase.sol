@@ -4,11 +4,11 @@ pragma solidity ^0.8.37;
 import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IClaims} from "../interfaces/IClaims.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
-import {IFees} from "../interfaces/IFees.sol";
 import {IInbox} from "../interfaces/IInbox.sol";
-import {IModels} from "../interfaces/IModels.sol";
+import {INodeRules} from "../interfaces/INodeRules.sol";
 import {Nodes} from "../libraries/Nodes.sol";
 import {Payout} from "../libraries/Payout.sol";
+import {NodeRules} from "./NodeRules.sol";
 
 /// @title What all parts of the challenges share: configuration, records, states, money
 /// @dev The balance of the contract is always: the prepayments and deposits of the nodes, what a fallen claim's settlement divides, and the balances.
@@ -28,8 +28,8 @@ abstract contract ChallengesBase is IChallenges {
     /// @inheritdoc IChallenges
     uint64 public immutable declarationSeconds;
 
-    IModels internal immutable _models;
-    IFees internal immutable _fees;
+    /// @inheritdoc IChallenges
+    INodeRules public immutable rules;
 
     /// @dev | windowEnd u40 | aliveUntil u40 | pending u32 | fallen bit | settled bit |, from bit 0 on.
     mapping(bytes32 claimId => uint256) internal _states;
@@ -65,7 +65,7 @@ abstract contract ChallengesBase is IChallenges {
         }
         (claims, inbox, faults) = (claims_, inbox_, faults_);
         (budgetSeconds, graceSeconds, declarationSeconds) = (budgetSeconds_, graceSeconds_, declarationSeconds_);
-        (_models, _fees) = (inbox_.models(), inbox_.fees());
+        rules = new NodeRules(claims_, inbox_);
     }
 
     /// @inheritdoc IChallenges

@@ -36,8 +36,7 @@ abstract contract Judging is ChallengesBase {
         uint256 gasBefore = gasleft();
         uint256 state = _states[claimId];
         _live(claimId, state);
-        (IFaults.Case memory case_, bytes32 key) = _case(claimId, path, job);
-        if (!faults.isFault(case_, fault, witness)) revert NoFault(fault);
+        bytes32 key = _judge(claimId, path, abi.encode(job), fault, witness);
 
         Verdict memory verdict;
         verdict.culprit = path[0];
@@ -80,7 +79,7 @@ abstract contract Judging is ChallengesBase {
         uint64 time = _declared(claimId, key, verdict.culprit, challenger, salt, verdict.fellAt);
         if (verdict.declaredAt != 0 && time >= verdict.declaredAt) revert NotEarlier(time, verdict.declaredAt);
         (verdict.winner, verdict.declaredAt) = (challenger, time);
-        slotOf[key] = keccak256(abi.encode(verdict));
+        slotOf[key] = _hash(verdict);
         emit Redeemed(claimId, challenger, verdict);
     }
 
@@ -147,40 +146,82 @@ abstract contract Judging is ChallengesBase {
         return sha256(abi.encode(TAG_DECLARATION, block.chainid, address(this), claimId, key, challenger, salt));
     }
 
-    /// @dev What the fault is judged against: everything in it is bound by the claim, or was posted for it.
-    function _case(bytes32 claimId, Record[] calldata path, IFaults.Job calldata job)
+    /// @dev Reverts unless it is a fault of the first node of the path; that node's key. Everything that it is judged against is bound by the claim, or was
+    /// posted for it.
+    function _judge(bytes32 claimId, Record[] calldata path, bytes memory job, uint8 fault, bytes calldata witness)
         private
         view
-        returns (IFaults.Case memory case_, bytes32 key)
+        returns (bytes32 key)
     {
-        if (path.length == 0 || path.length > 3) revert BadLength(path.length, 3);
+        if (path.length == 0) revert BadLength(0, 1);
         Record memory node = path[0];
+        Record memory parent;
+        Record memory jobNode = node;
+        uint256 used = 1;
         key = _revealed(claimId, node);
-        Record memory above = node;
-        if (Positions.kind(node.position) != Machine.NODE_JOB) {
+        if (!_isJob(node)) {
             if (path.length == 1) revert BadLength(1, 2);
-            above = path[1];
-            bytes32 parentKey = _revealed(claimId, above);
+            (parent, jobNode, used) = (path[1], path[1], 2);
+            bytes32 parentKey = _revealed(claimId, parent);
             if (parentKey != node.parentKey) revert WrongRecord(parentKey, parentKey, node.parentKey);
-            case_.parent = IFaults.Node(above.position, above.value);
-        }
-        uint256 used = Positions.kind(node.position) == Machine.NODE_JOB ? 1 : 2;
-        if (Positions.kind(above.position) != Machine.NODE_JOB) {
-            if (path.length != 3) revert BadLength(path.length, 3);
-            used = 3;
-            above = path[2];
-            _revealed(claimId, above);
-            // A claim has one job a lane.
-            uint256 expected = Positions.tree(Machine.NODE_JOB, Positions.lane(node.position), 0, 0, 0);
-            if (above.position != expected) revert BadPosition("job", above.position, expected);
+            if (!_isJob(parent)) {
+                if (path.length == 2) revert BadLength(2, 3);
+                (jobNode, used) = (path[2], 3);
+                _revealed(claimId, jobNode);
+                // A claim has one job a lane.
+                uint256 expected = Positions.tree(Machine.NODE_JOB, Positions.lane(node.position), 0, 0, 0);
+                if (jobNode.position != expected) revert BadPosition("job", jobNode.position, expected);
+            }
         }
         if (path.length != used) revert BadLength(path.length, used);
-        bytes32 found = keccak256(abi.encode(job));
-        if (found != above.value) revert BadContents(found, above.value);
+        bytes32 found = keccak256(job);
+        if (found != jobNode.value) revert BadContents(found, jobNode.value);
+        if (!_isFault(claimId, node, parent, job, fault, witness)) revert NoFault(fault);
+    }
 
-        (,, case_.epoch,, case_.modelId,) = claims.factsOf(claimId);
-        case_.job = job;
-        case_.node = IFaults.Node(node.position, node.value);
+    /// @dev `faults.isFault`, of a case whose job is encoded already: the call is put together from its parts.
+    function _isFault(
+        bytes32 claimId,
+        Record memory node,
+        Record memory parent,
+        bytes memory job,
+        uint8 fault,
+        bytes calldata witness
+    ) private view returns (bool) {
+        (,, uint64 epoch,, bytes32 modelId,) = claims.factsOf(claimId);
+        // The case is seven words, of which the third says where its job begins, then the job: abi.encode(job) without its first word.
+        uint256 caseBytes = 7 * 32 + job.length - 32;
+        bytes memory words =
+            abi.encode(epoch, modelId, 7 * 32, node.position, node.value, parent.position, parent.value);
+        assembly ("memory-safe") {
+            // The job without its first word.
+            let length := sub(mload(job), 0x20)
+            job := add(job, 0x20)
+            mstore(job, length)
+        }
+        bytes memory call_ = bytes.concat(
+            abi.encodeWithSelector(IFaults.isFault.selector, 3 * 32, fault, 3 * 32 + caseBytes),
+            words,
+            job,
+            abi.encode(witness.length),
+            witness,
+            new bytes((32 - witness.length % 32) % 32)
+        );
+        (bool ok, bytes memory answer) = address(faults).staticcall(call_);
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(answer, 0x20), mload(answer))
+            }
+        }
+        return abi.decode(answer, (bool));
+    }
+
+    function _hash(Verdict memory verdict) private pure returns (bytes32) {
+        return keccak256(abi.encode(verdict));
+    }
+
+    function _isJob(Record memory record) private pure returns (bool) {
+        return Positions.kind(record.position) == Machine.NODE_JOB;
     }
 
     /// @dev Fells the claim: half of the bond burns, a quarter is kept for refunds, a quarter for rewards, of which the sender is paid first.
@@ -201,7 +242,7 @@ abstract contract Judging is ChallengesBase {
 
         verdict.rewardWei = quarterWei - paidWei;
         verdict.fellAt = uint64(block.timestamp);
-        slotOf[key] = keccak256(abi.encode(verdict));
+        slotOf[key] = _hash(verdict);
     }
 
     /// @dev When the challenger declared the node: after it was revealed, before the claim fell.
@@ -224,7 +265,7 @@ abstract contract Judging is ChallengesBase {
     function _judged(bytes32 claimId, Verdict memory verdict) private view returns (bytes32 key) {
         if (_states[claimId] & FALLEN == 0) revert NotFallen(claimId);
         key = Nodes.key(claimId, verdict.culprit.position, verdict.culprit.parentKey);
-        bytes32 found = keccak256(abi.encode(verdict));
+        bytes32 found = _hash(verdict);
         if (slotOf[key] != found) revert WrongRecord(key, found, slotOf[key]);
     }
 

@@ -5,6 +5,7 @@ import {IClaims} from "./IClaims.sol";
 import {IDisputes} from "./IDisputes.sol";
 import {IFaults} from "./IFaults.sol";
 import {IInbox} from "./IInbox.sol";
+import {INodeRules} from "./INodeRules.sol";
 
 /// @title Challenges: open the box
 /// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; who reveals is paid at once; anyone proves
@@ -193,6 +194,8 @@ interface IChallenges is IDisputes {
     function claims() external view returns (IClaims);
     function inbox() external view returns (IInbox);
     function faults() external view returns (IFaults);
+    /// @notice The rules where nodes can be opened; created with this contract.
+    function rules() external view returns (INodeRules);
     /// @notice C of section 10.6, seconds.
     function budgetSeconds() external view returns (uint64);
     /// @notice g of section 10.6, seconds.

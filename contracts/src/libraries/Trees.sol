@@ -11,50 +11,69 @@ library Trees {
     /// @notice More or fewer digests or leaves than belong there.
     error WrongCount(uint256 found, uint256 expected);
 
+    /// @dev What is laid out where.
+    struct Plan {
+        uint256 kind;
+        uint256 shape;
+        uint256 height; // of the digests
+        uint256 first; // index of the next
+        uint256 to; // its place in memory
+        uint256 empty; // digest of nothing
+    }
+
     /// @notice The digest of node (`height`, `index`) from those present `levels` below it.
     function node(bytes32[] memory given, uint256 kind, uint256 shape, uint256 height, uint256 index, uint256 levels)
         internal
         view
         returns (bytes32)
     {
-        uint256 below = height - levels;
-        uint256 segments = 1;
-        uint256 width = 1 << levels;
-        // Of a trace the nodes inside a row may end before the next row begins.
-        if (kind == Machine.NODE_TRACE) {
-            uint256 rowDepth = Shapes.rowDepth(shape);
-            if (below < rowDepth && rowDepth < height) {
-                segments = 1 << (height - rowDepth);
-                width = 1 << (rowDepth - below);
-            }
-        }
         uint256 nodes;
         assembly ("memory-safe") {
             nodes := mload(0x40)
-            mstore(0x40, add(nodes, shl(5, shl(levels, 1))))
+            mstore(0x40, add(nodes, shl(levels, 0x20)))
+        }
+        _layOut(given, Plan(kind, shape, height - levels, index << levels, nodes, 0), height, levels);
+        return _fold(nodes, levels);
+    }
+
+    /// @dev Writes 2^levels digests: the given ones where something belongs, Zk elsewhere.
+    function _layOut(bytes32[] memory given, Plan memory plan, uint256 height, uint256 levels) private view {
+        uint256 segments = 1;
+        uint256 width = 1 << levels;
+        // Of a trace the nodes inside a row may end before the next row begins.
+        if (plan.kind == Machine.NODE_TRACE) {
+            uint256 rowDepth = Shapes.rowDepth(plan.shape);
+            if (plan.height < rowDepth && rowDepth < height) {
+                segments = 1 << (height - rowDepth);
+                width = 1 << (rowDepth - plan.height);
+            }
         }
         uint256 used = 0;
-        uint256 first = index << levels;
-        uint256 to = nodes;
-        uint256 empty = 0;
-        bool emptyKnown = below == 0; // Z0 is 0
         for (uint256 i = 0; i < segments; ++i) {
-            uint256 found = Shapes.present(kind, shape, below, first, width);
-            if (used + found > given.length) revert WrongCount(given.length, used + found);
-            if (found < width && !emptyKnown) {
-                empty = uint256(Sha256Merkle.emptyDigest(below));
-                emptyKnown = true;
-            }
-            assembly ("memory-safe") {
-                mcopy(to, add(add(given, 0x20), shl(5, used)), shl(5, found))
-                let end := add(to, shl(5, width))
-                for { to := add(to, shl(5, found)) } lt(to, end) { to := add(to, 0x20) } { mstore(to, empty) }
-            }
-            used += found;
-            first += width;
+            used = _segment(given, used, plan, width);
         }
         if (used != given.length) revert WrongCount(given.length, used);
-        return _fold(nodes, levels);
+    }
+
+    /// @dev Writes `width` digests, of which those present come first.
+    function _segment(bytes32[] memory given, uint256 used, Plan memory plan, uint256 width)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 found = Shapes.present(plan.kind, plan.shape, plan.height, plan.first, width);
+        if (used + found > given.length) revert WrongCount(given.length, used + found);
+        if (found < width && plan.empty == 0) plan.empty = uint256(Sha256Merkle.emptyDigest(plan.height));
+        uint256 to = plan.to;
+        uint256 empty = plan.empty;
+        assembly ("memory-safe") {
+            mcopy(to, add(add(given, 0x20), shl(5, used)), shl(5, found))
+            let end := add(to, shl(5, width))
+            for { to := add(to, shl(5, found)) } lt(to, end) { to := add(to, 0x20) } { mstore(to, empty) }
+        }
+        plan.to = to;
+        plan.first += width;
+        return used + found;
     }
 
     /// @dev The root over 2^levels digests, in their place.
