@@ -338,7 +338,7 @@ pub fn is_no_longer_needed(err: &ChainError) -> bool {
         || err.is_revert::<challenges::NotLive>()
         || err.is_revert::<challenges::PastFinality>()
         || err.is_revert::<challenges::WrongRecord>()
-        || err.is_revert::<challenges::NothingToReclaim>()
+        || err.is_revert::<challenges::NotDecided>()
         || err.is_revert::<challenges::ProposerInTime>()
         || err.is_revert::<challenges::TooEarly>()
 }

@@ -109,7 +109,7 @@ pub enum Event {
     Reclaimed {
         claim: B256,
         key: B256,
-        record: challenges::Record,
+        opener: Address,
         to_opener_wei: U256,
         to_proposer_wei: U256,
     },
@@ -379,7 +379,7 @@ fn dispute(log: &Log, topic: B256) -> Result<Option<Event>, ChainError> {
             Event::Reclaimed {
                 claim: e.claimId,
                 key: e.key,
-                record: e.record,
+                opener: e.opener,
                 to_opener_wei: e.toOpenerWei,
                 to_proposer_wei: e.toProposerWei,
             }

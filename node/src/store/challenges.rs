@@ -141,17 +141,16 @@ pub struct StoredNode {
     pub opened: Opening,
     /// How it was revealed.
     pub revealed: Option<Reveal>,
-    /// Records after what was left over was taken back, with their blocks.
-    pub reclaimed: Vec<(u64, StoredRecord)>,
+    /// Block in which what was left over was paid out.
+    pub reclaimed: Option<u64>,
 }
 
 impl StoredNode {
     /// The record that the contract knows now.
     pub fn record(&self) -> StoredRecord {
-        match (self.reclaimed.last(), &self.revealed) {
-            (Some((_, record)), _) => *record,
-            (None, Some(revealed)) => revealed.record,
-            (None, None) => self.opened.record,
+        match &self.revealed {
+            Some(revealed) => revealed.record,
+            None => self.opened.record,
         }
     }
 

@@ -77,7 +77,7 @@ impl Store {
             }
             let before = node.clone();
             node.revealed = node.revealed.filter(|reveal| reveal.block <= last_good);
-            node.reclaimed.retain(|(block, _)| *block <= last_good);
+            node.reclaimed = node.reclaimed.filter(|block| *block <= last_good);
             if node != before {
                 writes.put(DISPUTED, &key.0, &())?;
                 writes.put(NODES, &key, &node)?;

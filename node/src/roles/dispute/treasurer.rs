@@ -165,16 +165,10 @@ fn ancestors(nodes: &[StoredNode], fall: &StoredFall) -> Vec<StoredRecord> {
 
 /// Whether a decided claim's node still holds money of ours: what is left of a prepayment, or a late opener's deposit that the proposer won.
 fn is_owed(node: &StoredNode, claim: &StoredClaim, us: Address) -> bool {
-    let record = node.record();
-    let decided = claim
-        .end
-        .map(|(_, block)| block)
-        .or(claim.bond_gone)
-        .unwrap_or(u64::MAX);
-    let paid_out = node.reclaimed.iter().any(|(block, _)| *block >= decided);
-    if paid_out {
+    if node.reclaimed.is_some() {
         return false;
     }
+    let record = node.record();
     let is_final = matches!(claim.end, Some((ClaimEnd::Final, _)));
     let ours = record.opener() == us && (!record.prepaid_wei().is_zero() || record.is_late());
     ours || (record.is_late() && is_final && claim.proposer == us)

@@ -41,7 +41,7 @@ pub(super) fn apply(writes: &mut Writes<'_>, located: &Located) -> Result<(), Ro
                         transaction,
                     },
                     revealed,
-                    reclaimed: Vec::new(),
+                    reclaimed: None,
                 },
             )?;
             wake(writes, *claim)?;
@@ -67,14 +67,9 @@ pub(super) fn apply(writes: &mut Writes<'_>, located: &Located) -> Result<(), Ro
             }
             wake(writes, *claim)?;
         }
-        Event::Reclaimed {
-            claim, key, record, ..
-        } => {
+        Event::Reclaimed { claim, key, .. } => {
             if let Some(mut node) = writes.read(NODES, &(*claim, *key))? {
-                let after = (block, record.into());
-                if !node.reclaimed.contains(&after) {
-                    node.reclaimed.push(after);
-                }
+                node.reclaimed = Some(block);
                 writes.put(NODES, &(*claim, *key), &node)?;
             }
         }
