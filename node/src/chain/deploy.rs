@@ -108,6 +108,8 @@ enum Step {
     StepFaults,
     SelectionFaults,
     PromptFaults,
+    TokenFaults,
+    JobFaults,
     Faults,
     Challenges,
     Vouchers,
@@ -115,7 +117,7 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 13] = [
+    const ALL: [Step; 15] = [
         Step::Models,
         Step::Fees,
         Step::Inbox,
@@ -125,6 +127,8 @@ impl Step {
         Step::StepFaults,
         Step::SelectionFaults,
         Step::PromptFaults,
+        Step::TokenFaults,
+        Step::JobFaults,
         Step::Faults,
         Step::Challenges,
         Step::Vouchers,
@@ -142,6 +146,8 @@ impl Step {
             Step::StepFaults => bytecode!("StepFaults"),
             Step::SelectionFaults => bytecode!("SelectionFaults"),
             Step::PromptFaults => bytecode!("PromptFaults"),
+            Step::TokenFaults => bytecode!("TokenFaults"),
+            Step::JobFaults => bytecode!("JobFaults"),
             Step::Faults => bytecode!("Faults"),
             Step::Challenges => bytecode!("Challenges"),
             Step::Vouchers => bytecode!("Vouchers"),
@@ -185,17 +191,17 @@ impl Step {
                 n(params.answer_seconds),
             )
                 .abi_encode_params(),
-            Step::AttentionFaults | Step::SumFaults => models.abi_encode(),
+            Step::AttentionFaults | Step::SumFaults | Step::TokenFaults => models.abi_encode(),
             Step::StepFaults => {
                 (models, at(Step::SumFaults), at(Step::AttentionFaults)).abi_encode_params()
             }
-            Step::SelectionFaults => (models, inbox).abi_encode_params(),
+            Step::SelectionFaults | Step::JobFaults => (models, inbox).abi_encode_params(),
             Step::PromptFaults => inbox.abi_encode(),
             // The families in the order of `Faults.Families`.
             Step::Faults => (
                 models,
-                Address::ZERO,
-                Address::ZERO,
+                at(Step::JobFaults),
+                at(Step::TokenFaults),
                 at(Step::PromptFaults),
                 at(Step::StepFaults),
                 at(Step::AttentionFaults),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::U256;
 use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
 use sworn_inference::program::WeightFormat;
@@ -19,6 +19,13 @@ use sworn_node::{Node, NodeHandle};
 use crate::world::{Chain, json, log, prompt, settings, wait_for};
 
 const LONG: Duration = Duration::from_secs(120);
+
+/// What a liar does not do: its node knows the truth as well.
+const LIAR: &[RoleName] = &[
+    RoleName::Challenger,
+    RoleName::Finaliser,
+    RoleName::Courier,
+];
 
 /// A chain with the contracts and a small registered model.
 pub(crate) struct Court {
@@ -135,10 +142,14 @@ fn wei(value: &serde_json::Value) -> U256 {
 
 /// Tells one lie against one honest node: it falls, what is final is the truth, and the liar's bond is gone.
 async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
-    let court = Court::new(&DeployParams::dev()).await;
+    let court = Court::new(&DeployParams {
+        budget_seconds: 20,
+        ..DeployParams::dev()
+    })
+    .await;
     let (liar_data, honest_data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let liar = court
-        .node(liar_data.path(), 0, &[RoleName::Challenger], Some(lie))
+        .node(liar_data.path(), 0, LIAR, Some(lie))
         .await;
     let honest = court.node(honest_data.path(), 2, &[], None).await;
     let id = court.ask("tell the truth", n_runs, max_new).await;
@@ -292,7 +303,7 @@ async fn a_dispute_survives_restarts_of_both_sides() {
             .node(
                 liar_data.path(),
                 0,
-                &[RoleName::Challenger],
+                LIAR,
                 Some("element-attn-mix-values"),
             )
             .await
@@ -332,5 +343,4 @@ async fn a_dispute_survives_restarts_of_both_sides() {
     assert_eq!(unique.len(), keys.len(), "nothing is opened twice");
     honest.stop().await;
     liar.stop().await;
-    let _: Option<Address> = None;
 }

@@ -262,13 +262,7 @@ async fn accomplice(
     settings.signer = Some(wallet::dev_account(LIAR_ACCOUNT, chain_id)?);
     settings.models = vec![demo.model_dir.clone()];
     settings.api = None;
-    settings.roles = [
-        RoleName::Executor,
-        RoleName::Proposer,
-        RoleName::Finaliser,
-        RoleName::Responder,
-    ]
-    .into();
+    settings.roles = [RoleName::Executor, RoleName::Proposer, RoleName::Responder].into();
     settings.client = start::patience();
     settings.serve = node::serve_options(context);
     settings.behaviour = RoleSettings {

@@ -82,7 +82,7 @@ pub(crate) fn reveal(record: StoredRecord, contents: Contents) -> Move {
 
 impl Context {
     /// Whether a claim can still fall or become final.
-    pub(super) fn is_live(&self, claim: &StoredClaim) -> Result<bool, RoleError> {
+    pub(in crate::roles) fn is_live(&self, claim: &StoredClaim) -> Result<bool, RoleError> {
         if claim.end.is_some() || claim.bond_gone.is_some() {
             return Ok(false);
         }

@@ -37,10 +37,7 @@ impl Role for Treasurer {
             };
             is_busy |= !self.collect(context, us, &claim).await?;
         }
-        if !is_busy {
-            self.withdraw(context, us).await?;
-        }
-        Ok(())
+        self.withdraw(context, us, is_busy).await
     }
 }
 
@@ -119,8 +116,13 @@ impl Treasurer {
         self.rests.note(key, "settle", outcome.map(|_| false));
     }
 
-    /// Takes the balance out when it is worth the gas.
-    async fn withdraw(&mut self, context: &Context, us: Address) -> Result<(), RoleError> {
+    /// Takes the balance out when it is worth the gas; while disputes go on only when it is a good part of what the account has left.
+    async fn withdraw(
+        &mut self,
+        context: &Context,
+        us: Address,
+        is_busy: bool,
+    ) -> Result<(), RoleError> {
         if !self.withdrawing.allows(&()) {
             return Ok(());
         }
@@ -130,7 +132,9 @@ impl Treasurer {
             .base_fee()
             .await?
             .saturating_mul(U256::from(WITHDRAW_GAS));
-        if balance <= cost.saturating_mul(U256::from(2)) {
+        let is_small = balance <= cost.saturating_mul(U256::from(2))
+            || (is_busy && balance < client.balance(us).await? / U256::from(4));
+        if is_small {
             self.withdrawing.note((), "withdraw", Ok(false));
             return Ok(());
         }
