@@ -27,10 +27,10 @@ contract PromptFaults is IFaults {
         bytes starts; // contents of the node `starts`
         bytes prompt; // contents of the node `prompt`
         Openings.Leaf tokens; // the token's leaf under the run's tokens root
-        TokenTable.TokenEntry entry; // the token's
+        TokenTable.Entry entry; // the token's
         PromptPlaces.Leaves payload;
         uint32 which; // 52: a byte of the piece that differs; 53, 55: the token that reads the same
-        TokenTable.TokenEntry other; // of the token `which`
+        TokenTable.Entry other; // of the token `which`
     }
 
     /// @notice Shows that two adjacent tokens could have merged differently.
@@ -41,8 +41,8 @@ contract PromptFaults is IFaults {
         bytes prompt; // contents of the node `prompt`, if the right token is in the next leaf
         Openings.Leaf tokens; // the left token's leaf
         Openings.Leaf nextTokens; // the right token's leaf, if it is another
-        TokenTable.TokenEntry[] left; // the left token, its right part, that one's right part, ..., x
-        TokenTable.TokenEntry[] right; // the right token, its left part, that one's left part, ..., y
+        TokenTable.Entry[] left; // the left token, its right part, that one's right part, ..., x
+        TokenTable.Entry[] right; // the right token, its left part, that one's left part, ..., y
         uint32 merge; // the number of (x, y) in the merge table
         Openings.Leaf merges;
     }
@@ -53,7 +53,7 @@ contract PromptFaults is IFaults {
         bytes contents;
         uint32 slot; // 56: the header's number in the list
         PromptPlaces.Leaves payload;
-        TokenTable.TokenEntry entry; // 57: of the control segment's token
+        TokenTable.Entry entry; // 57: of the control segment's token
     }
 
     /// @dev The run that the node is of, and where its prompt comes from.
@@ -66,6 +66,9 @@ contract PromptFaults is IFaults {
         bytes32 payloadRoot;
         uint256 payloadLength;
     }
+
+    /// @dev Parts and rank of a token without a merge.
+    uint32 private constant NO_TOKEN = type(uint32).max;
 
     /// @notice The inputs.
     IInbox public immutable inbox;
@@ -131,7 +134,7 @@ contract PromptFaults is IFaults {
         uint32 token = _tokenAt(p, w.tokens, index);
         if (fault == Machine.FAULT_CONTROL) return _control(p, place, token, w);
         if (fault == Machine.FAULT_PIECE && token >= w.tokenizer.vocabulary) return true;
-        TokenTable.open(w.tokenizer, token, w.entry);
+        TokenTable.check(w.tokenizer, w.entry, token);
         if (fault == Machine.FAULT_PLACE_STEP) {
             if (w.slot + 1 == Machine.TOKEN_LEAF_ELEMENTS) _contents(w.prompt, c.parent.value);
             return _step(p, leaf, index, place, w);
@@ -183,7 +186,7 @@ contract PromptFaults is IFaults {
         uint64 expected = 0;
         if (s.isText) {
             uint256 length = place & PromptPlaces.SPACE != 0 ? s.number + 1 : s.number;
-            uint256 end = place.within() + TokenTable.reading(w.entry).length;
+            uint256 end = place.within() + TokenTable.text(w.entry).length;
             if (end > length) revert BadWitness("piece past the segment");
             if (end < length) (found, expected) = (true, uint64(place - place.within() + end));
         }
@@ -204,15 +207,15 @@ contract PromptFaults is IFaults {
         PromptPlaces.Segment memory s = w.payload.segmentAt(p.payloadLength, place.header());
         if (s.isText) revert BadWitness("no control segment");
         if (token != s.number || token >= w.tokenizer.vocabulary) return true;
-        TokenTable.open(w.tokenizer, token, w.entry);
-        return !_isControl(w.entry.tokenType);
+        TokenTable.check(w.tokenizer, w.entry, token);
+        return !_isControl(w.entry.kind);
     }
 
     /// @dev 52.
     function _piece(Prompt memory p, uint64 place, TokenWitness calldata w) private pure returns (bool) {
         PromptPlaces.Text memory text = w.payload.text(p.payloadLength, place);
-        if (w.entry.tokenType != Machine.TOKEN_NORMAL && w.entry.tokenType != Machine.TOKEN_BYTE) return true;
-        bytes memory piece = TokenTable.reading(w.entry);
+        if (w.entry.kind != Machine.TOKEN_NORMAL && w.entry.kind != Machine.TOKEN_BYTE) return true;
+        bytes memory piece = TokenTable.text(w.entry);
         if (place.within() + piece.length > text.length) return true;
         if (w.which >= piece.length) revert BadWitness("byte of the piece");
         return uint8(piece[w.which]) != w.payload.textByte(text, place.within() + w.which);
@@ -220,16 +223,16 @@ contract PromptFaults is IFaults {
 
     /// @dev 53.
     function _canonical(uint32 token, TokenWitness calldata w) private view returns (bool) {
-        bytes memory piece = TokenTable.reading(w.entry);
-        if (w.entry.tokenType == Machine.TOKEN_NORMAL) {
+        bytes memory piece = TokenTable.text(w.entry);
+        if (w.entry.kind == Machine.TOKEN_NORMAL) {
             bool character = piece.length > 0 && PromptPlaces.characterLength(piece) == piece.length;
-            if (!character && w.entry.left == TokenTable.NONE) return true;
-        } else if (w.entry.tokenType != Machine.TOKEN_BYTE) {
+            if (!character && w.entry.left == NO_TOKEN) return true;
+        } else if (w.entry.kind != Machine.TOKEN_BYTE) {
             revert BadWitness("token of no text");
         }
         if (w.which >= token) revert BadWitness("no lower token");
-        TokenTable.open(w.tokenizer, w.which, w.other);
-        return w.other.tokenType == w.entry.tokenType && keccak256(TokenTable.reading(w.other)) == keccak256(piece);
+        TokenTable.check(w.tokenizer, w.other, w.which);
+        return w.other.kind == w.entry.kind && keccak256(TokenTable.text(w.other)) == keccak256(piece);
     }
 
     /// @dev 55.
@@ -238,19 +241,19 @@ contract PromptFaults is IFaults {
         uint256 start = place.within();
         if (start >= text.length) revert BadWitness("past the segment");
         (uint256 from, uint256 length) = w.payload.characterAt(text, start);
-        if (w.entry.tokenType == Machine.TOKEN_NORMAL) {
+        if (w.entry.kind == Machine.TOKEN_NORMAL) {
             // Neither its first nor its last byte may be inside a character.
             if (from != start) return true;
-            uint256 end = start + TokenTable.reading(w.entry).length;
+            uint256 end = start + TokenTable.text(w.entry).length;
             if (end > text.length) revert BadWitness("piece past the segment");
             if (end == text.length) return false;
             (from,) = w.payload.characterAt(text, end);
             return from != end;
         }
-        if (w.entry.tokenType != Machine.TOKEN_BYTE) revert BadWitness("token of no text");
-        TokenTable.open(w.tokenizer, w.which, w.other);
-        if (w.other.tokenType != Machine.TOKEN_NORMAL) return false;
-        bytes memory piece = TokenTable.reading(w.other);
+        if (w.entry.kind != Machine.TOKEN_BYTE) revert BadWitness("token of no text");
+        TokenTable.check(w.tokenizer, w.other, w.which);
+        if (w.other.kind != Machine.TOKEN_NORMAL) return false;
+        bytes memory piece = TokenTable.text(w.other);
         if (piece.length != length) return false;
         for (uint256 i = 0; i < length; ++i) {
             if (uint8(piece[i]) != w.payload.textByte(text, from + i)) return false;
@@ -277,8 +280,9 @@ contract PromptFaults is IFaults {
         (uint256 x, uint256 birthX, uint256 endX) = _spine(w.tokenizer, _tokenAt(p, w.tokens, index), w.left, false);
         uint32 next = last ? _tokenAt(p, w.nextTokens, index + 1) : _tokenAt(p, w.tokens, index + 1);
         (uint256 y, uint256 birthY, uint256 endY) = _spine(w.tokenizer, next, w.right, true);
-        (uint32 rank,) = TokenTable.merge(w.tokenizer, w.merges, w.merge, x, y);
-        uint256 when = uint256(rank) + 1;
+        TokenTable.Merge memory merge = TokenTable.merge(w.tokenizer, w.merges, w.merge);
+        if (merge.left != x || merge.right != y) revert BadWitness("merge of other tokens");
+        uint256 when = uint256(merge.rank) + 1;
         if (birthX > when) when = birthX;
         if (birthY > when) when = birthY;
         return when < endX && when <= endY;
@@ -289,23 +293,23 @@ contract PromptFaults is IFaults {
     function _spine(
         TokenTable.Tokenizer calldata tokenizer,
         uint256 token,
-        TokenTable.TokenEntry[] calldata entries,
+        TokenTable.Entry[] calldata entries,
         bool leftParts
     ) private view returns (uint256 last, uint256 birth, uint256 end) {
         if (entries.length == 0) revert BadWitness("empty spine");
-        if (entries[0].tokenType != Machine.TOKEN_NORMAL) revert BadWitness("pair of no text");
+        if (entries[0].kind != Machine.TOKEN_NORMAL) revert BadWitness("pair of no text");
         (last, end) = (token, type(uint256).max);
         for (uint256 i = 0; i < entries.length; ++i) {
             if (i > 0) {
-                TokenTable.TokenEntry calldata parent = entries[i - 1];
+                TokenTable.Entry calldata parent = entries[i - 1];
                 last = leftParts ? parent.left : parent.right;
                 end = uint256(parent.rank) + 1;
             }
             // A token without parts has NONE for them, which no vocabulary has.
-            TokenTable.open(tokenizer, last, entries[i]);
+            TokenTable.check(tokenizer, entries[i], last);
         }
         uint32 rank = entries[entries.length - 1].rank;
-        if (rank != TokenTable.NONE) birth = uint256(rank) + 1;
+        if (rank != NO_TOKEN) birth = uint256(rank) + 1;
     }
 
     // Faults of the list of headers of a malformed payload.
@@ -325,8 +329,8 @@ contract PromptFaults is IFaults {
         PromptPlaces.Segment memory s = w.payload.segmentAt(p.payloadLength, _header(w.contents, count - 1));
         if (s.isText) revert BadWitness("no control segment");
         TokenTable.check(w.tokenizer, p.tokenizerRoot);
-        TokenTable.open(w.tokenizer, s.number, w.entry);
-        return _isControl(w.entry.tokenType);
+        TokenTable.check(w.tokenizer, w.entry, s.number);
+        return _isControl(w.entry.kind);
     }
 
     /// @dev 56, for header number `slot` of `count`.
@@ -386,8 +390,8 @@ contract PromptFaults is IFaults {
         return uint32(bytes4(contents[4 * slot:4 * slot + 4]));
     }
 
-    function _isControl(uint8 tokenType) private pure returns (bool) {
-        return tokenType == Machine.TOKEN_CONTROL || tokenType == Machine.TOKEN_USER_DEFINED;
+    function _isControl(uint8 kind) private pure returns (bool) {
+        return kind == Machine.TOKEN_CONTROL || kind == Machine.TOKEN_USER_DEFINED;
     }
 
     // A witness is read where it is: its lengths and offsets are checked on access, against the end of the call's data.

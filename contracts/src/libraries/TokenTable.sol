@@ -92,9 +92,19 @@ library TokenTable {
             let to := add(out, 32)
             let from := piece.offset
             let end := add(from, piece.length)
-            // No character's bytes begin with another's: E2 96 81 is U+2581 wherever it stands.
-            for {} lt(from, end) { to := add(to, 1) } {
+            let ones := 0x0101010101010101010101010101010101010101010101010101010101010101
+            for {} lt(from, end) {} {
                 let word := calldataload(from)
+                // 32 bytes of which none is 0xe2: their exclusive or with it has no zero byte.
+                let zero := xor(word, mul(0xe2, ones))
+                zero := and(and(sub(zero, ones), not(zero)), mul(0x80, ones))
+                if iszero(or(zero, gt(add(from, 32), end))) {
+                    mstore(to, word)
+                    to := add(to, 32)
+                    from := add(from, 32)
+                    continue
+                }
+                // No character's bytes begin with another's: E2 96 81 is U+2581 wherever it stands.
                 switch and(eq(shr(232, word), 0xe29681), lt(add(from, 2), end))
                 case 1 {
                     mstore8(to, 0x20)
@@ -104,6 +114,7 @@ library TokenTable {
                     mstore8(to, byte(0, word))
                     from := add(from, 1)
                 }
+                to := add(to, 1)
             }
             mstore(out, sub(sub(to, out), 32))
         }

@@ -14,32 +14,31 @@ library Binary32 {
 
     /// @notice a + b.
     function add(uint256 a, uint256 b) internal pure returns (uint256 r) {
-        bool ordinary;
+        uint256 ea;
+        uint256 eb;
+        bool unusual;
         assembly ("memory-safe") {
-            let ea := and(shr(23, a), 0xff)
-            let eb := and(shr(23, b), 0xff)
+            ea := and(shr(23, a), 0xff)
+            eb := and(shr(23, b), 0xff)
             // Both exponents in 1..223: the exact sum fits into a word.
-            ordinary := iszero(or(gt(sub(ea, 1), 222), gt(sub(eb, 1), 222)))
-            if ordinary {
-                // a's magnitude plus b's with the sign relative to a.
-                let t := sub(0, shr(31, xor(a, b)))
-                let s :=
-                    add(
-                        shl(ea, or(and(a, 0x7fffff), 0x800000)),
-                        sub(xor(shl(eb, or(and(b, 0x7fffff), 0x800000)), t), t)
-                    )
-                if s {
-                    t := sar(255, s)
-                    s := sub(xor(s, t), t)
-                    // h bits fall away: all but 24, and at least one, since a subnormal is a multiple of 2.
-                    let h := sub(232, clz(or(s, 0x1000000)))
-                    let last := shl(h, 1)
-                    s := shr(h, sub(add(s, shr(1, last)), iszero(and(s, last))))
-                    r := or(add(shl(23, sub(h, 1)), s), and(xor(a, t), 0x80000000))
-                }
+            unusual := or(gt(sub(ea, 1), 222), gt(sub(eb, 1), 222))
+        }
+        if (unusual) return _addAny(a, b);
+        assembly ("memory-safe") {
+            // a's magnitude plus b's with the sign relative to a.
+            let t := sub(0, shr(31, xor(a, b)))
+            let s := shl(eb, or(and(b, 0x7fffff), 0x800000))
+            s := add(shl(ea, or(and(a, 0x7fffff), 0x800000)), sub(xor(s, t), t))
+            if s {
+                t := sar(255, s)
+                s := sub(xor(s, t), t)
+                // h bits fall away: all but 24, and at least one, since a subnormal is a multiple of 2.
+                let h := sub(232, clz(or(s, 0x1000000)))
+                let last := shl(h, 1)
+                s := shr(h, sub(add(s, shr(1, last)), iszero(and(s, last))))
+                r := or(add(shl(23, sub(h, 1)), s), and(xor(a, t), 0x80000000))
             }
         }
-        if (!ordinary) r = _addAny(a, b);
     }
 
     /// @notice a - b.
@@ -49,76 +48,64 @@ library Binary32 {
 
     /// @notice a * b.
     function mul(uint256 a, uint256 b) internal pure returns (uint256 r) {
-        bool ordinary;
+        uint256 p;
+        uint256 e;
+        bool unusual;
         assembly ("memory-safe") {
             let ea := and(shr(23, a), 0xff)
             let eb := and(shr(23, b), 0xff)
-            let p := mul(or(and(a, 0x7fffff), 0x800000), or(and(b, 0x7fffff), 0x800000))
+            p := mul(or(and(a, 0x7fffff), 0x800000), or(and(b, 0x7fffff), 0x800000))
             // The product has 47 or 48 bits; e is its exponent field less one.
             let short := iszero(shr(47, p))
-            let e := sub(sub(add(ea, eb), 127), short)
-            // Both are normal, and so is the product. At e = 253 rounding up may give infinity, which is right.
-            ordinary := iszero(or(or(gt(sub(ea, 1), 253), gt(sub(eb, 1), 253)), gt(e, 253)))
-            if ordinary {
-                p := shl(short, p)
-                p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
-                r := or(and(xor(a, b), 0x80000000), add(shl(23, e), p))
-            }
+            p := shl(short, p)
+            e := sub(sub(add(ea, eb), 127), short)
+            // Ordinary: both are normal, and so is the product. At e = 253 rounding up may give infinity, which is right.
+            unusual := or(or(gt(sub(ea, 1), 253), gt(sub(eb, 1), 253)), gt(e, 253))
         }
-        if (!ordinary) r = _mulAny(a, b);
+        if (unusual) return _mulAny(a, b);
+        assembly ("memory-safe") {
+            p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
+            r := or(and(xor(a, b), 0x80000000), add(shl(23, e), p))
+        }
     }
 
     /// @notice a / b.
     function div(uint256 a, uint256 b) internal pure returns (uint256 r) {
-        bool ordinary;
+        uint256 q;
+        uint256 e;
+        bool unusual;
         assembly ("memory-safe") {
             let ea := and(shr(23, a), 0xff)
             let eb := and(shr(23, b), 0xff)
             let ma := or(and(a, 0x7fffff), 0x800000)
             let mb := or(and(b, 0x7fffff), 0x800000)
             let less := lt(ma, mb)
-            let e := sub(add(sub(ea, eb), 126), less)
-            ordinary := iszero(or(or(gt(sub(ea, 1), 253), gt(sub(eb, 1), 253)), gt(e, 253)))
-            if ordinary {
-                // 25 bits of the quotient. It is never halfway between two floats: were q odd and exact, 2^24 would divide mb.
-                let q := div(shl(add(24, less), ma), mb)
-                r := or(and(xor(a, b), 0x80000000), add(shl(23, e), shr(1, add(q, 1))))
-            }
+            // 25 bits of the quotient. It is never halfway between two floats: were q odd and exact, 2^24 would divide mb.
+            q := div(shl(add(24, less), ma), mb)
+            e := sub(add(sub(ea, eb), 126), less)
+            unusual := or(or(gt(sub(ea, 1), 253), gt(sub(eb, 1), 253)), gt(e, 253))
         }
-        if (!ordinary) r = _divAny(a, b);
+        if (unusual) return _divAny(a, b);
+        assembly ("memory-safe") {
+            r := or(and(xor(a, b), 0x80000000), add(shl(23, e), shr(1, add(q, 1))))
+        }
     }
 
     /// @notice The square root; NaN below zero, and -0 of -0.
     function sqrt(uint256 a) internal pure returns (uint256 r) {
-        assembly ("memory-safe") {
-            let e := shr(23, a)
-            let m := or(and(a, 0x7fffff), 0x800000)
-            let done := 0
-            if gt(sub(e, 1), 253) {
-                // Zero, infinity, NaN, anything negative, or a subnormal.
-                switch or(iszero(and(a, 0x7fffffff)), gt(a, 0x7f7fffff))
-                case 0 {
-                    let z := sub(clz(a), 232)
-                    m := shl(z, a)
-                    e := sub(1, z)
+        unchecked {
+            // Zero, infinity, NaN, anything negative, or a subnormal.
+            if (a - 0x800000 > 0x7effffff) {
+                if (a & 0x7fffffff == 0 || a == INFINITY) return a;
+                if (a > INFINITY) return NAN;
+                // Its first bit becomes the hidden one.
+                uint256 z;
+                assembly ("memory-safe") {
+                    z := sub(clz(a), 232)
                 }
-                default {
-                    r := a
-                    if and(gt(a, 0x7f800000), iszero(eq(a, 0x80000000))) { r := 0x7fc00000 }
-                    done := 1
-                }
+                return _root(a << z, 1 - int256(z));
             }
-            if iszero(done) {
-                // n is in [2^48, 2^50), its root has 25 bits. The line is within 4.2 % of the root; three of Newton's steps leave its floor or one more.
-                let n := shl(sub(26, and(e, 1)), m)
-                let x := add(11880000, div(n, 50331648))
-                x := shr(1, add(x, div(n, x)))
-                x := shr(1, add(x, div(n, x)))
-                x := shr(1, add(x, div(n, x)))
-                x := sub(x, gt(mul(x, x), n))
-                // A root is never halfway between two floats: the square of an odd number is odd, n is not.
-                r := add(shl(23, add(sar(1, add(e, 1)), 62)), shr(1, add(x, 1)))
-            }
+            return _root((a & 0x7fffff) | 0x800000, int256(a >> 23));
         }
     }
 
@@ -291,6 +278,21 @@ library Binary32 {
             uint256 n = ma << 80;
             uint256 q = ((n / mb) << 1) | (n % mb == 0 ? 0 : 1);
             return r | _round(q, int256(ea) - int256(eb) + 69);
+        }
+    }
+
+    /// @dev The root of m * 2^(e - 150) for m of 24 bits. It is at least 2^-75: never subnormal.
+    function _root(uint256 m, int256 e) private pure returns (uint256 r) {
+        assembly ("memory-safe") {
+            // n is in [2^48, 2^50), its root has 25 bits. The line is within 4.2 % of the root; three of Newton's steps leave its floor or one more.
+            let n := shl(sub(26, and(e, 1)), m)
+            let x := add(11880000, div(n, 50331648))
+            x := shr(1, add(x, div(n, x)))
+            x := shr(1, add(x, div(n, x)))
+            x := shr(1, add(x, div(n, x)))
+            x := sub(x, gt(mul(x, x), n))
+            // A root is never halfway between two floats: the square of an odd number is odd, n is not.
+            r := add(shl(23, add(sar(1, add(e, 1)), 62)), shr(1, add(x, 1)))
         }
     }
 

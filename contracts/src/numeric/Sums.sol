@@ -78,16 +78,8 @@ library Sums {
         _within(x, 4 * (from + count));
         unchecked {
             int256 wide = _begin(sum);
-            uint256 word;
-            for (uint256 i = 0; i < count; ++i) {
-                word = i & 7 == 0 ? _swap(_load(x, 4 * (from + i))) : word << 32;
-                int256 next = _add(wide, word >> 224);
-                if (next == OUT) {
-                    if (wide != OUT) sum = Wide.toBits(wide);
-                    sum = Binary32.add(sum, word >> 224);
-                    next = _begin(sum);
-                }
-                wide = next;
+            for (uint256 i = 0; i < count; i += 8) {
+                (wide, sum) = _addLanes(wide, sum, _swap(_load(x, 4 * (from + i))), count - i);
             }
             return wide == OUT ? sum : Wide.toBits(wide);
         }
@@ -99,16 +91,8 @@ library Sums {
         _within(x, 4 * (from + count));
         unchecked {
             int256 wide = _begin(sum);
-            uint256 word;
-            for (uint256 i = 0; i < count; ++i) {
-                word = i & 7 == 0 ? _load(x, 4 * (from + i)) : word << 32;
-                int256 next = _add(wide, word >> 224);
-                if (next == OUT) {
-                    if (wide != OUT) sum = Wide.toBits(wide);
-                    sum = Binary32.add(sum, word >> 224);
-                    next = _begin(sum);
-                }
-                wide = next;
+            for (uint256 i = 0; i < count; i += 8) {
+                (wide, sum) = _addLanes(wide, sum, _load(x, 4 * (from + i)), count - i);
             }
             return wide == OUT ? sum : Wide.toBits(wide);
         }
@@ -125,23 +109,10 @@ library Sums {
         _within(b, 4 * (bFrom + count));
         unchecked {
             int256 wide = _begin(sum);
-            uint256 left;
-            uint256 right;
-            for (uint256 i = 0; i < count; ++i) {
-                if (i & 7 == 0) {
-                    left = _swap(_load(a, 4 * (aFrom + i)));
-                    right = _swap(_load(b, 4 * (bFrom + i)));
-                } else {
-                    left <<= 32;
-                    right <<= 32;
-                }
-                int256 next = _addProduct(wide, left >> 224, right >> 224);
-                if (next == OUT) {
-                    if (wide != OUT) sum = Wide.toBits(wide);
-                    sum = Binary32.add(sum, Binary32.mul(left >> 224, right >> 224));
-                    next = _begin(sum);
-                }
-                wide = next;
+            for (uint256 i = 0; i < count; i += 8) {
+                uint256 left = _swap(_load(a, 4 * (aFrom + i)));
+                uint256 right = _swap(_load(b, 4 * (bFrom + i)));
+                (wide, sum) = _addProducts(wide, sum, left, right, count - i);
             }
             return wide == OUT ? sum : Wide.toBits(wide);
         }
@@ -163,29 +134,10 @@ library Sums {
         _within(x, 4 * (xFrom + count));
         unchecked {
             int256 wide = _begin(sum);
-            uint256 halves;
-            uint256 right;
-            for (uint256 i = 0; i < count; ++i) {
-                if (i & 7 == 0) {
-                    halves = _swap(_load(h, 2 * (hFrom + i)));
-                    // 16-bit lanes stand in pairs; put them in order.
-                    assembly ("memory-safe") {
-                        let mask := 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff
-                        halves := or(and(shr(16, halves), mask), shl(16, and(halves, mask)))
-                    }
-                    right = _swap(_load(x, 4 * (xFrom + i)));
-                } else {
-                    halves <<= 16;
-                    right <<= 32;
-                }
-                uint256 left = Binary32.fromHalf(halves >> 240);
-                int256 next = _addProduct(wide, left, right >> 224);
-                if (next == OUT) {
-                    if (wide != OUT) sum = Wide.toBits(wide);
-                    sum = Binary32.add(sum, Binary32.mul(left, right >> 224));
-                    next = _begin(sum);
-                }
-                wide = next;
+            for (uint256 i = 0; i < count; i += 8) {
+                uint256 left = _fromHalves(_spread(_load(h, 2 * (hFrom + i))));
+                uint256 right = _swap(_load(x, 4 * (xFrom + i)));
+                (wide, sum) = _addProducts(wide, sum, left, right, count - i);
             }
             return wide == OUT ? sum : Wide.toBits(wide);
         }
@@ -197,16 +149,18 @@ library Sums {
         _within(pairs, 6 * (from + count));
         unchecked {
             int256 wide = _begin(sum);
-            for (uint256 i = 0; i < count; ++i) {
-                uint256 word = _load(pairs, 6 * (from + i));
-                uint256 value = Binary32.fromHalf((word >> 208) & 0xffff);
-                int256 next = _addProduct(wide, word >> 224, value);
-                if (next == OUT) {
-                    if (wide != OUT) sum = Wide.toBits(wide);
-                    sum = Binary32.add(sum, Binary32.mul(word >> 224, value));
-                    next = _begin(sum);
+            for (uint256 i = 0; i < count; i += 8) {
+                uint256 left;
+                uint256 right;
+                assembly ("memory-safe") {
+                    let next := add(pairs.offset, mul(6, add(from, i)))
+                    for { let end := add(next, 48) } lt(next, end) { next := add(next, 6) } {
+                        let word := calldataload(next)
+                        left := or(shl(32, left), shr(224, word))
+                        right := or(shl(32, right), and(shr(208, word), 0xffff))
+                    }
                 }
-                wide = next;
+                (wide, sum) = _addProducts(wide, sum, left, _fromHalves(right), count - i);
             }
             return wide == OUT ? sum : Wide.toBits(wide);
         }
@@ -217,43 +171,19 @@ library Sums {
     /// @notice The tile sum of `blocks` (at most 8) blocks of a weight leaf of Q8_0 and a quantised activation's leaf.
     function tileQ8(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 272, x, blocks);
-        unchecked {
-            int256 wide = 0;
-            uint256 sum;
-            for (uint256 i = 0; i < blocks; ++i) {
-                int256 s = blockDot(_load(w, 16 + 32 * i), _load(x, 32 + 32 * i));
-                (wide, sum) = _addBlock(wide, sum, _half(w, 2 * i), _swap(_load(x, 4 * i)) >> 224, s);
-            }
-            return wide == OUT ? sum : Wide.toBits(wide);
-        }
+        return _tileBlocks(_fromHalves(_spread(_load(w, 0))), w, 16, 32, x, blocks);
     }
 
     /// @notice The same of a leaf of Q8F.
     function tileQ8F(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 288, x, blocks);
-        unchecked {
-            int256 wide = 0;
-            uint256 sum;
-            for (uint256 i = 0; i < blocks; ++i) {
-                int256 s = blockDot(_load(w, 32 + 32 * i), _load(x, 32 + 32 * i));
-                (wide, sum) = _addBlock(wide, sum, _swap(_load(w, 4 * i)) >> 224, _swap(_load(x, 4 * i)) >> 224, s);
-            }
-            return wide == OUT ? sum : Wide.toBits(wide);
-        }
+        return _tileBlocks(_swap(_load(w, 0)), w, 32, 32, x, blocks);
     }
 
     /// @notice The same of a leaf of Q4_0.
     function tileQ4(bytes calldata w, bytes calldata x, uint256 blocks) internal pure returns (uint256) {
         _blocks(w, 144, x, blocks);
-        unchecked {
-            int256 wide = 0;
-            uint256 sum;
-            for (uint256 i = 0; i < blocks; ++i) {
-                int256 s = blockDot(nibbles(_load(w, 16 + 16 * i)), _load(x, 32 + 32 * i));
-                (wide, sum) = _addBlock(wide, sum, _half(w, 2 * i), _swap(_load(x, 4 * i)) >> 224, s);
-            }
-            return wide == OUT ? sum : Wide.toBits(wide);
-        }
+        return _tileBlocks(_fromHalves(_spread(_load(w, 0))), w, 16, 16, x, blocks);
     }
 
     /// @notice The exact sum of the products of 32 signed bytes each; a weight 0x80 counts as -127.
@@ -316,85 +246,229 @@ library Sums {
         return (sum >> 23) & 0xff < FIELD_LIMIT ? Wide.fromBits(sum) : OUT;
     }
 
-    /// @dev wide + a, or OUT.
-    function _add(int256 wide, uint256 a) private pure returns (int256 r) {
+    /// @dev Adds the first `count` (at most 8) lanes of 32 bits of a word, one after another, to a sum in wide form, or OUT and as bits.
+    function _addLanes(int256 wide, uint256 sum, uint256 word, uint256 count) private pure returns (int256, uint256) {
+        bool unusual;
         assembly ("memory-safe") {
-            let e := and(shr(23, a), 0xff)
-            r := shl(255, 1)
-            // Fields up to 223; the sum stays below 2^255 since 256 of them do.
-            if iszero(or(gt(e, 222), eq(wide, r))) {
-                let subnormal := iszero(e)
-                r := shl(add(e, subnormal), xor(or(and(a, 0x7fffff), 0x800000), shl(23, subnormal)))
-                let sign := sub(0, shr(31, a))
-                r := add(wide, sub(xor(r, sign), sign))
-                let last := shl(sub(232, clz(or(xor(r, sar(255, r)), 0x1000000))), 1)
-                r := and(sub(add(r, shr(1, last)), iszero(and(r, last))), sub(0, last))
+            if gt(count, 8) { count := 8 }
+            // Bit 8 of field + 255 says field >= 1, of field + 33 field >= 223.
+            let high := 0x0000010000000100000001000000010000000100000001000000010000000100
+            let fields := and(shr(23, word), 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff)
+            let low := add(fields, 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff)
+            fields := add(fields, 0x0000002100000021000000210000002100000021000000210000002100000021)
+            unusual := gt(or(and(or(not(low), fields), high), eq(wide, shl(255, 1))), 0)
+            if iszero(unusual) {
+                let end := sub(256, shl(5, count))
+                for { let lane := 256 } gt(lane, end) {} {
+                    lane := sub(lane, 32)
+                    let a := shr(lane, word)
+                    let sign := sub(0, and(shr(31, a), 1))
+                    let w := shl(and(shr(23, a), 0xff), or(and(a, 0x7fffff), 0x800000))
+                    wide := add(wide, sub(xor(w, sign), sign))
+                    let last := shl(sub(232, clz(or(xor(wide, sar(255, wide)), 0x1000000))), 1)
+                    wide := and(sub(add(wide, shr(1, last)), iszero(and(wide, last))), sub(0, last))
+                }
             }
         }
+        if (!unusual) return (wide, sum);
+        return _addLanesAny(wide, sum, word, count);
     }
 
-    /// @dev wide + a * b, or OUT.
-    function _addProduct(int256 wide, uint256 a, uint256 b) private pure returns (int256 r) {
-        assembly ("memory-safe") {
-            let ea := and(shr(23, a), 0xff)
-            let eb := and(shr(23, b), 0xff)
-            r := shl(255, 1)
-            switch or(or(gt(sub(ea, 64), 110), gt(sub(eb, 64), 110)), eq(wide, r))
-            case 0 {
-                // The product has 47 or 48 bits, of which 24 are kept; it is normal, so no more fall away.
-                let p := mul(or(and(a, 0x7fffff), 0x800000), or(and(b, 0x7fffff), 0x800000))
-                let short := iszero(shr(47, p))
-                p := shl(short, p)
-                p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
-                p := shl(sub(add(ea, eb), add(126, short)), p)
-                let sign := sub(0, shr(31, xor(a, b)))
-                r := add(wide, sub(xor(p, sign), sign))
-                let last := shl(sub(232, clz(or(xor(r, sar(255, r)), 0x1000000))), 1)
-                r := and(sub(add(r, shr(1, last)), iszero(and(r, last))), sub(0, last))
-            }
-            default {
-                // A zero times something finite adds nothing.
-                if iszero(or(mul(and(a, 0x7fffffff), and(b, 0x7fffffff)), or(eq(ea, 255), eq(eb, 255)))) { r := wide }
-            }
-        }
-    }
-
-    /// @dev The sum after another block, in wide form, or OUT and as bits.
-    function _addBlock(int256 wide, uint256 sum, uint256 dw, uint256 dx, int256 s)
+    /// @dev As `_addLanes`, for any operands.
+    function _addLanesAny(int256 wide, uint256 sum, uint256 word, uint256 count)
         private
         pure
-        returns (int256 next, uint256)
+        returns (int256, uint256)
     {
-        assembly ("memory-safe") {
-            let ew := and(shr(23, dw), 0xff)
-            let ex := and(shr(23, dx), 0xff)
-            next := shl(255, 1)
-            if iszero(or(or(gt(sub(ew, 64), 110), gt(sub(ex, 64), 90)), eq(wide, next))) {
-                // dw * dx as in `_addProduct`, then times s, which has at most 20 bits and is exact in binary32.
-                let p := mul(or(and(dw, 0x7fffff), 0x800000), or(and(dx, 0x7fffff), 0x800000))
-                let short := iszero(shr(47, p))
-                p := shl(short, p)
-                p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
-                let sign := sub(0, shr(31, xor(dw, dx)))
-                p := shl(sub(add(ew, ex), add(126, short)), mul(p, sub(xor(s, sign), sign)))
-                let last := shl(sub(232, clz(or(xor(p, sar(255, p)), 0x1000000))), 1)
-                p := and(sub(add(p, shr(1, last)), iszero(and(p, last))), sub(0, last))
-                next := add(wide, p)
-                last := shl(sub(232, clz(or(xor(next, sar(255, next)), 0x1000000))), 1)
-                next := and(sub(add(next, shr(1, last)), iszero(and(next, last))), sub(0, last))
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 a = word >> 224;
+                word <<= 32;
+                if (wide != OUT && (a >> 23) & 0xff < FIELD_LIMIT) {
+                    wide = Wide.round(wide + Wide.fromBits(a));
+                } else {
+                    (wide, sum) = _addBits(wide, sum, a);
+                }
             }
+            return (wide, sum);
         }
-        if (next == OUT) {
-            if (wide != OUT) sum = Wide.toBits(wide);
-            sum = Binary32.add(sum, blockValue(dw, dx, s));
-            next = _begin(sum);
-        }
-        return (next, sum);
     }
 
-    function _half(bytes calldata data, uint256 offset) private pure returns (uint256) {
-        uint256 h = _load(data, offset) >> 240;
-        return Binary32.fromHalf((h >> 8) | ((h & 0xff) << 8));
+    /// @dev Adds the products of the first `count` (at most 8) lanes of two words.
+    function _addProducts(int256 wide, uint256 sum, uint256 left, uint256 right, uint256 count)
+        private
+        pure
+        returns (int256, uint256)
+    {
+        bool unusual;
+        assembly ("memory-safe") {
+            if gt(count, 8) { count := 8 }
+            // Bit 8 of field + 192 says field >= 64, of field + 81 field >= 175.
+            let high := 0x0000010000000100000001000000010000000100000001000000010000000100
+            let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+            let fields := and(shr(23, left), mask)
+            let others := and(shr(23, right), mask)
+            mask := 0x000000c0000000c0000000c0000000c0000000c0000000c0000000c0000000c0
+            unusual := not(and(add(fields, mask), add(others, mask)))
+            mask := 0x0000005100000051000000510000005100000051000000510000005100000051
+            unusual := or(unusual, or(add(fields, mask), add(others, mask)))
+            unusual := gt(or(and(unusual, high), eq(wide, shl(255, 1))), 0)
+            if iszero(unusual) {
+                // In every lane: the sum of the fields less 126, both significands, the sign.
+                fields := sub(add(fields, others), 0x0000007e0000007e0000007e0000007e0000007e0000007e0000007e0000007e)
+                let signs := shr(31, xor(left, right))
+                mask := 0x0080000000800000008000000080000000800000008000000080000000800000
+                left := or(left, mask)
+                right := or(right, mask)
+                let end := sub(256, shl(5, count))
+                for { let lane := 256 } gt(lane, end) {} {
+                    lane := sub(lane, 32)
+                    // The product has 47 or 48 bits, of which 24 are kept; it is normal, so no more fall away.
+                    let p := mul(and(shr(lane, left), 0xffffff), and(shr(lane, right), 0xffffff))
+                    let short := iszero(shr(47, p))
+                    p := shl(short, p)
+                    p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
+                    p := shl(sub(and(shr(lane, fields), 0x1ff), short), p)
+                    let sign := sub(0, and(shr(lane, signs), 1))
+                    wide := add(wide, sub(xor(p, sign), sign))
+                    p := shl(sub(232, clz(or(xor(wide, sar(255, wide)), 0x1000000))), 1)
+                    wide := and(sub(add(wide, shr(1, p)), iszero(and(wide, p))), sub(0, p))
+                }
+            }
+        }
+        if (!unusual) return (wide, sum);
+        return _addProductsAny(wide, sum, left, right, count);
+    }
+
+    /// @dev As `_addProducts`, for any operands.
+    function _addProductsAny(int256 wide, uint256 sum, uint256 left, uint256 right, uint256 count)
+        private
+        pure
+        returns (int256, uint256)
+    {
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 p = Binary32.mul(left >> 224, right >> 224);
+                left <<= 32;
+                right <<= 32;
+                if (wide != OUT && (p >> 23) & 0xff < FIELD_LIMIT) {
+                    wide = Wide.round(wide + Wide.fromBits(p));
+                } else {
+                    (wide, sum) = _addBits(wide, sum, p);
+                }
+            }
+            return (wide, sum);
+        }
+    }
+
+    /// @dev Adds a value by `Binary32`, and goes back to wide form if that is possible.
+    function _addBits(int256 wide, uint256 sum, uint256 a) private pure returns (int256, uint256) {
+        sum = Binary32.add(wide == OUT ? sum : Wide.toBits(wide), a);
+        return (_begin(sum), sum);
+    }
+
+    /// @dev The sum of a tile of blocks. `scales` are the weight's, lanes of binary32; its integers begin at byte `offset`, `size` bytes a block: 32, or 16
+    /// of nibbles.
+    function _tileBlocks(
+        uint256 scales,
+        bytes calldata w,
+        uint256 offset,
+        uint256 size,
+        bytes calldata x,
+        uint256 blocks
+    ) private pure returns (uint256) {
+        uint256 others = _swap(_load(x, 0));
+        bool unusual;
+        uint256 fields;
+        uint256 signs;
+        assembly ("memory-safe") {
+            // Lanes without a block count as 1.
+            let ones := shr(shl(5, blocks), 0x3f8000003f8000003f8000003f8000003f8000003f8000003f8000003f800000)
+            scales := or(scales, ones)
+            others := or(others, ones)
+            // Bit 8 of field + 192 says field >= 64, of field + 81 field >= 175, of field + 101 field >= 155.
+            let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
+            fields := and(shr(23, scales), mask)
+            let more := and(shr(23, others), mask)
+            mask := 0x000000c0000000c0000000c0000000c0000000c0000000c0000000c0000000c0
+            unusual := not(and(add(fields, mask), add(more, mask)))
+            mask := 0x0000005100000051000000510000005100000051000000510000005100000051
+            unusual := or(unusual, add(fields, mask))
+            mask := 0x0000006500000065000000650000006500000065000000650000006500000065
+            unusual := or(unusual, add(more, mask))
+            unusual := gt(and(unusual, 0x0000010000000100000001000000010000000100000001000000010000000100), 0)
+            // As in `_addProducts`.
+            fields := sub(add(fields, more), 0x0000007e0000007e0000007e0000007e0000007e0000007e0000007e0000007e)
+            signs := shr(31, xor(scales, others))
+        }
+        int256 wide = 0;
+        uint256 sum = 0;
+        unchecked {
+            for (uint256 i = 0; i < blocks; ++i) {
+                uint256 q = _load(w, offset + i * size);
+                if (size == 16) q = nibbles(q);
+                int256 s = blockDot(q, _load(x, 32 + 32 * i));
+                uint256 lane = 224 - 32 * i;
+                if (unusual) {
+                    (wide, sum) = _addBits(wide, sum, blockValue(uint32(scales >> lane), uint32(others >> lane), s));
+                    continue;
+                }
+                assembly ("memory-safe") {
+                    // dw * dx rounded to 24 bits as in `_addProducts`, then times s, which has at most 20 bits and is exact in binary32.
+                    let p :=
+                        mul(
+                            or(and(shr(lane, scales), 0x7fffff), 0x800000),
+                            or(and(shr(lane, others), 0x7fffff), 0x800000)
+                        )
+                    let short := iszero(shr(47, p))
+                    p := shl(short, p)
+                    p := shr(24, add(add(p, 0x7fffff), and(shr(24, p), 1)))
+                    let sign := sub(0, and(shr(lane, signs), 1))
+                    p := shl(sub(and(shr(lane, fields), 0x1ff), short), mul(p, sub(xor(s, sign), sign)))
+                    let last := shl(sub(232, clz(or(xor(p, sar(255, p)), 0x1000000))), 1)
+                    p := and(sub(add(p, shr(1, last)), iszero(and(p, last))), sub(0, last))
+                    wide := add(wide, p)
+                    last := shl(sub(232, clz(or(xor(wide, sar(255, wide)), 0x1000000))), 1)
+                    wide := and(sub(add(wide, shr(1, last)), iszero(and(wide, last))), sub(0, last))
+                }
+            }
+            return wide == OUT ? sum : Wide.toBits(wide);
+        }
+    }
+
+    /// @dev The eight u16_le at a word's start, each at the low end of a lane of 32 bits.
+    function _spread(uint256 word) private pure returns (uint256 r) {
+        assembly ("memory-safe") {
+            r := shr(128, word)
+            r := and(or(r, shl(64, r)), 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff)
+            r := and(or(r, shl(32, r)), 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff)
+            r := or(r, shl(16, r))
+            r := or(
+                and(shr(8, r), 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff),
+                and(shl(8, r), 0x0000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff00)
+            )
+        }
+    }
+
+    /// @dev Eight halves, each at the low end of a lane of 32 bits, as binary32.
+    function _fromHalves(uint256 halves) private pure returns (uint256 r) {
+        bool ordinary;
+        assembly ("memory-safe") {
+            let bit15 := 0x0000800000008000000080000000800000008000000080000000800000008000
+            let bit10 := 0x0000040000000400000004000000040000000400000004000000040000000400
+            let u := and(halves, not(bit15))
+            // Normal: no carry into bit 15 of u + 2^10, and no borrow from it of u - 2^10.
+            ordinary := iszero(and(or(add(u, bit10), not(sub(or(u, bit15), bit10))), bit15))
+            if ordinary {
+                r := add(shl(13, u), 0x3800000038000000380000003800000038000000380000003800000038000000)
+                r := or(r, shl(16, and(halves, bit15)))
+            }
+        }
+        if (ordinary) return r;
+        for (uint256 i = 0; i < 8; ++i) {
+            r = (r << 32) | Binary32.fromHalf((halves >> 224) & 0xffff);
+            halves <<= 32;
+        }
     }
 
     /// @dev The 32 bytes from `offset`; what is past the data is not read by the callers.

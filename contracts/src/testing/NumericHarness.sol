@@ -52,6 +52,72 @@ contract NumericHarness {
         gasUsed -= gasleft();
     }
 
+    /// @notice What a loop over pairs of operands takes: number 0 applies nothing, so the difference is the function's.
+    function costs(uint256 number, uint256[] memory operands) external view returns (uint256 gasUsed, uint256 sink) {
+        gasUsed = gasleft();
+        if (number == 0) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= a ^ b;
+            }
+        }
+        if (number == 1) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Binary32.add(a, b);
+            }
+        }
+        if (number == 2) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Binary32.mul(a, b);
+            }
+        }
+        if (number == 3) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Binary32.div(a, b);
+            }
+        }
+        if (number == 4) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Binary32.sqrt(a);
+            }
+        }
+        if (number == 5) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Functions.exp(a);
+            }
+        }
+        if (number == 6) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Functions.silu(a);
+            }
+        }
+        if (number == 7) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Functions.mass(a, b, Binary32.ONE);
+            }
+        }
+        if (number == 8) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Binary32.fromHalf(a);
+            }
+        }
+        if (number == 9) {
+            for (uint256 i = 0; i < operands.length; i += 2) {
+                (uint256 a, uint256 b) = (operands[i], operands[i + 1]);
+                sink ^= Binary32.toHalf(a);
+            }
+        }
+        gasUsed -= gasleft();
+    }
+
     function _scalar(uint256 number, uint256 a, uint256 b, uint256 c) private pure returns (uint256) {
         if (number == 0) return Binary32.add(a, b);
         if (number == 1) return Binary32.mul(a, b);

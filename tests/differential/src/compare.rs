@@ -11,6 +11,7 @@ sol! {
     #[allow(missing_docs, clippy::too_many_arguments)]
     interface INumericHarness {
         function scalars(uint256 number, bytes calldata records) external view returns (bytes memory out, uint256 gasUsed);
+        function costs(uint256 number, uint256[] memory operands) external view returns (uint256 gasUsed, uint256 sink);
         function fromInts(int256[] calldata values) external pure returns (uint256[] memory out);
         function sums(uint256 number, bytes calldata a, uint256 strideA, bytes calldata b, uint256 strideB, uint256 count, uint256 start)
             external view returns (uint256[] memory out, uint256 gasUsed);
@@ -82,6 +83,24 @@ impl Harness {
             words,
             answer.gasUsed.to::<u64>() as f64 / operands.len() as f64,
         )
+    }
+
+    /// Mean gas of function `number` of the harness's `costs`, without the loop.
+    pub fn cost(&mut self, number: u32, operands: &[(u32, u32)]) -> f64 {
+        let operands: Vec<U256> = operands
+            .iter()
+            .flat_map(|&(a, b)| [U256::from(a), U256::from(b)])
+            .collect();
+        let mut loop_gas = |number: u32| {
+            let call = INumericHarness::costsCall {
+                number: U256::from(number),
+                operands: operands.clone(),
+            };
+            let (answer, _) = self.evm.ask(self.address, &call).expect("a total function");
+            answer.gasUsed.to::<u64>() as f64
+        };
+        // Of the loops the later ones also pay for the comparisons before, once.
+        (loop_gas(number) - loop_gas(0)) / (operands.len() / 2) as f64
     }
 
     /// fromInt of words.

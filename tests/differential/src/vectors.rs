@@ -97,7 +97,7 @@ pub const EDGE_PAIRS: usize = 4 * EDGES.len() * EDGES.len();
 
 /// An edge with a sign.
 pub fn edge(i: usize) -> u32 {
-    let sign = if (i / EDGES.len()) % 2 == 0 {
+    let sign = if (i / EDGES.len()).is_multiple_of(2) {
         0
     } else {
         1 << 31
@@ -181,12 +181,33 @@ pub fn pair(rng: &mut Rng, i: usize) -> (u32, u32) {
     }
 }
 
+/// Where exp begins and ends, where masses end, and where n changes first.
+const EXPONENT_EDGES: [u32; 16] = [
+    0xc2ad_ffff,
+    0xc2ae_0000,
+    0xc2ae_0001,
+    0x42ad_ffff,
+    0x42ae_0000,
+    0x42ae_0001,
+    0xc1a7_ffff,
+    0xc1a8_0000,
+    0xc1a8_0001,
+    0xc1a6_5af8,
+    0xbeb1_7218,
+    0xbeb1_7217,
+    0xbeb1_7219,
+    0x8000_0000,
+    0x8000_0001,
+    0xff80_0000,
+];
+
 /// Operands of exp and silu: mostly in [-90, 0], with some of anything.
 pub fn exponent(rng: &mut Rng, i: usize) -> u32 {
     match i {
         _ if i < 4 * EDGES.len() => edge(i),
+        _ if i < 4 * EDGES.len() + 32 => EXPONENT_EDGES[i % 16],
         // Around multiples of ln 2 / 2, where n changes.
-        _ if i % 4 == 0 => {
+        _ if i.is_multiple_of(4) => {
             let half = rng.below(253) as f64 / 2.0;
             let x = -(half * std::f64::consts::LN_2) as f32;
             x.to_bits().wrapping_add(rng.below(9)).wrapping_sub(4)
@@ -206,4 +227,36 @@ pub fn count() -> usize {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(200_000)
+}
+
+/// An element of a sum: mostly moderate, with zeros, the borders of the wide form, and now and then anything.
+pub fn element(rng: &mut Rng) -> u32 {
+    match rng.below(64) {
+        0 => rng.bits(),
+        1 => edge(rng.below(2 * EDGES.len() as u32) as usize),
+        2 => rng.below(2) << 31,
+        3 => {
+            let fields = [
+                62, 63, 64, 65, 153, 154, 155, 173, 174, 175, 221, 222, 223, 224,
+            ];
+            let field = fields[rng.below(14) as usize];
+            with_field(rng, field)
+        }
+        4 => with_field(rng, 0),
+        5..12 => {
+            let field = 100 + rng.below(40);
+            with_field(rng, field) & 0xffff_0000
+        }
+        _ => rng.normal().to_bits(),
+    }
+}
+
+/// A half as an element of a sum.
+pub fn half(rng: &mut Rng) -> u16 {
+    match rng.below(16) {
+        0 => rng.bits() as u16,
+        1 => (rng.bits() as u16) & 0x83ff,
+        2 => (rng.bits() as u16) & 0x8000,
+        _ => (rng.bits() as u16 & 0x83ff) | (8 + rng.below(12) as u16) << 10,
+    }
 }

@@ -23,14 +23,14 @@ sol! {
         uint32 mergeCount;
     }
 
-    /// `TokenTable.TokenEntry`.
+    /// `TokenTable.Entry`.
     #[derive(Debug, Default, PartialEq, Eq)]
-    struct TokenEntry {
-        uint8 tokenType;
+    struct Entry {
+        uint8 kind;
         uint32 left;
         uint32 right;
         uint32 rank;
-        bytes data;
+        bytes piece;
         bytes32[] path;
     }
 
@@ -49,10 +49,10 @@ sol! {
         bytes starts;
         bytes prompt;
         Leaf tokens;
-        TokenEntry entry;
+        Entry entry;
         Leaves payload;
         uint32 which;
-        TokenEntry other;
+        Entry other;
     }
 
     /// `PromptFaults.PairWitness`.
@@ -64,8 +64,8 @@ sol! {
         bytes prompt;
         Leaf tokens;
         Leaf nextTokens;
-        TokenEntry[] left;
-        TokenEntry[] right;
+        Entry[] left;
+        Entry[] right;
         uint32 merge;
         Leaf merges;
     }
@@ -77,6 +77,6 @@ sol! {
         bytes contents;
         uint32 slot;
         Leaves payload;
-        TokenEntry entry;
+        Entry entry;
     }
 }

@@ -116,15 +116,23 @@ impl<'a> TokenizerBook<'a> {
     ///
     /// # Errors
     /// [`Error::IndexOutOfRange`].
-    pub fn entry(&self, token: u32) -> Result<abi::TokenEntry, Error> {
+    pub fn entry(&self, token: u32) -> Result<abi::Entry, Error> {
+        // The tree may have room for more.
+        if token >= self.record.vocabulary {
+            return Err(Error::IndexOutOfRange {
+                what: "tokens",
+                found: token.into(),
+                expected: self.record.vocabulary.into(),
+            });
+        }
         let path = self.table.path(token.into())?;
         let entry = self.tokenizer.token(token);
-        Ok(abi::TokenEntry {
-            tokenType: entry.token_type as u8,
+        Ok(abi::Entry {
+            kind: entry.token_type as u8,
             left: entry.left,
             right: entry.right,
             rank: entry.rank,
-            data: entry.bytes.to_vec().into(),
+            piece: entry.bytes.to_vec().into(),
             path: words(&path),
         })
     }

@@ -7,7 +7,7 @@ use super::places::Place;
 use super::walk::{End, Walk, Wrong, walk};
 use super::witness::Maker;
 use super::{TokenizerBook, claims_malformed};
-use crate::constants::{self as c, CONTENT_LEVELS, TOKEN_LEAF_ELEMENTS};
+use crate::constants::{self as c, CONTENT_LEVELS, MAX_SEGMENTS, TOKEN_LEAF_ELEMENTS};
 use crate::dispute::position::{NodeKind, Position};
 use crate::{Digest, Error, merkle};
 
@@ -229,6 +229,9 @@ impl Dispute<'_> {
             Some(u32::from_be_bytes(*bytes))
         };
         let count = (contents.len() / 4).saturating_sub(1);
+        let is_list = contents.len() % 4 == 0
+            && (1..=MAX_SEGMENTS).contains(&count)
+            && read(0) == Some(count as u32);
         let prove = |fault, witness| {
             Ok(Next::Prove {
                 node,
@@ -236,6 +239,9 @@ impl Dispute<'_> {
                 witness,
             })
         };
+        if !is_list {
+            return prove(c::FAULT_SEGMENTS, maker.malformed(contents, 0, None)?);
+        }
         for slot in 0..count {
             let segment = layout.segments().get(slot);
             let is_text = |kind: Kind| matches!(kind, Kind::Text(_));
@@ -247,16 +253,12 @@ impl Dispute<'_> {
                 return prove(c::FAULT_SEGMENTS, maker.malformed(contents, slot, None)?);
             }
         }
-        let last = count
-            .checked_sub(1)
-            .map(|last| layout.segments()[last].kind);
-        match last {
-            Some(Kind::Control(id)) if is_good(Kind::Control(id)) => prove(
+        match layout.segments()[count - 1].kind {
+            kind @ Kind::Control(id) if is_good(kind) => prove(
                 c::FAULT_GOOD_CONTROL,
                 maker.malformed(contents, count - 1, Some(id))?,
             ),
-            Some(_) => Ok(Next::Nothing),
-            None => prove(c::FAULT_SEGMENTS, maker.malformed(contents, 0, None)?),
+            _ => Ok(Next::Nothing),
         }
     }
 

@@ -5,7 +5,7 @@ mod opened;
 use alloy_sol_types::SolValue;
 use sworn_inference::tokenizer::{FLAG_ADD_BOS, FLAG_ADD_SPACE, FLAG_TRUSTED, NONE, TokenType};
 
-use super::abi::{Leaf, MalformedWitness, PairWitness, TokenEntry, TokenWitness, Tokenizer};
+use super::abi::{Entry, Leaf, MalformedWitness, PairWitness, TokenWitness, Tokenizer};
 use super::layout::character_length;
 use super::places::Place;
 use crate::Digest;
@@ -273,8 +273,8 @@ impl Prompt<'_> {
     }
 }
 
-fn is_control(entry: &TokenEntry) -> bool {
-    [TokenType::Control as u8, TokenType::UserDefined as u8].contains(&entry.tokenType)
+fn is_control(entry: &Entry) -> bool {
+    [TokenType::Control as u8, TokenType::UserDefined as u8].contains(&entry.kind)
 }
 
 /// The place after a token's, if another token follows.
@@ -282,7 +282,7 @@ fn step(
     payload: &Opened<'_>,
     stands: Place,
     spaces: bool,
-    entry: &TokenEntry,
+    entry: &Entry,
 ) -> Result<Option<Place>, Refusal> {
     let segment = payload.segment(stands.header.into())?;
     if segment.is_text {
@@ -318,7 +318,7 @@ fn control(
 
 fn piece(payload: &Opened<'_>, stands: Place, w: &TokenWitness) -> Result<bool, Refusal> {
     let text = payload.text(stands)?;
-    if ![TokenType::Normal as u8, TokenType::Byte as u8].contains(&w.entry.tokenType) {
+    if ![TokenType::Normal as u8, TokenType::Byte as u8].contains(&w.entry.kind) {
         return Ok(true);
     }
     let piece = reading(&w.entry)?;
@@ -333,19 +333,19 @@ fn piece(payload: &Opened<'_>, stands: Place, w: &TokenWitness) -> Result<bool, 
 
 fn canonical(token: u32, w: &TokenWitness) -> Result<bool, Refusal> {
     let piece = reading(&w.entry)?;
-    if w.entry.tokenType == TokenType::Normal as u8 {
+    if w.entry.kind == TokenType::Normal as u8 {
         let is_character = !piece.is_empty() && character_length(&piece) == piece.len();
         if !is_character && w.entry.left == NONE {
             return Ok(true);
         }
-    } else if w.entry.tokenType != TokenType::Byte as u8 {
+    } else if w.entry.kind != TokenType::Byte as u8 {
         return Err(Refusal("token of no text"));
     }
     if w.which >= token {
         return Err(Refusal("no lower token"));
     }
     open_token(&w.tokenizer, w.which, &w.other)?;
-    Ok(w.other.tokenType == w.entry.tokenType && reading(&w.other)? == piece)
+    Ok(w.other.kind == w.entry.kind && reading(&w.other)? == piece)
 }
 
 fn character(payload: &Opened<'_>, stands: Place, w: &TokenWitness) -> Result<bool, Refusal> {
@@ -355,7 +355,7 @@ fn character(payload: &Opened<'_>, stands: Place, w: &TokenWitness) -> Result<bo
         return Err(Refusal("past the segment"));
     }
     let found = text.character(start)?;
-    if w.entry.tokenType == TokenType::Normal as u8 {
+    if w.entry.kind == TokenType::Normal as u8 {
         if found.start != start {
             return Ok(true);
         }
@@ -365,11 +365,11 @@ fn character(payload: &Opened<'_>, stands: Place, w: &TokenWitness) -> Result<bo
         }
         return Ok(end < text.length && text.character(end)?.start != end);
     }
-    if w.entry.tokenType != TokenType::Byte as u8 {
+    if w.entry.kind != TokenType::Byte as u8 {
         return Err(Refusal("token of no text"));
     }
     open_token(&w.tokenizer, w.which, &w.other)?;
-    if w.other.tokenType != TokenType::Normal as u8 {
+    if w.other.kind != TokenType::Normal as u8 {
         return Ok(false);
     }
     let piece = reading(&w.other)?;
@@ -388,11 +388,11 @@ fn character(payload: &Opened<'_>, stands: Place, w: &TokenWitness) -> Result<bo
 fn spine(
     tokenizer: &Tokenizer,
     token: u32,
-    entries: &[TokenEntry],
-    part: impl Fn(&TokenEntry) -> u32,
+    entries: &[Entry],
+    part: impl Fn(&Entry) -> u32,
 ) -> Result<(u32, u64, u64), Refusal> {
     let first = entries.first().ok_or(Refusal("empty spine"))?;
-    if first.tokenType != TokenType::Normal as u8 {
+    if first.kind != TokenType::Normal as u8 {
         return Err(Refusal("pair of no text"));
     }
     let (mut last, mut end, mut birth) = (token, u64::MAX, 0);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use alloy_primitives::B256;
 use sworn_inference::tokenizer::TokenType;
 
-use super::super::abi::{Leaf, Leaves, TokenEntry, Tokenizer};
+use super::super::abi::{Entry, Leaf, Leaves, Tokenizer};
 use super::super::layout::{HEADER_BYTES, character_length};
 use super::super::places::Place;
 use super::{Facts, Refusal};
@@ -43,17 +43,17 @@ pub(super) fn check_tokenizer(t: &Tokenizer, root: Digest) -> Result<(), Refusal
     }
 }
 
-pub(super) fn open_token(t: &Tokenizer, id: u32, entry: &TokenEntry) -> Result<(), Refusal> {
+pub(super) fn open_token(t: &Tokenizer, id: u32, entry: &Entry) -> Result<(), Refusal> {
     if id >= t.vocabulary {
         return Err(Refusal("token"));
     }
-    let length = u16::try_from(entry.data.len()).map_err(|_| Refusal("piece length"))?;
-    let mut leaf = vec![entry.tokenType];
+    let length = u16::try_from(entry.piece.len()).map_err(|_| Refusal("piece length"))?;
+    let mut leaf = vec![entry.kind];
     for number in [entry.left, entry.right, entry.rank] {
         leaf.extend(number.to_be_bytes());
     }
     leaf.extend(length.to_be_bytes());
-    leaf.extend_from_slice(&entry.data);
+    leaf.extend_from_slice(&entry.piece);
     let (digest, root) = (Digest::of(&leaf), Digest(t.tableRoot.0));
     verify(
         digest,
@@ -66,10 +66,10 @@ pub(super) fn open_token(t: &Tokenizer, id: u32, entry: &TokenEntry) -> Result<(
 }
 
 /// What an opened token reads as.
-pub(super) fn reading(entry: &TokenEntry) -> Result<Vec<u8>, Refusal> {
-    if entry.tokenType == TokenType::Byte as u8 {
+pub(super) fn reading(entry: &Entry) -> Result<Vec<u8>, Refusal> {
+    if entry.kind == TokenType::Byte as u8 {
         let digits = entry
-            .data
+            .piece
             .strip_prefix(b"<0x")
             .and_then(|rest| rest.strip_suffix(b">"));
         let digit = |byte: &u8| match byte {
@@ -82,10 +82,10 @@ pub(super) fn reading(entry: &TokenEntry) -> Result<Vec<u8>, Refusal> {
             _ => Err(Refusal("byte token")),
         };
     }
-    if ![TokenType::Normal as u8, TokenType::UserDefined as u8].contains(&entry.tokenType) {
+    if ![TokenType::Normal as u8, TokenType::UserDefined as u8].contains(&entry.kind) {
         return Ok(Vec::new());
     }
-    let (mut text, mut rest) = (Vec::new(), &entry.data[..]);
+    let (mut text, mut rest) = (Vec::new(), &entry.piece[..]);
     while let [first, others @ ..] = rest {
         (text, rest) = match rest.strip_prefix("\u{2581}".as_bytes()) {
             Some(after) => ([text, vec![b' ']].concat(), after),
