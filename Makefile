@@ -45,3 +45,4 @@ deny:
 ## Speed against a straightforward f32 forward pass in C, in one run.
 bench:
 	$(CARGO) run --locked --release -p sworn-inference --example decode
+	$(CARGO) run --locked --release -p sworn-prover --example verify

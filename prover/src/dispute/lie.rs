@@ -132,10 +132,14 @@ pub enum Lie {
     PromptSplit,
     /// A good payload is malformed.
     Malformed,
+    /// A malformed payload is good.
+    WellFormed,
     /// A field of a record.
     Field(Field),
     /// An offset.
     Offset,
+    /// A byte more in the text, with all offsets of the later leaves moved by it.
+    OffsetsMoved,
     /// A byte past the last offset.
     OffsetPadding,
     /// A byte of the text.
@@ -149,6 +153,18 @@ pub enum Lie {
 impl fmt::Display for Lie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
+    }
+}
+
+impl std::str::FromStr for Lie {
+    type Err = Error;
+
+    /// By what it prints as.
+    fn from_str(text: &str) -> Result<Lie, Error> {
+        let found = Lie::all().into_iter().find(|lie| lie.to_string() == text);
+        found.ok_or_else(|| Error::Unproven {
+            reason: format!("found {text:?}, expected the name of a lie"),
+        })
     }
 }
 
@@ -181,7 +197,9 @@ impl Lie {
             Lie::PromptDropped,
             Lie::PromptSplit,
             Lie::Malformed,
+            Lie::WellFormed,
             Lie::Offset,
+            Lie::OffsetsMoved,
             Lie::OffsetPadding,
             Lie::TextByte,
             Lie::TextPadding,
@@ -224,7 +242,9 @@ impl Lie {
             | Lie::PromptDropped
             | Lie::PromptSplit
             | Lie::Malformed
+            | Lie::WellFormed
             | Lie::Offset
+            | Lie::OffsetsMoved
             | Lie::OffsetPadding
             | Lie::TextByte
             | Lie::TextPadding => liar.bend_lists(self)?,

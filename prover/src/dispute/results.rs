@@ -236,22 +236,34 @@ pub fn run_record(run: &abi::Run) -> RunRecord {
 /// As [`LaneResults::trace`].
 pub fn abi_job(results: &mut dyn LaneResults, lane: u32) -> Result<abi::Job, Error> {
     let answer = results.answer(lane)?;
-    let mut roots = Vec::new();
-    for run in 0..answer.commitment.runs.len() as u32 {
-        roots.push(if answer.has_trace(run) {
-            let trace = results.trace(lane, run)?;
-            let depth = trace.depth();
-            word(trace.node(depth, 0)?)
-        } else {
-            B256::ZERO
-        });
-    }
-    Ok(abi::Job {
+    let roots = (0..answer.commitment.runs.len() as u32)
+        .map(|run| match answer.has_trace(run) {
+            true => trace_root(results, lane, run),
+            false => Ok(Digest::ZERO),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(job_of(&answer, roots))
+}
+
+/// The root of a run's trace.
+pub(crate) fn trace_root(
+    results: &mut dyn LaneResults,
+    lane: u32,
+    run: u32,
+) -> Result<Digest, Error> {
+    let trace = results.trace(lane, run)?;
+    let depth = trace.depth();
+    trace.node(depth, 0)
+}
+
+/// The contents of a job with these trace roots, one a run.
+pub(crate) fn job_of(answer: &Answer, trace_roots: Vec<Digest>) -> abi::Job {
+    abi::Job {
         inputId: U256::from(answer.commitment.record.input_id),
         scoreRoot: word(answer.commitment.record.score_root),
         runs: answer.commitment.runs.iter().map(abi_run).collect(),
-        traceRoots: roots,
-    })
+        traceRoots: trace_roots.into_iter().map(word).collect(),
+    }
 }
 
 /// A digest as the contracts have it.

@@ -81,6 +81,12 @@ impl TreeShape {
         self.depth
     }
 
+    /// Whether it is the claim tree.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        self.kind == NodeKind::Claim
+    }
+
     /// Whether anything can stand below a node.
     #[must_use]
     pub fn exists(&self, height: u32, index: u64) -> bool {

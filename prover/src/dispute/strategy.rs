@@ -10,6 +10,7 @@
 //! ```
 //! Every dispute takes the first difference, so all that a proof needs from before it is as in one's own results, and opens nothing else.
 
+mod defence;
 mod descent;
 mod job;
 mod known;
@@ -19,6 +20,7 @@ mod run;
 mod step;
 mod view;
 
+pub use defence::defence;
 pub use view::{ClaimView, NodeView};
 
 use super::contents::{at, claim_tree};
@@ -92,7 +94,7 @@ fn in_job(view: &ClaimView, results: &mut dyn LaneResults, node: &NodeView) -> R
     };
     let model = results.model().clone();
     let answer = results.answer(lane)?;
-    if let Some(found) = job::fault(&model, node, job, &answer)? {
+    if let Some(found) = job::fault(&model, node, job, &answer) {
         return Ok(found);
     }
     for (run, own) in (0u8..).zip(&answer.commitment.runs) {

@@ -29,8 +29,8 @@ impl Session<'_> {
     /// not change.
     ///
     /// # Errors
-    /// A token that is not in the vocabulary, positions past the context or past what was stored, no such sequence or layer, a carry of
-    /// another size. Nothing was run then.
+    /// A token that is not in the vocabulary, positions past the context, no such sequence or layer, a carry of another size. Positions past those
+    /// that were stored are noticed when the page before them is not there. Nothing was run then.
     pub fn run_part(
         &mut self,
         part: Part,

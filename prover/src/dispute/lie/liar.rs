@@ -9,7 +9,7 @@ use super::Lie;
 use crate::dispute::contents::{Contents, at, contents_of};
 use crate::dispute::own::OwnResults;
 use crate::dispute::position::{NodeKind, Position};
-use crate::dispute::results::{Answer, DisputeModel, LaneResults, TraceNodes};
+use crate::dispute::results::{Answer, DisputeModel, LaneResults, TraceNodes, job_of, trace_root};
 use crate::dispute::source::TraceSource;
 use crate::dispute::trace::{Trace, TraceLayout};
 use crate::result::JobCommitment;
@@ -54,6 +54,18 @@ impl Liar {
     pub fn reveal(&mut self, position: &Position) -> Result<Option<Contents>, Error> {
         if self.silent == Some(position.kind) {
             return Ok(None);
+        }
+        if position.kind == NodeKind::Job {
+            let answer = self.base.answer(position.lane)?;
+            let roots = (0..answer.commitment.runs.len() as u32)
+                .map(|run| match answer.has_trace(run) {
+                    // Of tokens that no run has there is no trace either: any root will do.
+                    true => trace_root(self, position.lane, run)
+                        .unwrap_or_else(|_| Digest::of(b"no trace")),
+                    false => Digest::ZERO,
+                })
+                .collect();
+            return Ok(Some(Contents::Job(job_of(&answer, roots))));
         }
         contents_of(self, position).map(Some)
     }

@@ -48,6 +48,9 @@ impl Liar {
             },
         };
         if matches!(field, Field::PromptMore | Field::PromptLess) {
+            if record.finish == FINISH_TOO_LONG {
+                return Ok(false);
+            }
             let mut places = self.honest_places()?;
             let last = places.last().copied().unwrap_or_default();
             places.resize(bent.n_prompt as usize, last);

@@ -1,17 +1,18 @@
 //! Lies about tokens, prompts, offsets and text.
 
 use sworn_inference::engine::Finish;
+use sworn_inference::tokenizer::Segment;
 
 use super::liar::retell;
 use super::{Hiding, Liar, Lie};
-use crate::Error;
-use crate::constants::NO_MERGE;
+use crate::constants::{NO_MERGE, TOKEN_LEAF_ELEMENTS};
 use crate::dispute::faults::prompt::places::{
     Place, malformed_contents, prompt_contents, starts_contents,
 };
 use crate::dispute::faults::prompt::{TokenizerBook, honest_places};
 use crate::dispute::position::{NodeKind, Position};
 use crate::dispute::results::{LaneResults, RunLeaves};
+use crate::{Error, payload};
 
 impl Liar {
     /// Tells one of the lies about a run's lists.
@@ -80,8 +81,58 @@ impl Liar {
                 return self.bend_prompt(lie);
             }
             Lie::Malformed if run.finish != Finish::TooLong => return self.call_malformed(),
+            Lie::OffsetsMoved if run.offsets.len() > TOKEN_LEAF_ELEMENTS => {
+                let at = run.offsets[TOKEN_LEAF_ELEMENTS] as usize;
+                self.change(|run| {
+                    run.text.insert(at, b'x');
+                    for offset in &mut run.offsets[TOKEN_LEAF_ELEMENTS..] {
+                        *offset += 1;
+                    }
+                })?;
+            }
+            Lie::WellFormed => return self.call_good(),
             _ => return Ok(false),
         }
+        Ok(true)
+    }
+
+    /// Takes a control segment that no prompt may have for the prompt's last.
+    fn call_good(&mut self) -> Result<bool, Error> {
+        let model = self.model().model.clone();
+        let (program, tokenizer) = (model.program(), model.tokenizer());
+        let input = self.answer.input.clone();
+        let segments = payload::decode(&input.payload)?;
+        let bad = segments.iter().position(
+            |segment| matches!(segment, Segment::Control(id) if !tokenizer.is_control(*id)),
+        );
+        let Some(bad) = bad else {
+            return Ok(false);
+        };
+        let before = payload::encode(&segments[..bad])?;
+        let mut prompt = tokenizer.encode(&segments[..bad]);
+        let book = TokenizerBook::of(tokenizer)?;
+        let mut places = honest_places(&book, &before, &prompt)?;
+        places.push(Place {
+            header: before.len() as u32,
+            within: 0,
+        });
+        if let Segment::Control(id) = segments[bad] {
+            prompt.push(id.min(program.vocab_size() - 1));
+        }
+        let or_none = |limit: u32| if limit == 0 { u32::MAX } else { limit };
+        let n_prompt = prompt.len() as u32;
+        let limit = or_none(input.params.max_new_tokens)
+            .min(or_none(input.params.max_total_tokens).saturating_sub(n_prompt))
+            .min(program.context().saturating_sub(n_prompt));
+        let token = self.other_token(tokenizer.bos());
+        self.change(|run| {
+            run.n_prompt = n_prompt;
+            run.tokens = prompt;
+            run.tokens.extend((0..limit).map(|_| token));
+            run.finish = Finish::Length;
+            retell(&model, run);
+        })?;
+        self.post_places(&places);
         Ok(true)
     }
 

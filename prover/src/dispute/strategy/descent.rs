@@ -67,8 +67,7 @@ pub(crate) fn descend<'v>(
         value,
         path: Vec::new(),
     };
-    let claim = shape.position(at.0, 0) == view.root().position;
-    let mut node = if claim {
+    let mut node = if shape.is_claim() {
         Some(view.root())
     } else {
         view.child(parent, &shape.position(at.0, 0))

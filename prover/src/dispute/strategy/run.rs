@@ -4,7 +4,7 @@ use super::descent::{Descent, Goal, descend};
 use super::known::{Claimed, ClaimedTrace, OwnList, OwnTrace};
 use super::step::{BadLeaf, nothing};
 use super::view::{ClaimView, NodeView};
-use super::{Move, lists, prompt};
+use super::{Move, prompt};
 use crate::Error;
 use crate::constants::TOKEN_LEAF_ELEMENTS;
 use crate::dispute::abi::Leaf;
@@ -61,10 +61,10 @@ impl<'v> RunDispute<'v> {
             Err(act) => return Ok(act),
         };
         let Some(place) = self.first_token(leaf.as_ref()) else {
-            return lists::after_tokens(self);
+            return self.after_tokens();
         };
         if let Some(leaf) = &leaf
-            && let Some(found) = lists::token_fault(self, leaf)?
+            && let Some(found) = self.token_fault(leaf)?
         {
             return Ok(found);
         }
@@ -72,7 +72,7 @@ impl<'v> RunDispute<'v> {
             return prompt::next(self);
         }
         if place >= self.record.n_tokens.min(self.own.n_tokens) {
-            return lists::end_fault(self);
+            return self.end_fault();
         }
         self.token(place, results)
     }
