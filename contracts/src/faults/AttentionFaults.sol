@@ -170,10 +170,9 @@ contract AttentionFaults is IFaults {
             total = _sum(site, w.contents, count);
         }
         uint256 parent = c.parent.position;
-        if (
-            Positions.kind(parent) != Machine.NODE_TRACE
-                || Positions.run(parent) != Positions.run(c.node.position)
-        ) revert BadWitness("parent");
+        if (Positions.kind(parent) != Machine.NODE_TRACE || Positions.run(parent) != Positions.run(c.node.position)) {
+            revert BadWitness("parent");
+        }
         uint256 leaf = site.step.firstLeaf + site.element / Machine.F32_LEAF_ELEMENTS;
         site.trace.inNode(w.element, c.parent, site.row, leaf);
         if (w.element.data.length != Spans.LEAF_BYTES) revert BadWitness("leaf length");
@@ -283,8 +282,7 @@ contract AttentionFaults is IFaults {
         uint256 firstLeaf = Programs.step(site.trace.program, site.step.inputs[0]).firstLeaf;
         uint256 q = site.trace.span(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim);
         firstLeaf = Programs.step(site.trace.program, site.step.inputs[1]).firstLeaf;
-        uint256 k = site.trace
-            .span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
+        uint256 k = site.trace.span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
         uint256 dot = Dots.littleEndian(_offset(w.query.data) + 4 * q, _offset(w.keys.data) + 2 * k, dim);
         score = Binary32.mul(dot, site.step.constants[0]);
     }

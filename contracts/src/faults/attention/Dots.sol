@@ -10,7 +10,6 @@ import {Wide} from "../../numeric/Wide.sol";
 /// @dev The usual case runs in wide form (see `Wide`), 64 + 25 bits above its unit at the most; a factor of 2^48 or more, an infinity or a NaN
 /// takes the plain operations.
 library Dots {
-
     /// @notice The dot product of `n` binary32 from byte `x` of the call's data with `n` binary16 from byte `h` on, both little-endian.
     function littleEndian(uint256 x, uint256 h, uint256 n) internal pure returns (uint256) {
         uint256 bad;
@@ -28,17 +27,18 @@ library Dots {
                     wx := shl(cut, shr(cut, wx))
                 }
                 // Bytes into order, lane by lane.
-                wh := or(shl(8, and(wh, 0xff00ff00ff00ff00ff00ff00ff00ff)), and(shr(8, wh), 0xff00ff00ff00ff00ff00ff00ff00ff))
-                wx :=
-                    or(
-                        shl(8, and(wx, 0xff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)),
-                        and(shr(8, wx), 0xff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)
-                    )
-                wx :=
-                    or(
-                        shl(16, and(wx, 0xffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff)),
-                        and(shr(16, wx), 0xffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff)
-                    )
+                wh := or(
+                    shl(8, and(wh, 0xff00ff00ff00ff00ff00ff00ff00ff)),
+                    and(shr(8, wh), 0xff00ff00ff00ff00ff00ff00ff00ff)
+                )
+                wx := or(
+                    shl(8, and(wx, 0xff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)),
+                    and(shr(8, wx), 0xff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)
+                )
+                wx := or(
+                    shl(16, and(wx, 0xffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff)),
+                    and(shr(16, wx), 0xffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff)
+                )
                 let shift := 224
                 for { let j := 112 } lt(j, 113) { j := sub(j, 16) } {
                     let a := shr(shift, wx)
@@ -53,7 +53,8 @@ library Dots {
                         shl(
                             add(add(ea, sa), add(eb, sb)),
                             mul(
-                                xor(or(and(a, 0x7fffff), 0x800000), shl(23, sa)), xor(or(and(b, 0x3ff), 0x400), shl(10, sb))
+                                xor(or(and(a, 0x7fffff), 0x800000), shl(23, sa)),
+                                xor(or(and(b, 0x3ff), 0x400), shl(10, sb))
                             )
                         )
                     // The unit is 2^-175 here: a binary16 of field e is m * 2^(e - 25).
@@ -86,7 +87,10 @@ library Dots {
                 let p :=
                     shl(
                         add(add(ea, sa), add(eb, sb)),
-                        mul(xor(or(and(a, 0x7fffff), 0x800000), shl(23, sa)), xor(or(and(b, 0x3ff), 0x400), shl(10, sb)))
+                        mul(
+                            xor(or(and(a, 0x7fffff), 0x800000), shl(23, sa)),
+                            xor(or(and(b, 0x3ff), 0x400), shl(10, sb))
+                        )
                     )
                 let last := shl(sub(232, clz(or(p, 0x2000000000000))), 1)
                 p := shr(25, and(sub(add(p, shr(1, last)), iszero(and(p, last))), sub(0, last)))

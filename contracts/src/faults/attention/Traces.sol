@@ -57,10 +57,13 @@ library Traces {
     }
 
     /// @notice Checks that `opened` is the leaf of the row in a node of the trace's tree.
-    function inNode(Trace memory trace, Openings.Leaf calldata opened, IFaults.Node calldata node, uint256 t, uint256 leaf)
-        internal
-        view
-    {
+    function inNode(
+        Trace memory trace,
+        Openings.Leaf calldata opened,
+        IFaults.Node calldata node,
+        uint256 t,
+        uint256 leaf
+    ) internal view {
         if (t >= trace.rows) revert IFaults.BadWitness("row");
         Openings.inNode(opened, node, (t << trace.program.rowDepth) | leaf);
     }

@@ -81,13 +81,11 @@ library Choices {
     /// @notice A component's sum over the first `count` logits of a leaf.
     /// @param max The best token's logit.
     /// @param temperature `Functions.temperature` of the parameter.
-    function leafSum(
-        bytes calldata logits,
-        uint256 count,
-        Component memory component,
-        uint256 max,
-        uint256 temperature
-    ) internal pure returns (uint256 sum) {
+    function leafSum(bytes calldata logits, uint256 count, Component memory component, uint256 max, uint256 temperature)
+        internal
+        pure
+        returns (uint256 sum)
+    {
         if (component.number == BEFORE && component.before < count) count = component.before;
         uint256 least = component.threshold;
         bool counts = component.number < 2;

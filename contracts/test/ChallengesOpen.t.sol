@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IChallenges} from "../src/interfaces/IChallenges.sol";
+import {IClaims} from "../src/interfaces/IClaims.sol";
+import {IFaults} from "../src/interfaces/IFaults.sol";
+import {IInbox} from "../src/interfaces/IInbox.sol";
+import {Positions} from "../src/libraries/Positions.sol";
+import {Arena} from "./utils/Arena.sol";
+import {Forest} from "./utils/Forest.sol";
+import {Naive} from "./utils/Naive.sol";
+
+/// @title Openings: rules A5 to A7, A11 and A24
+contract ChallengesOpenTest is Arena {
+    using Forest for bytes32[][];
+
+    bytes32 private claimId;
+
+    function setUp() external {
+        deployArena();
+        claimId = claimed(3);
+    }
+
+    function test_A24_theRecordIsStoredAsItsHash() external {
+        IChallenges.Record memory record = openJob(challenger, claimId, 3);
+        same(record.position, jobAt(2), "position");
+        same(record.parentKey, 0, "parent");
+        same(record.value, recordOf(job(2)), "value");
+        same(openerOf(record), challenger, "opener");
+        same(openedAtOf(record), time(), "opened now");
+        check(revealedAtOf(record) == 0 && proposerSecondsOf(record) == 0 && spentOf(record) == 0, "nothing yet");
+        bytes32 key = challenges.keyOf(claimId, record.position, 0);
+        same(key, keyOf(claimId, record), "key");
+        same(challenges.slotOf(key), keccak256(abi.encode(record)), "slot");
+        IChallenges.State memory state = challenges.stateOf(claimId);
+        same(state.windowEnd, claims.claimOf(claimId).windowEnd, "window");
+        same(state.aliveUntil, state.windowEnd, "alive");
+        same(state.pending, 1, "pending");
+        check(!state.fallen && !state.settled, "standing");
+        same(address(challenges).balance, prepaidOf(record), "money");
+    }
+
+    function test_A24_onlyOnce() external {
+        IChallenges.Record memory record = openJob(challenger, claimId, 3);
+        bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
+        uint256 price = priceFor(claimId, nothing(), jobAt(2));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AlreadyOpen.selector, keyOf(claimId, record)));
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), record.value, path);
+    }
+
+    function test_A24_pathsLeadToTheParent() external {
+        bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
+        bytes32 value = recordOf(job(2));
+        uint256 price = priceFor(claimId, nothing(), jobAt(2));
+        vm.expectPartialRevert(IChallenges.BadPath.selector);
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), "x", path);
+        vm.expectPartialRevert(IChallenges.BadPath.selector);
+        challenges.open{value: price}(claimId, nothing(), jobAt(1), value, path);
+        path[0] = "x";
+        vm.expectPartialRevert(IChallenges.BadPath.selector);
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), value, path);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 0, 2));
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), value, none());
+    }
+
+    function test_A24_nothingOutsideTheShape() external {
+        bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
+        // The fourth leaf of the tree over three jobs.
+        _refused(nothing(), jobAt(3), abi.encodeWithSelector(IChallenges.AbsentNode.selector, jobAt(3)));
+        _refused(nothing(), jobAt(4), abi.encodeWithSelector(IChallenges.BadPosition.selector, "index", 1, 0));
+        uint256 odd = Positions.tree(JOB, 2, 1, 0, 0);
+        _refused(nothing(), odd, abi.encodeWithSelector(IChallenges.BadPosition.selector, "position", odd, jobAt(2)));
+        odd = jobAt(2) | 1;
+        _refused(nothing(), odd, abi.encodeWithSelector(IChallenges.BadPosition.selector, "position", odd, jobAt(2)));
+        // Nothing but jobs is under a claim of so few.
+        odd = Positions.tree(CLAIM, 0, 0, 2, 0);
+        vm.expectPartialRevert(IChallenges.BadPosition.selector);
+        challenges.open(claimId, nothing(), odd, "x", path);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotLive.selector, bytes32("other")));
+        challenges.open("other", nothing(), jobAt(2), "x", path);
+    }
+
+    function test_A24_parentsAreRevealedAndBrought() external {
+        IChallenges.Record memory parent = openJob(challenger, claimId, 3);
+        bytes32 key = keyOf(claimId, parent);
+        IFaults.Job memory job_ = job(2);
+        uint256 position = Positions.tree(TOKENS, 2, 0, 3, 0);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotRevealed.selector, key));
+        challenges.openInJob(claimId, parent, job_, position);
+        parent = revealJobFrom(proposer, claimId, parent);
+        IChallenges.Record memory other = abi.decode(abi.encode(parent), (IChallenges.Record));
+        other.funds += 1 << 104;
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IChallenges.WrongRecord.selector, key, keccak256(abi.encode(other)), keccak256(abi.encode(parent))
+            )
+        );
+        challenges.openInJob(claimId, other, job_, position);
+        // Of another claim the same record is none.
+        vm.expectPartialRevert(IChallenges.WrongRecord.selector);
+        challenges.openInJob("other claim", parent, job_, position);
+        job_.runs[0].nTokens += 1;
+        vm.expectPartialRevert(IChallenges.BadContents.selector);
+        challenges.openInJob(claimId, parent, job_, position);
+        openInJobFrom(challenger, claimId, parent, position);
+    }
+
+    function test_A24_childrenOfAJob() external {
+        IChallenges.Record memory parent = _job();
+        // The root of each tree stands at its depth.
+        openInJobFrom(challenger, claimId, parent, Positions.tree(TOKENS, 2, 0, 3, 0));
+        openInJobFrom(challenger, claimId, parent, Positions.tree(OFFSETS, 2, 0, 2, 0));
+        openInJobFrom(challenger, claimId, parent, Positions.tree(TEXT, 2, 0, 2, 0));
+        IChallenges.Record memory trace =
+            openInJobFrom(challenger, claimId, parent, Positions.tree(TRACE, 2, 0, uint8(TRACE_DEPTH), 0));
+        same(trace.value, job(2).traceRoots[0], "trace root");
+        same(trace.shape, _shape(ROW_LEAVES, TAIL_LEAVES, ROW_DEPTH), "shape of a trace");
+        IChallenges.Record memory posted = openInJobFrom(challenger, claimId, parent, _posted(SELECTION, 0, 71, 0, 0));
+        same(posted.value, 0, "posted contents have no digest");
+        // 8 leaves in groups of 4.
+        same(posted.shape, _shape(12 + 2 * 42, 8, 0), "shape of a selection");
+        posted = openInJobFrom(challenger, claimId, parent, _posted(PROMPT, 0, 0, 0, 0));
+        same(posted.shape, _shape(2 * 8, 0, 0), "shape of a prompt");
+        posted = openInJobFrom(challenger, claimId, parent, _posted(MALFORMED, 1, 0, 0, 0));
+        same(countOf(posted), 4 + 64 * 4, "shape of a malformed payload's");
+
+        // Not at another height, nor another index, nor of a run that isn't there.
+        uint256 right = Positions.tree(TOKENS, 2, 0, 3, 0);
+        _refusedInJob(parent, Positions.tree(TOKENS, 2, 0, 2, 0), "position", right);
+        _refusedInJob(parent, Positions.tree(TOKENS, 2, 0, 3, 1), "position", right);
+        _refusedInJob(parent, Positions.tree(TOKENS, 1, 0, 3, 0), "position", right);
+        _refusedInJob(parent, right | 1, "position", right);
+        _refusedInJob(parent, _posted(TOKENS, 3, 0, 0, 0), "run", 3);
+        _refusedInJob(parent, jobAt(2), "kind", JOB);
+        _refusedInJob(parent, Positions.tree(CLAIM, 0, 0, 0, 0), "kind", JOB);
+        _refusedInJob(parent, _posted(TOTALS, 0, 0, 0, 0), "kind", JOB);
+        _refusedInJob(parent, _posted(GROUP, 0, 71, 0, 0), "kind", JOB);
+        _refusedInJob(parent, _posted(STARTS, 0, 0, 0, 0), "kind", JOB);
+        _refusedInJob(parent, _posted(14, 0, 0, 0, 0), "kind", JOB);
+        // New tokens only are selected.
+        _refusedInJob(parent, _posted(SELECTION, 0, 69, 0, 0), "index", N_PROMPT);
+        _refusedInJob(parent, _posted(SELECTION, 0, N_TOKENS, 0, 0), "index", N_TOKENS);
+        // A run is malformed, or has a prompt.
+        _refusedInJob(parent, _posted(MALFORMED, 0, 0, 0, 0), "kind", PROMPT);
+        _refusedInJob(parent, _posted(PROMPT, 1, 0, 0, 0), "kind", MALFORMED);
+        // Runs without new tokens, or without text.
+        _absentInJob(parent, Positions.tree(TRACE, 2, 1, 0, 0));
+        _absentInJob(parent, Positions.tree(OFFSETS, 2, 1, 0, 0));
+        _absentInJob(parent, Positions.tree(TEXT, 2, 2, 0, 0));
+    }
+
+    function test_A24_childrenOfATree() external {
+        IChallenges.Record memory jobNode = _job();
+        bytes32[][] memory forest = traceForest();
+        IChallenges.Record memory root =
+            openInJobFrom(challenger, claimId, jobNode, Positions.tree(TRACE, 2, 0, uint8(TRACE_DEPTH), 0));
+        root = revealTree(proposer, claimId, root, forest);
+        // 14 levels: the next nodes are 8 high, each of 8 rows. 299 rows are in 38 of the 64.
+        IChallenges.Record memory node =
+            openFrom(challenger, claimId, root, Positions.tree(TRACE, 2, 0, 8, 8), forest[8][8], forest.path(8, 8, 6));
+        same(node.shape, root.shape, "a tree has one shape");
+        same(node.parentKey, keyOf(claimId, root), "parent's key");
+        uint256 position = Positions.tree(TRACE, 2, 0, 8, 38);
+        _refused(root, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        position = Positions.tree(TRACE, 2, 0, 8, 64);
+        _refused(root, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "index", 1, 0));
+        position = Positions.tree(TRACE, 2, 0, 7, 8);
+        uint256 right = Positions.tree(TRACE, 2, 0, 8, 8);
+        _refused(root, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "position", position, right));
+        position = Positions.tree(TOKENS, 2, 0, 2, 0);
+        _refused(root, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "kind", TOKENS, TRACE));
+
+        // Rows 64 to 71: only from row 69 on there are logits.
+        node = revealTree(proposer, claimId, node, forest);
+        uint256 leaf = (69 << ROW_DEPTH) + 24;
+        openFrom(
+            challenger,
+            claimId,
+            node,
+            Positions.tree(TRACE, 2, 0, 2, uint64(leaf >> 2)),
+            forest[2][leaf >> 2],
+            forest.path(2, leaf >> 2, 6)
+        );
+        leaf = (68 << ROW_DEPTH) + 24;
+        position = Positions.tree(TRACE, 2, 0, 2, uint64(leaf >> 2));
+        _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        // Below the lowest nodes there are bytes.
+        node = descend(claimId, jobNode, OFFSETS, 0, 2, forestOf(OFFSETS));
+        position = Positions.tree(OFFSETS, 2, 0, 1, 0);
+        _refused(node, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "kind", OFFSETS, 0));
+    }
+
+    function test_A24_totalsAndTiles() external {
+        IChallenges.Record memory jobNode = _job();
+        bytes32[][] memory forest = traceForest();
+        // Row 260: leaves 0 to 3 are of steps 0 to 3, the next four of steps 4 to 7.
+        uint64 row = 260;
+        uint256 first = uint256(row) << ROW_DEPTH;
+        IChallenges.Record memory above = descend(claimId, jobNode, TRACE, first, 8, forest);
+        IChallenges.Record memory node = _below(above, first, forest);
+        IChallenges.Record memory high = openFrom(challenger, claimId, node, _posted(TOTALS, 0, row, 1, 0), 0, none());
+        same(high.shape, _shape(32, 0, 2), "norm_stat of 8 tiles");
+        IChallenges.Record memory child = openFrom(challenger, claimId, node, _posted(TOTALS, 0, row, 2, 63), 0, none());
+        same(child.shape, _shape(32, 0, 5), "matmul of 8 tiles");
+        _refusedUnder(node, _posted(TOTALS, 0, row, 2, 64), "b", 64);
+        _refusedUnder(node, _posted(TOTALS, 0, row, 1, 1), "b", 1);
+        _refusedUnder(node, _posted(TOTALS, 0, row, 3, 0), "tiles", 4); // short enough
+        _refusedUnder(node, _posted(TOTALS, 0, row, 0, 0), "operation", 1); // embed
+        _refusedUnder(node, _posted(TOTALS, 0, row, 18, 0), "a", 18); // there are 18 steps
+        _refusedUnder(node, _posted(TOTALS, 0, row, 10, 0), "leaf", (first + 11) >> 2); // the other layer's leaf
+        _refusedUnder(node, _posted(TOTALS, 0, row + 1, 2, 0), "leaf", (first + 34) >> 2);
+        _refusedUnder(node, _posted(TOTALS, 0, 299, 2, 0), "index", 299);
+        uint256 odd = _posted(TOTALS, 0, row, 2, 0) | (1 << 40);
+        _refusedUnder(node, odd, "position", odd);
+        odd = _posted(TOTALS, 1, row, 2, 0);
+        _refusedUnder(node, odd, "position", odd);
+        // Posted contents have no digest and no path.
+        vm.expectPartialRevert(IChallenges.BadContents.selector);
+        challenges.open(claimId, node, _posted(TOTALS, 0, row, 2, 1), "x", none());
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 1, 0));
+        challenges.open(claimId, node, _posted(TOTALS, 0, row, 2, 1), 0, new bytes32[](1));
+        // Totals of a matmul have no tiles to open.
+        child = revealPostedFrom(proposer, claimId, child);
+        _refusedUnder(child, _posted(TILE, 0, row, 2, 63), "operation", 5);
+        _tilesOfAttention(above, row, forest);
+    }
+
+    /// @dev The lowest node that holds a leaf, under one 8 high.
+    function _below(IChallenges.Record memory above, uint256 leaf, bytes32[][] memory forest)
+        private
+        returns (IChallenges.Record memory node)
+    {
+        uint256 position = Positions.tree(TRACE, 2, 0, 2, uint64(leaf >> 2));
+        node = openFrom(challenger, claimId, above, position, forest[2][leaf >> 2], forest.path(2, leaf >> 2, 6));
+        node = revealTree(proposer, claimId, node, forest);
+    }
+
+    function _tilesOfAttention(IChallenges.Record memory above, uint64 row, bytes32[][] memory forest) private {
+        uint256 first = (uint256(row) << ROW_DEPTH) + 4;
+        IChallenges.Record memory parent = _below(above, first, forest);
+        IChallenges.Record memory node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 4, 5), 0, none());
+        same(node.shape, _shape(8, 0, 5), "f16 matmul of 2 tiles");
+        node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 7, 63), 0, none());
+        same(node.shape, _shape(8, 0, 10), "261 positions are 2 tiles");
+        // Element 64 of the mix is in the next leaf, that of the next node.
+        _refusedUnder(parent, _posted(TOTALS, 0, row, 7, 64), "leaf", (first + 4) >> 2);
+        _refusedUnder(parent, _posted(TILE, 0, row, 7, 63), "tiles", 2);
+        node = revealPostedFrom(proposer, claimId, node);
+        IChallenges.Record memory tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 0), 0, none());
+        same(tile.shape, _shape(256 * 6, 0, 10), "a full tile of the mix");
+        tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 1), 0, none());
+        same(tile.shape, _shape(5 * 6, 0, 10), "the last tile");
+        _refusedUnder(node, _tile(row, 7, 63, 2), "c", 2);
+        _refusedUnder(node, _tile(row, 7, 62, 0), "position", 62);
+        _refusedUnder(node, _tile(row, 6, 63, 0), "position", 6);
+        _refusedUnder(node, _tile(row + 1, 7, 63, 0), "index", row + 1);
+        node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 6, 1), 0, none());
+        node = revealPostedFrom(proposer, claimId, node);
+        tile = openFrom(challenger, claimId, node, _tile(row, 6, 1, 0), 0, none());
+        same(tile.shape, _shape(256 * 4, 0, 9), "a tile of the sum");
+    }
+
+    /// @dev Short sums of attention have one tile, right under the leaf.
+    function test_A24_theOnlyTile() external {
+        IChallenges.Record memory parent = descend(claimId, _job(), TRACE, (50 << ROW_DEPTH) + 4, 2, traceForest());
+        IChallenges.Record memory tile = openFrom(challenger, claimId, parent, _tile(50, 6, 0, 0), 0, none());
+        same(tile.shape, _shape(51 * 4, 0, 9), "the only tile");
+        _refusedUnder(parent, _tile(50, 6, 0, 1), "c", 1);
+        _refusedUnder(parent, _posted(TOTALS, 0, 50, 6, 0), "tiles", 1);
+        _refusedUnder(parent, _posted(TILE, 0, 50, 4, 0), "tiles", 2);
+    }
+
+    /// @dev Rows of a tail step before the last of the prompt's have no logits.
+    function test_A24_noTotalsOfAbsentSteps() external {
+        IChallenges.Record memory jobNode = _job();
+        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, (68 << ROW_DEPTH) + 16, 2, traceForest());
+        uint256 position = _posted(TOTALS, 0, 68, 17, 0);
+        _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+    }
+
+    function test_A24_selectionsAndPrompts() external {
+        IChallenges.Record memory jobNode = _job();
+        IChallenges.Record memory tokens = descend(claimId, jobNode, TOKENS, 0, 3, forestOf(TOKENS));
+        IChallenges.Record memory node =
+            openFrom(challenger, claimId, tokens, _posted(SELECTION, 0, 70, 0, 0), 0, none());
+        same(node.shape, _shape(12 + 2 * 42, 8, 0), "selection");
+        node = revealPostedFrom(proposer, claimId, node);
+        IChallenges.Record memory child = openFrom(challenger, claimId, node, _posted(GROUP, 0, 70, 6, 1), 0, none());
+        same(child.shape, _shape(4 * 6, 8, 0), "group");
+        _refusedUnder(node, _posted(GROUP, 0, 70, 7, 1), "a", 7);
+        _refusedUnder(node, _posted(GROUP, 0, 70, 6, 2), "b", 2);
+        _refusedUnder(node, _posted(GROUP, 0, 71, 6, 1), "position", _posted(GROUP, 0, 71, 6, 1));
+        node = openFrom(challenger, claimId, tokens, _posted(PROMPT, 0, 0, 0, 0), 0, none());
+        node = revealPostedFrom(proposer, claimId, node);
+        child = openFrom(challenger, claimId, node, _posted(STARTS, 0, 1, 0, 0), 0, none());
+        same(child.shape, _shape(6 * 8, 0, 0), "starts of the last leaf");
+        uint256 position = _posted(STARTS, 0, 2, 0, 0);
+        _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        IChallenges.Record memory trace =
+            openInJobFrom(challenger, claimId, jobNode, Positions.tree(TRACE, 2, 0, uint8(TRACE_DEPTH), 0));
+        trace = revealTree(proposer, claimId, trace, traceForest());
+        openFrom(challenger, claimId, trace, _posted(SELECTION, 0, 299, 0, 0), 0, none());
+        _refusedUnder(trace, _posted(PROMPT, 0, 0, 0, 0), "kind", PROMPT);
+    }
+
+    /// @dev At temperature 0 nothing is drawn.
+    function test_A24_noSelectionAtZeroTemperature() external {
+        IChallenges.Record memory jobNode = _job();
+        IFaults.Job memory job_ = job(2);
+        IInbox.Input memory input = inbox.input(2);
+        IInbox.Params memory params = inbox.unpackParams(input.params);
+        params.temperatureMilli = 0;
+        input.params = inbox.packParams(params);
+        vm.mockCall(address(inbox), abi.encodeCall(IInbox.input, (2)), abi.encode(input));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "temperature", 0, 1));
+        challenges.openInJob(claimId, jobNode, job_, _posted(SELECTION, 0, 71, 0, 0));
+    }
+
+    /// @dev A lane of more than 64 inputs has a level of claim nodes.
+    function test_A24_longLanes() external {
+        bytes32[] memory jobs = new bytes32[](70);
+        for (uint256 i = 0; i < 70; ++i) {
+            jobs[i] = keccak256(abi.encode(i));
+        }
+        bytes32 id = _claimLong(jobs);
+        bytes32[][] memory forest = Forest.grow(jobs);
+        same(claims.claimOf(id).root, forest.root(), "root");
+
+        uint256 position = Positions.tree(CLAIM, 0, 0, 1, 34);
+        bytes32[] memory path = forest.path(1, 34, 6);
+        IChallenges.Record memory node = openFrom(challenger, id, nothing(), position, forest[1][34], path);
+        position = Positions.tree(CLAIM, 0, 0, 1, 35);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        challenges.open(id, nothing(), position, 0, path);
+        bytes32[] memory two = new bytes32[](2);
+        (two[0], two[1]) = (jobs[68], jobs[69]);
+        vm.recordLogs();
+        challenges.revealDigests(id, node, two);
+        node = revealed();
+        path = forest.path(0, 69, 1);
+        IChallenges.Record memory child = openFrom(challenger, id, node, jobAt(69), jobs[69], path);
+        same(child.parentKey, keyOf(id, node), "under the node");
+        same(child.shape, 2 * priceOf(1, textPayload("Once upon a time").length), "its own price");
+        vm.expectPartialRevert(IChallenges.BadPosition.selector);
+        challenges.open(id, node, jobAt(70), jobs[69], path);
+    }
+
+    /// @dev Claims 70 inputs in an epoch of their own.
+    function _claimLong(bytes32[] memory jobs) private returns (bytes32) {
+        vm.roll(1200);
+        uint64 epoch = inbox.currentEpoch();
+        for (uint256 i = 0; i < 70; ++i) {
+            submitFrom(asker, modelId, 1, asker);
+        }
+        mine(SEAL_DELAY + 1);
+        inbox.seal(headerOf(1200 + SEAL_DELAY), 100);
+        check(inbox.laneCount(epoch, modelId) == 70, "in one lane");
+        endEpoch(epoch);
+        bytes32[] memory digests = topDigests(jobs);
+        same(digests.length, 35, "nodes of two jobs");
+        bytes32 accumulator = inbox.accumulatorAt(epoch);
+        vm.deal(proposer, BOND);
+        vm.prank(proposer);
+        vm.expectRevert(abi.encodeWithSelector(IClaims.WrongDigests.selector, 36, 35));
+        claims.claim{value: BOND}(epoch, modelId, accumulator, new bytes32[](36));
+        return claimDigests(proposer, epoch, modelId, digests);
+    }
+
+    // A5 and A11: who pays what
+
+    function test_A5_aJobPrepaysTwiceItsPriceToTheProposer() external {
+        uint256 jobWei = 2 * priceOf(3, textPayload("Once upon a time").length);
+        (, uint256 extraWei) = challenges.quoteOpen(claimId, nothing(), jobAt(2));
+        same(extraWei, jobWei, "quoted");
+        IChallenges.Record memory record = openJob(challenger, claimId, 3);
+        same(record.shape, jobWei, "kept with the node");
+        // Whoever reveals, the proposer has it.
+        IFaults.Job memory job_ = job(2);
+        bytes memory signature = _sign(challenges.revealHash(claimId, jobAt(2), 0, keccak256(abi.encode(job_))));
+        vm.recordLogs();
+        vm.prank(attacker);
+        challenges.revealJob(claimId, record, job_, signature);
+        same(challenges.balanceOf(proposer), jobWei, "the proposer's");
+        uint256 paidWei = challenges.balanceOf(attacker);
+        record = revealed();
+        check(paidWei > 0 && spentOf(record) == jobWei + paidWei, "the revealer is paid for gas only");
+        check(prepaidOf(record) > 0, "the rest is the opener's");
+    }
+
+    function test_A11_prepaymentGoesByTheBaseFee() external {
+        bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
+        bytes32 value = recordOf(job(2));
+        (uint256 gas_, uint256 extraWei) = challenges.quoteOpen(claimId, nothing(), jobAt(2));
+        vm.fee(100 gwei);
+        uint256 price = gas_ * 10 * 100 gwei + extraWei;
+        vm.deal(challenger, 10 ether);
+        vm.prank(challenger);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotEnoughPaid.selector, price - 1, price));
+        challenges.open{value: price - 1}(claimId, nothing(), jobAt(2), value, path);
+        vm.deal(address(this), 2 ** 90);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.TooMuchPaid.selector, 2 ** 88));
+        challenges.open{value: 2 ** 88}(claimId, nothing(), jobAt(2), value, path);
+        // What is above stays the opener's.
+        vm.recordLogs();
+        vm.prank(challenger);
+        challenges.open{value: price + 5}(claimId, nothing(), jobAt(2), value, path);
+        same(prepaidOf(opened()), price + 5, "kept");
+    }
+
+    // A6 and A7: time
+
+    /// @dev Before the window's end challengers take the time they want, and an accomplice that waits uses up nothing.
+    function test_A6_challengersTimeCountsAfterTheWindow() external {
+        uint64 end = claims.claimOf(claimId).windowEnd;
+        vm.warp(end - 5);
+        IChallenges.Record memory node = openJob(attacker, claimId, 3);
+        same(challengerSecondsOf(node), 0, "in the window");
+        vm.warp(end - 2);
+        node = revealJobFrom(proposer, claimId, node);
+        same(proposerSecondsOf(node), 3, "the proposer's always counts");
+        // From the window's end, not from the reveal.
+        vm.warp(end + 7);
+        IChallenges.Record memory child = openInJobFrom(attacker, claimId, node, Positions.tree(TOKENS, 2, 0, 3, 0));
+        same(challengerSecondsOf(child), 7, "after the window");
+        same(proposerSecondsOf(child), 3, "inherited");
+        vm.warp(end + 17);
+        child = revealTree(proposer, claimId, child, forestOf(TOKENS));
+        same(proposerSecondsOf(child), 13, "and added up");
+        vm.warp(end + 20);
+        IChallenges.Record memory third = openFrom(attacker, claimId, child, _posted(PROMPT, 0, 0, 0, 0), 0, none());
+        same(challengerSecondsOf(third), 10, "from the reveal now");
+        // A path of its own has clocks of its own.
+        child = openInJobFrom(challenger, claimId, node, Positions.tree(TEXT, 2, 0, 2, 0));
+        same(challengerSecondsOf(child), 20, "since the window's end");
+        same(proposerSecondsOf(child), 3, "of this path");
+    }
+
+    function test_A6_challengersRunOutOfTime() external {
+        uint64 end = claims.claimOf(claimId).windowEnd;
+        IChallenges.Record memory node = _job();
+        // Something else keeps the claim alive.
+        vm.warp(end);
+        openInJobFrom(attacker, claimId, node, Positions.tree(OFFSETS, 2, 0, 2, 0));
+        vm.warp(end + BUDGET);
+        IChallenges.Record memory last = openInJobFrom(attacker, claimId, node, Positions.tree(TEXT, 2, 0, 2, 0));
+        same(challengerSecondsOf(last), BUDGET, "the last second");
+        vm.warp(end + BUDGET + 1);
+        IFaults.Job memory job_ = job(2);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.ChallengersOutOfTime.selector, BUDGET + 1, BUDGET));
+        challenges.openInJob(claimId, node, job_, Positions.tree(TOKENS, 2, 0, 3, 0));
+        // Under the claim itself too.
+        bytes32[] memory path = Naive.path(jobsOf(3), 0, 1);
+        bytes32 value = jobsOf(3)[0];
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.ChallengersOutOfTime.selector, BUDGET + 1, BUDGET));
+        challenges.open(claimId, nothing(), jobAt(0), value, path);
+    }
+
+    /// @dev Nobody can bring a record of the claim itself with clocks that suit.
+    function test_A6_theClaimItselfHasNoRecord() external {
+        vm.warp(claims.claimOf(claimId).windowEnd);
+        IChallenges.Record memory parent;
+        parent.funds = uint256(7) << 192;
+        parent.times = (time() + 100) << 16;
+        parent.parentKey = "x";
+        IChallenges.Record memory node =
+            openFrom(challenger, claimId, parent, jobAt(2), recordOf(job(2)), Naive.path(jobsOf(3), 2, 1));
+        check(challengerSecondsOf(node) == 0 && node.parentKey == 0, "as if there were none");
+    }
+
+    function test_A7_lateOpeningsCarryADeposit() external {
+        uint64 end = claims.claimOf(claimId).windowEnd;
+        vm.warp(end - GRACE);
+        IChallenges.Record memory node = _job();
+        check(!isLate(node), "in time");
+        vm.warp(end - GRACE + 1);
+        bytes32[] memory path = Naive.path(jobsOf(3), 0, 1);
+        bytes32 value = jobsOf(3)[0];
+        (uint256 gas_, uint256 extraWei) = challenges.quoteOpen(claimId, nothing(), jobAt(0));
+        same(extraWei, 2 * priceOf(3, textPayload("Once upon a time").length) + BOND / 10, "with a tenth of the bond");
+        uint256 price = gas_ * 10 * BASE_FEE + extraWei;
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotEnoughPaid.selector, price - 1, price));
+        challenges.open{value: price - 1}(claimId, nothing(), jobAt(0), value, path);
+        node = openFrom(challenger, claimId, nothing(), jobAt(0), value, path);
+        check(isLate(node), "late");
+        same(prepaidOf(node), price - BOND / 10, "the deposit is no prepayment");
+    }
+
+    function test_A8_notPastFinality() external {
+        uint64 end = claims.claimOf(claimId).windowEnd;
+        bytes32[] memory path = Naive.path(jobsOf(3), 0, 1);
+        bytes32 value = jobsOf(3)[0];
+        vm.warp(end + 1);
+        uint256 price = priceFor(claimId, nothing(), jobAt(0));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.PastFinality.selector, claimId, end, end + 1));
+        challenges.open{value: price}(claimId, nothing(), jobAt(0), value, path);
+        vm.warp(end);
+        openFrom(challenger, claimId, nothing(), jobAt(0), value, path);
+    }
+
+    function test_A22_notWhenTheLaneIsFinal() external {
+        bytes32 equal = claimDigests(challenger, 0, modelId, topDigests(jobsOf(3)));
+        bytes32[] memory path = Naive.path(jobsOf(3), 0, 1);
+        bytes32 value = jobsOf(3)[0];
+        openJob(challenger, claimId, 3);
+        passWindow();
+        claims.finalise(equal);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotLive.selector, claimId));
+        challenges.open{value: 1 ether}(claimId, nothing(), jobAt(0), value, path);
+        claims.resolveRival(claimId);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotLive.selector, claimId));
+        challenges.open{value: 1 ether}(claimId, nothing(), jobAt(0), value, path);
+    }
+
+    // What the tests above say often
+
+    function _job() private returns (IChallenges.Record memory) {
+        return revealJobFrom(proposer, claimId, openJob(challenger, claimId, 3));
+    }
+
+    function _shape(uint256 count, uint256 tail, uint256 rowDepth) private pure returns (uint256) {
+        return N_PROMPT | (uint256(N_TOKENS) << 32) | (count << 64) | (tail << 128) | (rowDepth << 160);
+    }
+
+    function _posted(uint8 kind, uint8 run, uint64 index, uint32 a, uint32 b) private pure returns (uint256) {
+        return Positions.posted(kind, 2, run, index, a, b, 0);
+    }
+
+    function _tile(uint64 row, uint32 step, uint32 element, uint32 tile) private pure returns (uint256) {
+        return Positions.posted(TILE, 2, 0, row, step, element, tile);
+    }
+
+    function _sign(bytes32 hash) private pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(uint256(keccak256("proposer")) >> 1, hash);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function _refused(IChallenges.Record memory parent, uint256 position, bytes memory error_) private {
+        vm.expectRevert(error_);
+        challenges.quoteOpen(claimId, parent, position);
+        vm.expectRevert(error_);
+        challenges.open(claimId, parent, position, 0, none());
+    }
+
+    function _refusedUnder(IChallenges.Record memory parent, uint256 position, string memory field, uint256 found)
+        private
+    {
+        try challenges.open(claimId, parent, position, 0, none()) {
+            revert NotTrue("refused");
+        } catch (bytes memory error_) {
+            _isBadPosition(error_, field, found, false);
+        }
+    }
+
+    function _refusedInJob(IChallenges.Record memory parent, uint256 position, string memory field, uint256 expected)
+        private
+    {
+        IFaults.Job memory job_ = job(2);
+        try challenges.openInJob(claimId, parent, job_, position) {
+            revert NotTrue("refused");
+        } catch (bytes memory error_) {
+            _isBadPosition(error_, field, expected, true);
+        }
+    }
+
+    function _isBadPosition(bytes memory error_, string memory field, uint256 value, bool isExpected) private pure {
+        same(bytes32(bytes4(error_)), bytes32(IChallenges.BadPosition.selector), "BadPosition");
+        assembly ("memory-safe") {
+            mstore(add(error_, 4), sub(mload(error_), 4))
+            error_ := add(error_, 4)
+        }
+        (string memory found, uint256 first, uint256 second) = abi.decode(error_, (string, uint256, uint256));
+        same(found, field, "field");
+        same(isExpected ? second : first, value, "value");
+    }
+
+    function _absentInJob(IChallenges.Record memory parent, uint256 position) private {
+        IFaults.Job memory job_ = job(2);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        challenges.openInJob(claimId, parent, job_, position);
+    }
+}

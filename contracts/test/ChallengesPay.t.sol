@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IChallenges} from "../src/interfaces/IChallenges.sol";
+import {IFaults} from "../src/interfaces/IFaults.sol";
+import {Positions} from "../src/libraries/Positions.sol";
+import {Arena} from "./utils/Arena.sol";
+import {Forest} from "./utils/Forest.sol";
+
+/// @title That who reveals is paid for it: rules A9 and A11
+/// @dev Calls run inside the test's own transaction: whole transactions (`isolate`) have no base fee. So what a reveal costs is what its call took, as the first
+/// of its test (then everything is cold), and what a transaction pays for its data.
+contract ChallengesPayTest is Arena {
+    using Forest for bytes32[][];
+
+    bytes32 private claimId;
+    bytes32 private _second;
+    IChallenges.Record private _job;
+    IChallenges.Record private _closedJob;
+    IChallenges.Record private _closedRoot;
+    IChallenges.Record private _leaves;
+    IChallenges.Record private _posted;
+
+    function setUp() external {
+        deployArena();
+        claimId = claimed(1);
+        _second = claimDigests(attacker, 0, modelId, topDigests(jobsOf(1)));
+        _closedJob = openJob(challenger, _second, 1);
+        _job = revealJobFrom(proposer, claimId, openJob(challenger, claimId, 1));
+        _closedRoot = openInJobFrom(challenger, claimId, _job, Positions.tree(TRACE, 0, 0, uint8(TRACE_DEPTH), 0));
+        _leaves = openInJobFrom(challenger, claimId, _job, Positions.tree(TEXT, 0, 0, 2, 0));
+        _posted = openInJobFrom(challenger, claimId, _job, Positions.posted(SELECTION, 0, 0, 99, 0, 0, 0));
+        judge.setGuilty(true);
+    }
+
+    function test_A11_jobs() external {
+        IFaults.Job memory job_ = job(0);
+        IChallenges.Record memory node = _closedJob;
+        vm.recordLogs();
+        vm.prank(attacker);
+        challenges.revealJob(_second, node, job_, "");
+        uint256 cost = _cost(abi.encodeCall(challenges.revealJob, (_second, node, job_, "")));
+        node = revealed();
+        _fair(node, spentOf(node) - node.shape, cost);
+    }
+
+    function test_A11_digests() external {
+        bytes32[] memory digests = digestsOf(TRACE, traceForest(), TRACE_DEPTH, 0, 6);
+        IChallenges.Record memory node = _closedRoot;
+        vm.recordLogs();
+        vm.prank(proposer);
+        challenges.revealDigests(claimId, node, digests);
+        uint256 cost = _cost(abi.encodeCall(challenges.revealDigests, (claimId, node, digests)));
+        node = revealed();
+        _fair(node, spentOf(node), cost);
+    }
+
+    function test_A11_digestsBySomebodyNew() external {
+        bytes32[] memory digests = digestsOf(TRACE, traceForest(), TRACE_DEPTH, 0, 6);
+        IChallenges.Record memory node = _closedRoot;
+        vm.recordLogs();
+        vm.prank(attacker);
+        challenges.revealDigests(claimId, node, digests);
+        uint256 cost = _cost(abi.encodeCall(challenges.revealDigests, (claimId, node, digests)));
+        node = revealed();
+        _fair(node, spentOf(node), cost);
+    }
+
+    function test_A11_leaves() external {
+        bytes[] memory leaves = leavesOf(TEXT, 2, 0);
+        IChallenges.Record memory node = _leaves;
+        vm.recordLogs();
+        vm.prank(proposer);
+        challenges.revealLeaves(claimId, node, leaves);
+        uint256 cost = _cost(abi.encodeCall(challenges.revealLeaves, (claimId, node, leaves)));
+        node = revealed();
+        _fair(node, spentOf(node), cost);
+    }
+
+    function test_A11_posted() external {
+        bytes memory contents = new bytes(countOf(_posted));
+        IChallenges.Record memory node = _posted;
+        vm.recordLogs();
+        vm.prank(proposer);
+        challenges.revealPosted(claimId, node, contents, "");
+        uint256 cost = _cost(abi.encodeCall(challenges.revealPosted, (claimId, node, contents, "")));
+        node = revealed();
+        _fair(node, spentOf(node), cost);
+    }
+
+    /// @dev Who proves is paid the cost and a tenth as well.
+    function test_A10_proofsArePaid() external {
+        IChallenges.Record[] memory path = new IChallenges.Record[](1);
+        path[0] = _job;
+        IFaults.Job memory job_ = job(0);
+        vm.recordLogs();
+        vm.prank(attacker);
+        challenges.prove(claimId, path, job_, 16, "witness", 0);
+        uint256 cost = _cost(abi.encodeCall(challenges.prove, (claimId, path, job_, 16, "witness", 0)));
+        uint256 paidWei = challenges.balanceOf(attacker);
+        same(paidWei, BOND / 4 - proven().rewardWei, "of the rewards");
+        _between(paidWei, cost);
+    }
+
+    function test_A10_expiriesArePaid() external {
+        vm.warp(time() + BUDGET + 1);
+        IChallenges.Record memory node = _leaves;
+        vm.prank(attacker);
+        challenges.expire(claimId, node);
+        uint256 cost = _cost(abi.encodeCall(challenges.expire, (claimId, node)));
+        _between(challenges.balanceOf(attacker), cost);
+    }
+
+    /// @dev 200 bogus openings: the proposer answers them all, gets its costs back, and the claim is final in time.
+    function test_A9_floodsLeaveTheProposerWhole() external {
+        uint256 before = challenges.balanceOf(proposer);
+        bytes32[][] memory forest = traceForest();
+        IChallenges.Record memory root = revealTree(proposer, claimId, _closedRoot, forest);
+        uint256 costWei = _floodCost();
+        uint256 openings = 1;
+        for (uint256 i = 0; openings < 200; ++i) {
+            IChallenges.Record memory node =
+                openFrom(attacker, claimId, root, _trace(8, i), forest[8][i], forest.path(8, i, 6));
+            node = revealTree(proposer, claimId, node, forest);
+            costWei += _floodCost();
+            ++openings;
+            for (uint256 j = 0; j < 56 && openings < 200; ++j) {
+                uint256 index = 64 * i + (j / 7) * 8 + j % 7;
+                if (!isPresent(TRACE, 2, index)) continue;
+                _floodLeaf(node, index, forest);
+                costWei += _floodCost();
+                ++openings;
+            }
+        }
+        same(openings, 200, "openings");
+        uint256 paidWei = challenges.balanceOf(proposer) - before;
+        check(paidWei >= costWei, "made whole");
+        vm.warp(time() + 1);
+        revealTree(proposer, claimId, _leaves, forest);
+        revealPostedFrom(proposer, claimId, _posted);
+        passWindow();
+        claims.finalise(claimId);
+        same(claims.balanceOf(proposer), BOND, "the bond");
+    }
+
+    function _floodLeaf(IChallenges.Record memory node, uint256 index, bytes32[][] memory forest) private {
+        bytes32[] memory path = forest.path(2, index, 6);
+        node = openFrom(attacker, claimId, node, _trace(2, index), forest[2][index], path);
+        revealTree(proposer, claimId, node, forest);
+    }
+
+    /// @dev Of the last reveal, without its data.
+    function _floodCost() private view returns (uint256) {
+        (, uint64 used,,,) = vm.lastCallGas();
+        return (21_000 + uint256(used)) * BASE_FEE;
+    }
+
+    function _trace(uint256 height, uint256 index) private pure returns (uint256) {
+        return Positions.tree(TRACE, 0, 0, uint8(height), uint64(index));
+    }
+
+    /// @dev Gas of the transaction that the last call would be.
+    function _cost(bytes memory data) private view returns (uint256) {
+        (, uint64 used,,,) = vm.lastCallGas();
+        uint256 tokens = 0;
+        for (uint256 i = 0; i < data.length; ++i) {
+            tokens += data[i] == 0 ? 1 : 4;
+        }
+        uint256 standard = 21_000 + 4 * tokens + used;
+        uint256 least = 21_000 + 10 * tokens;
+        return standard > least ? standard : least;
+    }
+
+    function _fair(IChallenges.Record memory record, uint256 paidWei, uint256 cost) private pure {
+        _between(paidWei, cost);
+        check(prepaidOf(record) > 7 * paidWei, "prices can rise a lot");
+    }
+
+    function _between(uint256 paidWei, uint256 cost) private pure {
+        if (paidWei < cost * BASE_FEE * 104 / 100) revert UintsDiffer("paid", paidWei / BASE_FEE, cost);
+        if (paidWei > cost * BASE_FEE * 114 / 100) revert UintsDiffer("paid too much", paidWei / BASE_FEE, cost);
+    }
+}
