@@ -1,6 +1,6 @@
 //! Challenges of claims: which nodes are open, whose clock runs, what it costs.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use sworn_prover::dispute::position::NodeKind;
 
 use super::{ApiError, ApiState};
 use crate::chain::ChallengeRules;
-use crate::store::{ClaimEnd, Store, StoreError, StoredClaim, StoredFall, StoredNode, tables};
+use crate::store::{ClaimEnd, Store, StoreError, StoredClaim, StoredFall, StoredNode, StoredReward, tables};
 
 /// A claim with its challenges.
 #[derive(Debug, Clone, Serialize)]
@@ -112,8 +112,10 @@ pub struct FallView {
     pub refunded_wei: Option<String>,
     /// Paid as a reward.
     pub rewarded_wei: Option<String>,
-    /// Burned.
+    /// Burned at the settlement.
     pub burned_wei: Option<String>,
+    /// Burned in all: what of the bond nobody got.
+    pub burned_in_all_wei: Option<String>,
     /// Transaction that settled it.
     pub settled_in: Option<B256>,
 }
@@ -223,6 +225,7 @@ impl ChallengedClaim {
     ) -> Result<ChallengedClaim, StoreError> {
         let nodes = store.nodes_of(claim.id)?;
         let fall = store.read(tables::FALLS, &claim.id)?;
+        let rewards = store.rewards_of(claim.id)?;
         let budget = rules.budget_seconds;
         let alive_until = nodes
             .iter()
@@ -260,9 +263,8 @@ impl ChallengedClaim {
                 .iter()
                 .map(|node| node_view(node, claim, fall.as_ref(), budget, now, is_live))
                 .collect(),
-            fall: fall.as_ref().map(fall_view),
-            rewards: store
-                .rewards_of(claim.id)?
+            fall: fall.as_ref().map(|fall| fall_view(fall, claim, &rewards)),
+            rewards: rewards
                 .iter()
                 .map(|reward| RewardView {
                     account: reward.account,
@@ -347,7 +349,7 @@ fn node_view(
     }
 }
 
-fn fall_view(fall: &StoredFall) -> FallView {
+fn fall_view(fall: &StoredFall, claim: &StoredClaim, rewards: &[StoredReward]) -> FallView {
     let verdict = fall.current();
     let settled = fall.settled;
     FallView {
@@ -362,6 +364,16 @@ fn fall_view(fall: &StoredFall) -> FallView {
         refunded_wei: settled.map(|s| s.refunded_wei.to_string()),
         rewarded_wei: settled.map(|s| s.rewarded_wei.to_string()),
         burned_wei: settled.map(|s| s.burned_wei.to_string()),
+        burned_in_all_wei: settled.map(|s| {
+            let rewarded = rewards
+                .iter()
+                .fold(U256::ZERO, |sum, reward| sum.saturating_add(reward.amount_wei));
+            let kept = claim
+                .bond_wei
+                .saturating_sub(s.refunded_wei)
+                .saturating_sub(rewarded);
+            kept.to_string()
+        }),
         settled_in: settled.map(|s| s.transaction),
     }
 }

@@ -199,7 +199,6 @@ impl Step {
             Step::PromptFaults => inbox.abi_encode(),
             // The families in the order of `Faults.Families`.
             Step::Faults => (
-                models,
                 at(Step::JobFaults),
                 at(Step::TokenFaults),
                 at(Step::PromptFaults),

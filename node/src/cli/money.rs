@@ -88,11 +88,7 @@ pub(crate) fn run_withdraw(args: &WithdrawArgs, context: &Context) -> Result<(),
         let of_challenges = client.challenge_balance(d, account).await.map_err(chain)?;
         if !of_challenges.is_zero() {
             let receipt = client
-                .transact(
-                    d.disputes,
-                    &challenges::withdrawCall { to },
-                    U256::ZERO,
-                )
+                .transact(d.disputes, &challenges::withdrawCall { to }, U256::ZERO)
                 .await
                 .map_err(chain)?;
             mined.push(Mined::of(&receipt));

@@ -64,10 +64,7 @@ fn is_catching_a_rival(
             continue;
         }
         let nodes = context.store.nodes_of(rival.id)?;
-        if nodes
-            .iter()
-            .any(|node| Some(node.record().opener()) == us)
-        {
+        if nodes.iter().any(|node| Some(node.record().opener()) == us) {
             return Ok(true);
         }
     }

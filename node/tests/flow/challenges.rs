@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::U256;
+use alloy::primitives::{Address, U256};
 use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
 use sworn_inference::program::WeightFormat;
@@ -21,11 +21,7 @@ use crate::world::{Chain, json, log, prompt, settings, wait_for};
 const LONG: Duration = Duration::from_secs(120);
 
 /// What a liar does not do: its node knows the truth as well.
-const LIAR: &[RoleName] = &[
-    RoleName::Challenger,
-    RoleName::Finaliser,
-    RoleName::Courier,
-];
+const LIAR: &[RoleName] = &[RoleName::Challenger, RoleName::Finaliser, RoleName::Courier];
 
 /// A chain with the contracts and a small registered model.
 pub(crate) struct Court {
@@ -136,6 +132,11 @@ pub(crate) async fn until(
     }
 }
 
+/// An address as the API has it.
+fn shown(account: Address) -> String {
+    format!("{account:#x}")
+}
+
 fn wei(value: &serde_json::Value) -> U256 {
     value.as_str().unwrap().parse().unwrap()
 }
@@ -148,9 +149,7 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     })
     .await;
     let (liar_data, honest_data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let liar = court
-        .node(liar_data.path(), 0, LIAR, Some(lie))
-        .await;
+    let liar = court.node(liar_data.path(), 0, LIAR, Some(lie)).await;
     let honest = court.node(honest_data.path(), 2, &[], None).await;
     let id = court.ask("tell the truth", n_runs, max_new).await;
     let told = until(&honest, lie, |told| {
@@ -165,7 +164,7 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     let account = honest.context().client.account().unwrap();
     assert_eq!(
         posted["claim"]["proposer"],
-        account.to_string(),
+        shown(account),
         "{posted:#}"
     );
     assert_eq!(posted["claim"]["status"], "final");
@@ -178,23 +177,25 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
         .clone();
     assert_eq!(
         fallen["proposer"],
-        liar.context().client.account().unwrap().to_string()
+        shown(liar.context().client.account().unwrap())
     );
-    assert_eq!(fallen["fall"]["sender"], account.to_string());
+    assert_eq!(fallen["fall"]["sender"], shown(account));
     let bond = wei(&fallen["bond_wei"]);
-    let parts =
-        ["refunded_wei", "rewarded_wei", "burned_wei"].map(|part| wei(&fallen["fall"][part]));
-    assert!(
-        parts[2] >= bond / U256::from(2),
-        "at least half burns: {fallen:#}"
-    );
+    let refunded = wei(&fallen["fall"]["refunded_wei"]);
+    let burned = wei(&fallen["fall"]["burned_in_all_wei"]);
+    let rewarded: U256 = fallen["rewards"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reward| wei(&reward["amount_wei"]))
+        .sum();
+    assert_eq!(refunded + burned + rewarded, bond, "{fallen:#}");
+    assert!(burned >= bond / U256::from(2), "{fallen:#}");
+    assert!(!rewarded.is_zero(), "{fallen:#}");
     println!(
-        "{lie}: {} nodes, fell by {}, refunded {} rewarded {} burned {}",
+        "{lie}: {} nodes, fell by {}; of the bond {refunded} wei refunded, {rewarded} rewarded, {burned} burned",
         fallen["nodes"].as_array().unwrap().len(),
         fallen["fall"]["name"],
-        parts[0],
-        parts[1],
-        parts[2]
     );
     honest.stop().await;
     liar.stop().await;
@@ -238,7 +239,7 @@ async fn an_honest_claim_survives_bogus_openings() {
     let id = court.ask("leave me alone", 2, 16).await;
     let (posted, _) = wait_for(&honest, id, &["posted"], LONG).await;
     let account = honest.context().client.account().unwrap();
-    assert_eq!(posted["claim"]["proposer"], account.to_string());
+    assert_eq!(posted["claim"]["proposer"], shown(account));
     let told = until(&honest, "openings", |told| {
         told["claims"][0]["status"] == "final"
     })
@@ -253,7 +254,7 @@ async fn an_honest_claim_survives_bogus_openings() {
     let mut earned = U256::ZERO;
     for node in nodes {
         assert_eq!(node["state"], "revealed", "{node:#}");
-        assert_eq!(node["revealer"], account.to_string());
+        assert_eq!(node["revealer"], shown(account));
         earned += wei(&node["spent_wei"]);
     }
     // What the reveals cost at most: their gas at the price they were sent with, and the proposer's reward is above it.
@@ -300,12 +301,7 @@ async fn a_dispute_survives_restarts_of_both_sides() {
     let (liar_data, honest_data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let liar_of = async || {
         court
-            .node(
-                liar_data.path(),
-                0,
-                LIAR,
-                Some("element-attn-mix-values"),
-            )
+            .node(liar_data.path(), 0, LIAR, Some("element-attn-mix-values"))
             .await
     };
     let honest_of = async || court.node(honest_data.path(), 2, &[], None).await;

@@ -81,7 +81,11 @@ impl Trial {
                 self.claims.insert(*claim, (*proposer, *root));
                 (
                     self.name(proposer),
-                    format!("claims root {} under {} ETH", digits(root), ether(*bond_wei)),
+                    format!(
+                        "claims root {} under {} ETH",
+                        digits(root),
+                        ether(*bond_wei)
+                    ),
                 )
             }
             Event::Opened {
@@ -118,10 +122,16 @@ impl Trial {
                     Some(code) => format!("proves fault {code} ({})", fault_name(*code)),
                     None => "shows that nothing was revealed in time".to_owned(),
                 };
-                let of = self.claims.get(claim).map(|(proposer, _)| self.name(proposer));
+                let of = self
+                    .claims
+                    .get(claim)
+                    .map(|(proposer, _)| self.name(proposer));
                 (
                     self.name(sender),
-                    format!("{how} at {place}: the {}'s claim falls", of.unwrap_or_default()),
+                    format!(
+                        "{how} at {place}: the {}'s claim falls",
+                        of.unwrap_or_default()
+                    ),
                 )
             }
             Event::Fell { claim } => {
@@ -146,7 +156,7 @@ impl Trial {
                 (
                     "chain".into(),
                     format!(
-                        "the bond is divided: {} ETH to openers, {} ETH reward, {} ETH burned",
+                        "the bond is divided, of which half burned before: {} ETH back to openers, {} ETH rewards, {} ETH burned",
                         ether(*refunded_wei),
                         ether(*rewarded_wei),
                         ether(*burned_wei)
@@ -155,7 +165,10 @@ impl Trial {
             }
             Event::Finalised { claim } => {
                 self.last = Some(*claim);
-                let of = self.claims.get(claim).map(|(proposer, _)| self.name(proposer));
+                let of = self
+                    .claims
+                    .get(claim)
+                    .map(|(proposer, _)| self.name(proposer));
                 (
                     "chain".into(),
                     format!("the claim of the {} is final", of.unwrap_or_default()),
@@ -303,7 +316,10 @@ async fn trial(
     let mut trial = Trial {
         out: context.out,
         started: Instant::now(),
-        names: parties.iter().map(|(name, account)| (*account, *name)).collect(),
+        names: parties
+            .iter()
+            .map(|(name, account)| (*account, *name))
+            .collect(),
         next_block: demo.session.deployment.block,
         positions: BTreeMap::new(),
         moves: Vec::new(),
@@ -348,7 +364,11 @@ async fn trial(
         } else {
             ("-", before - after)
         };
-        money.push([(*name).to_owned(), account.to_string(), format!("{sign}{}", ether(change))]);
+        money.push([
+            (*name).to_owned(),
+            account.to_string(),
+            format!("{sign}{}", ether(change)),
+        ]);
     }
     context.out.line("");
     context.out.table(["who", "account", "ETH"], money.clone());

@@ -10,7 +10,7 @@ use sworn_prover::dispute::position::NodeKind;
 use sworn_prover::dispute::results::run_record;
 use sworn_prover::dispute::shape::TreeShape;
 use sworn_prover::dispute::trace::TraceLayout;
-use sworn_prover::merkle::Tree;
+use sworn_prover::merkle::{Tree, empty};
 
 use std::sync::Arc;
 
@@ -133,17 +133,28 @@ fn children(
         return Vec::new();
     };
     let base = height - levels;
-    let tree = Tree::on(base, digests.to_vec());
-    shape
+    let first = position.index << levels;
+    // Absent nodes are left out of the contents; in the tree they are empty.
+    let known: Vec<(u64, Digest)> = shape
         .below(height, position.index, levels)
-        .zip(digests)
-        .enumerate()
-        .map(|(i, (index, digest))| Move::Open {
+        .zip(digests.iter().copied())
+        .collect();
+    let end = known.last().map_or(0, |(index, _)| index - first + 1);
+    let mut nodes = vec![empty(base); usize::try_from(end).unwrap_or_default()];
+    for (index, digest) in &known {
+        if let Some(place) = nodes.get_mut((index - first) as usize) {
+            *place = *digest;
+        }
+    }
+    let tree = Tree::on(base, nodes);
+    known
+        .iter()
+        .map(|(index, digest)| Move::Open {
             parent: parent.map(StoredNode::record),
-            position: B256::from(shape.position(base, index).to_word()),
+            position: B256::from(shape.position(base, *index).to_word()),
             value: B256::from(digest.0),
             path: (0..levels)
-                .map(|k| B256::from(tree.node(k, (i as u64 >> k) ^ 1).0))
+                .map(|k| B256::from(tree.node(k, ((index - first) >> k) ^ 1).0))
                 .collect(),
         })
         .collect()

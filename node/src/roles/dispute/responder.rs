@@ -81,9 +81,7 @@ async fn reveal_all(
 ) -> Result<(), RoleError> {
     let view = LaneView::load(&context.store, claim.lane)?;
     let Some(desk) = context.stance(&view, claim.root).await? else {
-        if own
-            && let Some(root) = view.root.filter(|root| *root != claim.root)
-        {
+        if own && let Some(root) = view.root.filter(|root| *root != claim.root) {
             tracing::error!(claim = %claim.id, found = %claim.root, expected = %root, "this node's own claim does not state its results and cannot be answered");
         }
         return Ok(());

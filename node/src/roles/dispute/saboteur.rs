@@ -132,8 +132,13 @@ impl Saboteur {
             if !self.opened.insert(key) {
                 continue;
             }
-            context.play(claim.id, &what).await?;
-            left -= 1;
+            match context.play(claim.id, &what).await {
+                Ok(true) => left -= 1,
+                Ok(false) => {}
+                Err(err) => {
+                    tracing::warn!(claim = %claim.id, %err, "this opening is not possible");
+                }
+            }
         }
         Ok(())
     }

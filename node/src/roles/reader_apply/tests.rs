@@ -298,7 +298,12 @@ fn reading_twice_changes_nothing() {
     assert_eq!(store.nodes_of(RIVAL).unwrap().len(), 1);
     assert_eq!(store.rewards_of(RIVAL).unwrap().len(), 1);
     assert_eq!(
-        store.read(tables::FALLS, &RIVAL).unwrap().unwrap().current().winner,
+        store
+            .read(tables::FALLS, &RIVAL)
+            .unwrap()
+            .unwrap()
+            .current()
+            .winner,
         Address::repeat_byte(1)
     );
     read(&store, &whole());
