@@ -39,12 +39,16 @@ library Shapes {
 
     /// @notice Rows of the trace of a run.
     function rows(uint256 nPrompt_, uint256 nTokens_) internal pure returns (uint256) {
-        return nTokens_ > nPrompt_ ? nTokens_ - 1 : 0;
+        unchecked {
+            return nTokens_ > nPrompt_ ? nTokens_ - 1 : 0;
+        }
     }
 
     /// @notice Leaves of row `row` of a trace.
     function leavesAt(uint256 shape, uint256 row) internal pure returns (uint256) {
-        return row + 1 >= nPrompt(shape) ? count(shape) : count(shape) - tail(shape);
+        unchecked {
+            return row + 1 >= nPrompt(shape) ? count(shape) : count(shape) - tail(shape);
+        }
     }
 
     /// @notice How many levels a node's opening goes down; 0: its contents are its leaves' bytes.
@@ -56,31 +60,36 @@ library Shapes {
 
     /// @notice How many of the `width` nodes of `height` from `first` on hold something that belongs there. They come first, if they are
     /// of one row or rows are lower than they.
+    /// @dev Nothing overflows: counts have 64 bits at most, and indices too, moved by less than 128.
     function present(uint256 kind, uint256 shape, uint256 height, uint256 first, uint256 width)
         internal
         pure
         returns (uint256 found)
     {
-        uint256 end;
-        if (kind == Machine.NODE_TRACE) {
-            uint256 depth = rowDepth(shape);
-            uint256 rows_ = rows(nPrompt(shape), nTokens(shape));
-            if (height >= depth) {
-                end = _ceil(rows_, height - depth);
+        unchecked {
+            uint256 end;
+            if (kind == Machine.NODE_TRACE) {
+                uint256 depth = rowDepth(shape);
+                uint256 rows_ = rows(nPrompt(shape), nTokens(shape));
+                if (height >= depth) {
+                    end = _ceil(rows_, height - depth);
+                } else {
+                    uint256 row = first >> (depth - height);
+                    if (row >= rows_) return 0;
+                    end = (row << (depth - height)) + _ceil(leavesAt(shape, row), height);
+                }
             } else {
-                uint256 row = first >> (depth - height);
-                if (row >= rows_) return 0;
-                end = (row << (depth - height)) + _ceil(leavesAt(shape, row), height);
+                end = _ceil(count(shape), height);
             }
-        } else {
-            end = _ceil(count(shape), height);
+            if (end <= first) return 0;
+            found = end - first;
+            if (found > width) found = width;
         }
-        if (end <= first) return 0;
-        found = end - first;
-        if (found > width) found = width;
     }
 
     function _ceil(uint256 n, uint256 bits) private pure returns (uint256) {
-        return (n + (uint256(1) << bits) - 1) >> bits;
+        unchecked {
+            return (n + (uint256(1) << bits) - 1) >> bits;
+        }
     }
 }

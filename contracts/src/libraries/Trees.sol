@@ -49,8 +49,11 @@ library Trees {
             }
         }
         uint256 used = 0;
-        for (uint256 i = 0; i < segments; ++i) {
+        for (uint256 i = 0; i < segments;) {
             used = _segment(given, used, plan, width);
+            unchecked {
+                ++i;
+            }
         }
         if (used != given.length) revert WrongCount(given.length, used);
     }
@@ -62,7 +65,7 @@ library Trees {
         returns (uint256)
     {
         uint256 found = Shapes.present(plan.kind, plan.shape, plan.height, plan.first, width);
-        if (used + found > given.length) revert WrongCount(given.length, used + found);
+        if (found > given.length - used) revert WrongCount(given.length, used + found);
         if (found < width && plan.empty == 0) plan.empty = uint256(Sha256Merkle.emptyDigest(plan.height));
         uint256 to = plan.to;
         uint256 empty = plan.empty;
@@ -72,8 +75,10 @@ library Trees {
             for { to := add(to, shl(5, found)) } lt(to, end) { to := add(to, 0x20) } { mstore(to, empty) }
         }
         plan.to = to;
-        plan.first += width;
-        return used + found;
+        unchecked {
+            plan.first += width;
+            return used + found;
+        }
     }
 
     /// @dev The root over 2^levels digests, in their place.
@@ -82,10 +87,8 @@ library Trees {
         assembly ("memory-safe") {
             for { let size := shl(levels, 0x20) } gt(size, 0x20) { size := shr(1, size) } {
                 let to := nodes
-                for {
-                    let from := nodes
-                    let end := add(nodes, size)
-                } lt(from, end) { from := add(from, 0x40) } {
+                let end := add(nodes, size)
+                for { let from := nodes } lt(from, end) { from := add(from, 0x40) } {
                     ok := and(ok, staticcall(gas(), 2, from, 0x40, to, 0x20))
                     to := add(to, 0x20)
                 }

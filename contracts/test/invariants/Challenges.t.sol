@@ -55,6 +55,34 @@ contract ChallengesInvariants is Test {
         _honestClaimsStand();
     }
 
+    /// @dev The handler can do all of it: one game through opening, lying, falling, settling and reclaiming, so that the campaign isn't about nothing.
+    function test_theHandlerPlays() external {
+        handler.claimMore(0, true);
+        handler.openTop(0, 0);
+        handler.openTop(1, 1);
+        handler.pass(1);
+        handler.openBelow(2, 0, 0);
+        handler.openBelow(2, 0, 3);
+        handler.liarReveals(1);
+        handler.declare(1, 1, 0);
+        handler.pass(2);
+        handler.prove(1, 0, 0);
+        same(handler.falls(), 0, "an honest claim stands");
+        handler.prove(1, 1, 1);
+        same(handler.falls(), 1, "the lie falls");
+        handler.redeem(1, 1, 0);
+        handler.passLong(59);
+        handler.settle(1);
+        same(handler.settlements(), 1, "settled");
+        handler.passLong(59);
+        handler.passLong(59);
+        handler.finalise(0);
+        handler.reclaim(0);
+        same(handler.reclaims(), 1, "reclaimed");
+        same(handler.opens(), 4, "opened");
+        invariant_challenges();
+    }
+
     /// @dev A4 to A9: what is here is owed to somebody, and is what came in less what went out.
     function _moneyIsConserved() private view {
         uint256 balances = 0;
