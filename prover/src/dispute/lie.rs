@@ -5,6 +5,7 @@ mod element;
 mod liar;
 mod record;
 mod selection;
+mod tampered;
 mod text;
 
 pub use liar::Liar;

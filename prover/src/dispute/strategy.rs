@@ -10,6 +10,7 @@
 //! ```
 //! Every dispute takes the first difference, so all that a proof needs from before it is as in one's own results, and opens nothing else.
 
+mod choice;
 mod defence;
 mod descent;
 mod job;
