@@ -36,14 +36,14 @@ contract StepFaults is IFaults {
         uint256 position = c.node.position;
         uint8 kind = Positions.kind(position);
         if (kind != Machine.NODE_TOTALS && kind != Machine.NODE_TILE) revert WrongNode(fault, position);
-        return _forward(Sites.load(models, c, Positions.index(position), Positions.a(position)).step.op);
+        return _forward(Sites.operation(models, c, Positions.a(position)));
     }
 
     function _step(Case calldata c, StepWitness calldata w) private view returns (bool) {
-        Sites.Site memory s = Sites.load(models, c, w.row, w.step);
-        uint8 op = s.step.op;
         uint256 lane = w.lane;
+        uint8 op = Sites.operation(models, c, w.step);
         if (lane != SHAPE && !_isPlain(op)) return _forward(op);
+        Sites.Site memory s = Sites.load(models, c, w.row, w.step);
         s.claimed(c, c.node, w.claimed, w.leaf);
         bytes calldata data = w.claimed.data;
         if (lane == SHAPE) return !LeafData.wellShaped(s.step, w.leaf, data);

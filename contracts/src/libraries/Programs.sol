@@ -69,45 +69,48 @@ library Programs {
         p.headLeaves = uint32(leaves >> 64);
         p.bodyLeaves = uint32(leaves >> 32);
         p.tailLeaves = uint32(leaves);
-        p.rowDepth = log2Ceil(uint256(p.headLeaves) + uint256(p.layers) * p.bodyLeaves + p.tailLeaves);
-        p.weightsDepth = log2Ceil(uint256(p.headWeights) + uint256(p.layers) * p.layerWeights + p.tailWeights);
+        unchecked {
+            p.rowDepth = log2Ceil(uint256(p.headLeaves) + uint256(p.layers) * p.bodyLeaves + p.tailLeaves);
+            p.weightsDepth = log2Ceil(uint256(p.headWeights) + uint256(p.layers) * p.layerWeights + p.tailWeights);
+        }
     }
 
     /// @notice Steps of a row.
     function stepCount(Program memory p) internal pure returns (uint256) {
-        return uint256(p.headEntries) + uint256(p.layers) * p.bodyEntries + p.tailEntries;
+        unchecked {
+            return uint256(p.headEntries) + uint256(p.layers) * p.bodyEntries + p.tailEntries;
+        }
     }
 
     /// @notice Step `s`; the caller made sure that it is below `stepCount`.
     function step(Program memory p, uint256 s) internal view returns (Step memory out) {
-        uint256 entry;
-        uint256 tailStart = uint256(p.headEntries) + uint256(p.layers) * p.bodyEntries;
-        uint256 base = 0; // leaves before the entry's table, at its layer
-        if (s < p.headEntries) {
-            entry = s;
-        } else if (s < tailStart) {
-            uint256 layer = (s - p.headEntries) / p.bodyEntries;
-            entry = p.headEntries + (s - p.headEntries) % p.bodyEntries;
-            out.layer = uint32(layer);
-            base = p.headLeaves + layer * p.bodyLeaves;
-        } else {
-            entry = uint256(p.headEntries) + p.bodyEntries + (s - tailStart);
-            out.inTail = true;
-            base = uint256(p.headLeaves) + uint256(p.layers) * p.bodyLeaves;
-        }
+        (uint256 entry, uint256 layer, uint256 base) = _locate(p, s);
         uint256 word = _entry(p, entry);
         out.op = uint8(word >> 248);
         out.format = uint8(word >> 240);
-        for (uint256 i = 0; i < 3; ++i) {
-            out.inputs[i] = _input(p, out.layer, s, uint16(word >> (224 - 16 * i)));
-            out.dims[i] = uint32(word >> (128 - 32 * i));
+        out.layer = uint32(layer);
+        unchecked {
+            out.inTail = entry >= p.headEntries + p.bodyEntries;
+            for (uint256 i = 0; i < 3; ++i) {
+                out.inputs[i] = _input(p, layer, s, uint16(word >> (224 - 16 * i)));
+                out.dims[i] = uint32(word >> (128 - 32 * i));
+            }
+            for (uint256 i = 0; i < 2; ++i) {
+                out.weights[i] = _weight(p, layer, uint16(word >> (176 - 16 * i)));
+                out.constants[i] = uint32(word >> (32 - 32 * i));
+            }
+            out.firstLeaf = uint32(base + _leavesBefore(p, entry));
         }
-        for (uint256 i = 0; i < 2; ++i) {
-            out.weights[i] = _weight(p, out.layer, uint16(word >> (176 - 16 * i)));
-            out.constants[i] = uint32(word >> (32 - 32 * i));
-        }
-        out.firstLeaf = uint32(base + _leavesBefore(p, entry));
         out.leafCount = leavesOf(out.op, out.dims);
+    }
+
+    /// @notice Operation and first leaf of step `s`: less work than all of it.
+    function place(Program memory p, uint256 s) internal view returns (uint8 op, uint256 firstLeaf) {
+        (uint256 entry,, uint256 base) = _locate(p, s);
+        op = uint8(_entry(p, entry) >> 248);
+        unchecked {
+            firstLeaf = base + _leavesBefore(p, entry);
+        }
     }
 
     /// @notice Leaves of an operation's output at one row.
@@ -140,12 +143,36 @@ library Programs {
 
     /// @notice The smallest d with 2^d >= n; 0 for n = 0.
     function log2Ceil(uint256 n) internal pure returns (uint32 d) {
-        while ((uint256(1) << d) < n) ++d;
+        assembly ("memory-safe") {
+            if gt(n, 1) { d := sub(256, clz(sub(n, 1))) }
+        }
+    }
+
+    /// @dev The entry of step `s`, its layer (0 outside the body), and the leaves of the row before the entry's table at that layer.
+    function _locate(Program memory p, uint256 s) private pure returns (uint256 entry, uint256 layer, uint256 base) {
+        unchecked {
+            uint256 head = p.headEntries;
+            uint256 body = p.bodyEntries;
+            uint256 tailStart = head + uint256(p.layers) * body;
+            if (s < head) {
+                entry = s;
+            } else if (s < tailStart) {
+                layer = (s - head) / body;
+                entry = head + (s - head) % body;
+                base = p.headLeaves + layer * p.bodyLeaves;
+            } else {
+                entry = head + body + (s - tailStart);
+                base = p.headLeaves + uint256(p.layers) * p.bodyLeaves;
+            }
+        }
     }
 
     function _entry(Program memory p, uint256 entry) private view returns (uint256 word) {
         address code = p.code;
-        uint256 at = 1 + Machine.HEADER_BYTES + entry * Machine.ENTRY_BYTES;
+        uint256 at;
+        unchecked {
+            at = 1 + Machine.HEADER_BYTES + entry * Machine.ENTRY_BYTES;
+        }
         assembly ("memory-safe") {
             extcodecopy(code, 0x00, at, 32)
             word := mload(0x00)
@@ -154,8 +181,11 @@ library Programs {
 
     function _leavesBefore(Program memory p, uint256 entry) private view returns (uint256 leaves) {
         address code = p.code;
-        uint256 entries = uint256(p.headEntries) + p.bodyEntries + p.tailEntries;
-        uint256 at = 1 + Machine.HEADER_BYTES + entries * Machine.ENTRY_BYTES + 4 * entry;
+        uint256 at;
+        unchecked {
+            uint256 entries = uint256(p.headEntries) + p.bodyEntries + p.tailEntries;
+            at = 1 + Machine.HEADER_BYTES + entries * Machine.ENTRY_BYTES + 4 * entry;
+        }
         assembly ("memory-safe") {
             mstore(0x00, 0)
             extcodecopy(code, 0x1c, at, 4)
@@ -165,22 +195,26 @@ library Programs {
 
     /// @dev The step that an entry's input field names, for the entry of step `s`.
     function _input(Program memory p, uint256 layer, uint256 s, uint256 input) private pure returns (uint32) {
-        if (input == Machine.INPUT_UNUSED) return NONE;
-        uint256 bodyStart = p.headEntries;
-        uint256 tailStart = bodyStart + uint256(p.layers) * p.bodyEntries;
-        if (input == Machine.INPUT_CARRY) {
-            return uint32(s < tailStart ? bodyStart + layer * p.bodyEntries - 1 : tailStart - 1);
+        unchecked {
+            if (input == Machine.INPUT_UNUSED) return NONE;
+            uint256 bodyStart = p.headEntries;
+            uint256 tailStart = bodyStart + uint256(p.layers) * p.bodyEntries;
+            if (input == Machine.INPUT_CARRY) {
+                return uint32(s < tailStart ? bodyStart + layer * p.bodyEntries - 1 : tailStart - 1);
+            }
+            if (input < bodyStart) return uint32(input);
+            if (input < bodyStart + p.bodyEntries) return uint32(input + layer * p.bodyEntries);
+            return uint32(tailStart + input - bodyStart - p.bodyEntries);
         }
-        if (input < bodyStart) return uint32(input);
-        if (input < bodyStart + p.bodyEntries) return uint32(input + layer * p.bodyEntries);
-        return uint32(tailStart + input - bodyStart - p.bodyEntries);
     }
 
     function _weight(Program memory p, uint256 layer, uint256 weight) private pure returns (uint32) {
-        if (weight == Machine.INPUT_UNUSED) return NONE;
-        uint256 body = uint256(p.headWeights) + p.layerWeights;
-        if (weight < p.headWeights) return uint32(weight);
-        if (weight < body) return uint32(weight + layer * p.layerWeights);
-        return uint32(weight + uint256(p.layers - 1) * p.layerWeights);
+        unchecked {
+            if (weight == Machine.INPUT_UNUSED) return NONE;
+            uint256 body = uint256(p.headWeights) + p.layerWeights;
+            if (weight < p.headWeights) return uint32(weight);
+            if (weight < body) return uint32(weight + layer * p.layerWeights);
+            return uint32(weight + uint256(p.layers - 1) * p.layerWeights);
+        }
     }
 }

@@ -114,7 +114,7 @@ library Elements {
         uint256 i = element % Machine.F32_LEAF_ELEMENTS;
         uint256 d = Functions.quantiseScale(Sums.largest32(opened.data, i - i % Machine.BLOCK_ELEMENTS));
         if (scale) return d;
-        return uint8(int8(Functions.quantise(Sums.f32(opened.data, i), d)));
+        return uint8(int8(Functions.quantise(Sums.f32(opened.data, i), Functions.quantiseInverse(d))));
     }
 
     /// @dev Element `element` of input `i`, which is f32 and as wide as the output.

@@ -59,20 +59,33 @@ library LeafRange {
                 }
             }
             found := mload(start)
-            // One node is left: it goes to the half of the scratch space that its index says.
-            first := shl(5, first)
-            for {} lt(level, depth) { level := add(level, 1) } {
-                let half := and(first, 32)
-                mstore(half, found)
-                mstore(xor(half, 32), calldataload(sibling))
-                ok := and(ok, staticcall(gas(), 2, 0x00, 64, 0x00, 32))
-                found := mload(0x00)
-                sibling := add(sibling, 32)
-                first := shr(1, first)
-            }
             used := shr(5, sub(sibling, path.offset))
+            depth := sub(depth, level)
         }
         if (!ok) revert Sha256Merkle.HashFailed();
-        if (used != path.length || found != root) revert IFaults.BadWitness("leaf path");
+        // One node is left, with one sibling a level.
+        if (used > path.length) revert IFaults.BadWitness("leaf path");
+        climb(found, path[used:], root, first, depth);
+    }
+
+    /// @notice Checks that a digest stands at `index` of the tree of 2^depth leaves under `root`.
+    function climb(bytes32 digest, bytes32[] calldata path, bytes32 root, uint256 index, uint256 depth) internal view {
+        if (path.length != depth || index >> depth != 0) revert IFaults.BadWitness("path length");
+        bool ok = true;
+        assembly ("memory-safe") {
+            // A node goes to the half of the scratch space that its index says.
+            index := shl(5, index)
+            let sibling := path.offset
+            for { let end := add(sibling, shl(5, depth)) } lt(sibling, end) { sibling := add(sibling, 32) } {
+                let half := and(index, 32)
+                mstore(half, digest)
+                mstore(xor(half, 32), calldataload(sibling))
+                ok := and(ok, staticcall(gas(), 2, 0x00, 64, 0x00, 32))
+                digest := mload(0x00)
+                index := shr(1, index)
+            }
+        }
+        if (!ok) revert Sha256Merkle.HashFailed();
+        if (digest != root) revert IFaults.BadWitness("path");
     }
 }

@@ -47,6 +47,14 @@ library Sites {
         s.tokensRoot = run.tokensRoot;
     }
 
+    /// @notice The operation of step `step` of the case's model; reverts if there is none.
+    function operation(IModels models, IFaults.Case calldata c, uint256 step) internal view returns (uint8 op) {
+        (address code,,) = models.commitmentsOf(c.modelId);
+        Programs.Program memory program = Programs.load(code);
+        if (step >= Programs.stepCount(program)) revert IFaults.BadWitness("step");
+        (op,) = Programs.place(program, step);
+    }
+
     /// @notice Checks that a leaf is leaf `leaf` of the step's output, by its path to a trace node of the run of `c.node`.
     function claimed(
         Site memory s,
@@ -69,17 +77,13 @@ library Sites {
         internal
         view
     {
-        Programs.Step memory source = Programs.step(s.program, s.step.inputs[i]);
-        uint256 each = LeafData.elementsOf(source.op);
-        uint256 first = from / each;
-        LeafRange.check(
-            opened,
-            root,
-            source.firstLeaf + first,
-            (end - 1) / each - first + 1,
-            s.program.rowDepth,
-            LeafData.bytesOf(source.op)
-        );
+        (uint8 op, uint256 start) = Programs.place(s.program, s.step.inputs[i]);
+        unchecked {
+            uint256 each = LeafData.elementsOf(op);
+            uint256 first = from / each;
+            uint256 count = (end - 1) / each - first + 1;
+            LeafRange.check(opened, root, start + first, count, s.program.rowDepth, LeafData.bytesOf(op));
+        }
     }
 
     /// @notice Checks tiles `from` to `from + count` of row `row` of the step's weight tensor of `rows` rows of `cols` elements.
@@ -92,22 +96,20 @@ library Sites {
         uint256 from,
         uint256 count
     ) internal view {
-        uint256 tiles = (cols + Machine.TILE_ELEMENTS - 1) / Machine.TILE_ELEMENTS;
-        if (row >= rows || from + count > tiles) revert IFaults.BadWitness("weight index");
-        uint256 tileDepth = Programs.log2Ceil(tiles);
-        uint256 depth = tileDepth + Programs.log2Ceil(rows);
-        LeafRange.check(
-            opened,
-            s.weightsRoot,
-            (uint256(s.step.weights[0]) << depth) | (row << tileDepth) | from,
-            count,
-            depth + s.program.weightsDepth,
-            LeafData.weightBytes(s.step.format)
-        );
+        unchecked {
+            uint256 tiles = (cols + Machine.TILE_ELEMENTS - 1) / Machine.TILE_ELEMENTS;
+            if (row >= rows || from + count > tiles) revert IFaults.BadWitness("weight index");
+            uint256 tileDepth = Programs.log2Ceil(tiles);
+            uint256 depth = tileDepth + Programs.log2Ceil(rows);
+            uint256 index = (uint256(s.step.weights[0]) << depth) | (row << tileDepth) | from;
+            uint256 size = LeafData.weightBytes(s.step.format);
+            LeafRange.check(opened, s.weightsRoot, index, count, depth + s.program.weightsDepth, size);
+        }
     }
 
     /// @notice The root of the site's row.
     function rowRoot(Site memory s, Openings.Row calldata opened) internal view returns (bytes32) {
-        return Openings.row(opened, s.traceRoot, s.row, s.rows);
+        LeafRange.climb(opened.root, opened.path, s.traceRoot, s.row, Programs.log2Ceil(s.rows));
+        return opened.root;
     }
 }

@@ -3,7 +3,6 @@ pragma solidity ^0.8.37;
 
 import {Machine} from "../../libraries/Machine.sol";
 import {Programs} from "../../libraries/Programs.sol";
-import {Binary32} from "../../numeric/Binary32.sol";
 import {Functions} from "../../numeric/Functions.sol";
 import {Sums} from "../../numeric/Sums.sol";
 import {LeafData} from "./LeafData.sol";
@@ -52,8 +51,11 @@ library Tiles {
     /// @notice The element that tile sums give; they are f32_be.
     function combine(Programs.Step memory step, bytes calldata totals) internal pure returns (uint256) {
         uint256 total = 0;
-        for (uint256 offset = 0; offset < totals.length; offset += 4) {
-            total = Binary32.add(total, Sums.u32BigAt(totals, offset));
+        uint256 left = totals.length / 4;
+        for (uint256 from = 0; left > 0; from += Sums.TILE) {
+            uint256 n = left < Sums.TILE ? left : Sums.TILE;
+            total = Sums.addBig(total, totals, from, n);
+            left -= n;
         }
         return finish(step, total);
     }

@@ -4,14 +4,16 @@
 //! opened as `totals`; then either they do not give the element ([`combine`]) or one of them differs from [`recompute_tile`]. All others
 //! are proven at once, by [`recompute`]. [`Builder`] makes the witnesses, and for a proposer the totals.
 
+mod builder;
 mod needs;
 mod range;
 mod recompute;
 mod stored;
 mod witness;
 
+pub use builder::{Builder, leaf_in_node};
 pub use needs::{Needs, TraceRange, WeightRange, is_long_sum, needs, tile_needs, weight_shape};
 pub use range::{range_path, range_root};
 pub use recompute::{Opened, combine, recompute, recompute_tile};
 pub use stored::{Place, SCALES, first_difference, stored, well_shaped};
-pub use witness::{Builder, CombineWitness, SHAPE, StepWitness, TotalWitness, leaf_in_node};
+pub use witness::{CombineWitness, SHAPE, StepWitness, TotalWitness};

@@ -121,3 +121,58 @@ pub(super) fn word(bytes: &[u8], at: usize) -> Result<u32, Error> {
 pub(super) fn float(bytes: &[u8], at: usize) -> Result<f32, Error> {
     word(bytes, at).map(f32::from_bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use sworn_inference::program::WeightFormat;
+    use sworn_inference::program::llama::{MatrixFormats, compile};
+    use sworn_inference::testing::tiny_config;
+
+    use super::*;
+    use crate::dispute::trace::TraceLayout;
+
+    #[test]
+    fn places_and_elements_agree() {
+        let program = compile(
+            &tiny_config(),
+            &MatrixFormats::all(WeightFormat::Q8_0),
+            &[2],
+        );
+        let layout = TraceLayout::new(&program.unwrap()).unwrap();
+        for number in 0..layout.steps() {
+            let step = layout.step(number).unwrap();
+            let mut bytes = vec![0; step.kind.bytes()];
+            for element in 0..step.elements {
+                let place = Place::of(&step, element);
+                assert_eq!(place.element(&step), Ok(element));
+                assert_eq!(stored(step.kind, &bytes, place.lane), Ok(0));
+            }
+            assert!(Place::of(&step, step.elements).element(&step).is_err());
+            let lane = step.kind.elements();
+            assert_eq!(
+                Place { leaf: 0, lane }.element(&step).is_ok(),
+                step.kind == LeafKind::Quantised,
+                "only scales come after the elements"
+            );
+            let last = step.leaf_count - 1;
+            assert!(well_shaped(&step, last, &bytes));
+            assert_eq!(first_difference(&step, last, &bytes, &bytes), None);
+            let other = bytes.clone();
+            let at = match step.kind {
+                LeafKind::Quantised => 32,
+                _ => 0,
+            };
+            bytes[at] = 1;
+            let found = first_difference(&step, last, &bytes, &other);
+            assert_eq!(
+                found,
+                Some(Place {
+                    leaf: last,
+                    lane: 0
+                })
+            );
+            bytes.push(0);
+            assert!(!well_shaped(&step, last, &bytes));
+        }
+    }
+}
