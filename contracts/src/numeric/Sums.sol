@@ -16,6 +16,8 @@ library Sums {
 
     /// @dev A wide sum that `Binary32` has to go on with.
     int256 private constant OUT = type(int256).min;
+    /// @dev Eight lanes of 1.
+    uint256 private constant ONES = 0x3f8000003f8000003f8000003f8000003f8000003f8000003f8000003f800000;
     /// @dev Sums below this field may grow by 256 products.
     uint256 private constant FIELD_LIMIT = 223;
 
@@ -250,7 +252,13 @@ library Sums {
     function _addLanes(int256 wide, uint256 sum, uint256 word, uint256 count) private pure returns (int256, uint256) {
         bool unusual;
         assembly ("memory-safe") {
-            if gt(count, 8) { count := 8 }
+            switch lt(count, 8)
+            case 0 { count := 8 }
+            default {
+                // Lanes that are not added count as 1.
+                let rest := sub(256, shl(5, count))
+                word := or(shl(rest, shr(rest, word)), shr(shl(5, count), ONES))
+            }
             // Bit 8 of field + 255 says field >= 1, of field + 33 field >= 223.
             let high := 0x0000010000000100000001000000010000000100000001000000010000000100
             let fields := and(shr(23, word), 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff)
@@ -302,7 +310,13 @@ library Sums {
     {
         bool unusual;
         assembly ("memory-safe") {
-            if gt(count, 8) { count := 8 }
+            switch lt(count, 8)
+            case 0 { count := 8 }
+            default {
+                let rest := sub(256, shl(5, count))
+                left := or(shl(rest, shr(rest, left)), shr(shl(5, count), ONES))
+                right := or(shl(rest, shr(rest, right)), shr(shl(5, count), ONES))
+            }
             // Bit 8 of field + 192 says field >= 64, of field + 81 field >= 175.
             let high := 0x0000010000000100000001000000010000000100000001000000010000000100
             let mask := 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff
@@ -383,7 +397,7 @@ library Sums {
         uint256 signs;
         assembly ("memory-safe") {
             // Lanes without a block count as 1.
-            let ones := shr(shl(5, blocks), 0x3f8000003f8000003f8000003f8000003f8000003f8000003f8000003f800000)
+            let ones := shr(shl(5, blocks), ONES)
             scales := or(scales, ones)
             others := or(others, ones)
             // Bit 8 of field + 192 says field >= 64, of field + 81 field >= 175, of field + 101 field >= 155.

@@ -11,7 +11,7 @@ use sworn_prover::params::Params;
 
 use crate::world::{World, job, tokenizer};
 
-fn case(job: Job) -> Case {
+pub(crate) fn case(job: Job) -> Case {
     let position = Position {
         lane: 5,
         ..Position::tree(NodeKind::Job, 0, 0, 0, 0)

@@ -208,6 +208,7 @@ pub(crate) struct World<'a> {
     pub(crate) jobs: Address,
     pub(crate) tokens: Address,
     pub(crate) book: &'a TokenizerBook<'a>,
+    pub(crate) stops: Vec<u32>,
 }
 
 impl<'a> World<'a> {
@@ -230,6 +231,7 @@ impl<'a> World<'a> {
             jobs,
             tokens,
             book,
+            stops: vec![STOP, OTHER_STOP],
         };
         world.set_program(1000);
         world.set_input(&Params::default());
@@ -251,6 +253,16 @@ impl<'a> World<'a> {
         }
         code.resize(1 + 96 + 3 * 32 + 3 * 4 + 12, 0);
         self.evm.set_code(PROGRAM, code.into());
+    }
+
+    /// A real program.
+    pub(crate) fn use_program(&mut self, program: &[u8], stops: &[u32]) {
+        let mut code = vec![0];
+        code.extend(program);
+        // The index, of which judges of lists read nothing.
+        code.resize(code.len() + (program.len() - 96) / 32 * 4 + 12, 0);
+        self.evm.set_code(PROGRAM, code.into());
+        self.stops = stops.to_vec();
     }
 
     /// The lane's input is number 7 with these parameters.
@@ -304,21 +316,18 @@ impl<'a> World<'a> {
     pub(crate) fn reference(&self, case: &Case, fault: u8, witness: &[u8]) -> Option<bool> {
         let facts = ModelFacts {
             vocabulary: self.book.record().vocabulary,
-            stop_tokens: &[STOP, OTHER_STOP],
+            stop_tokens: &self.stops,
             tokenizer_root: self.book.record().digest(),
         };
         is_fault(&facts, case, fault, witness).ok()
     }
 
-    pub(crate) fn lister<'r>(&self, run: &'r Run) -> Lister<'r>
-    where
-        'a: 'r,
-    {
+    pub(crate) fn lister<'r>(&'r self, run: &'r Run) -> Lister<'r> {
         Lister {
             run,
             book: self.book,
             vocabulary: self.book.record().vocabulary,
-            stop_tokens: &[STOP, OTHER_STOP],
+            stop_tokens: &self.stops,
         }
     }
 
