@@ -9,7 +9,9 @@ use sworn_prover::dispute::position::NodeKind;
 
 use super::{ApiError, ApiState};
 use crate::chain::ChallengeRules;
-use crate::store::{ClaimEnd, Store, StoreError, StoredClaim, StoredFall, StoredNode, StoredReward, tables};
+use crate::store::{
+    ClaimEnd, Store, StoreError, StoredClaim, StoredFall, StoredNode, StoredReward, tables,
+};
 
 /// A claim with its challenges.
 #[derive(Debug, Clone, Serialize)]
@@ -365,9 +367,9 @@ fn fall_view(fall: &StoredFall, claim: &StoredClaim, rewards: &[StoredReward]) -
         rewarded_wei: settled.map(|s| s.rewarded_wei.to_string()),
         burned_wei: settled.map(|s| s.burned_wei.to_string()),
         burned_in_all_wei: settled.map(|s| {
-            let rewarded = rewards
-                .iter()
-                .fold(U256::ZERO, |sum, reward| sum.saturating_add(reward.amount_wei));
+            let rewarded = rewards.iter().fold(U256::ZERO, |sum, reward| {
+                sum.saturating_add(reward.amount_wei)
+            });
             let kept = claim
                 .bond_wei
                 .saturating_sub(s.refunded_wei)

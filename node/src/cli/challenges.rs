@@ -217,7 +217,11 @@ fn show(context: &Context, claim: &ChallengedClaim, gas: &BTreeMap<B256, u64>, n
             fall.sender,
             of(&fall.transaction)
         ));
-        match (&fall.refunded_wei, &fall.rewarded_wei, &fall.burned_in_all_wei) {
+        match (
+            &fall.refunded_wei,
+            &fall.rewarded_wei,
+            &fall.burned_in_all_wei,
+        ) {
             (Some(refunded), Some(rewarded), Some(burned)) => out.line(format!(
                 "  settled: {} ETH back to openers, {} ETH rewards, {} ETH burned in all",
                 eth(refunded),

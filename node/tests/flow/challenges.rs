@@ -162,11 +162,7 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     .await;
     let (posted, _) = wait_for(&honest, id, &["posted"], LONG).await;
     let account = honest.context().client.account().unwrap();
-    assert_eq!(
-        posted["claim"]["proposer"],
-        shown(account),
-        "{posted:#}"
-    );
+    assert_eq!(posted["claim"]["proposer"], shown(account), "{posted:#}");
     assert_eq!(posted["claim"]["status"], "final");
     let fallen = told["claims"]
         .as_array()
