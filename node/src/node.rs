@@ -15,8 +15,9 @@ use crate::api;
 use crate::chain::{ChainClient, ChainError, ClientOptions, Deployment, watch_heads};
 use crate::machine::{Machine, MachineError, ServeOptions, ServedModel};
 use crate::roles::{
-    Context, Courier, Executor, Finaliser, Proposer, Reader, Role, RoleError, RoleName,
-    RoleSettings, Rules, Sealer, Streams, repair, supervise,
+    Challenger, Context, Courier, Executor, Finaliser, Proposer, Reader, Responder, Role,
+    RoleError, RoleName, RoleSettings, Rules, Saboteur, Sealer, Streams, Treasurer, repair,
+    supervise,
 };
 use crate::store::{Store, StoreError};
 
@@ -146,6 +147,7 @@ impl Node {
             epoch_blocks: parameters.epoch_blocks,
             seal_delay_blocks: parameters.seal_delay_blocks,
             callback_gas: client.callback_gas(&deployment).await?,
+            challenges: client.challenge_rules(&deployment).await?,
         };
         let listener = match settings.api {
             None => None,
@@ -177,6 +179,7 @@ impl Node {
             streams: Arc::new(Streams::default()),
             settings: Arc::new(settings.behaviour.clone()),
             finalising: Arc::default(),
+            desks: Arc::default(),
             changes: Arc::new(changes),
         };
         repair(&context)?;
@@ -270,10 +273,22 @@ impl NodeHandle {
             match role {
                 RoleName::Sealer => self.run(Sealer),
                 RoleName::Executor => self.run(Executor::default()),
-                RoleName::Proposer => self.run(Proposer::default()),
+                RoleName::Proposer => match self.context.settings.sabotage {
+                    Some(sabotage) if sabotage.lies_in_claims() => {}
+                    _ => self.run(Proposer::default()),
+                },
                 RoleName::Finaliser => self.run(Finaliser::default()),
                 RoleName::Courier => self.run(Courier::default()),
+                RoleName::Challenger => self.run(Challenger::default()),
+                RoleName::Responder => self.run(Responder::default()),
             }
+        }
+        if self.roles.contains(&RoleName::Challenger) || self.roles.contains(&RoleName::Responder) {
+            self.run(Treasurer::default());
+        }
+        if let Some(sabotage) = self.context.settings.sabotage {
+            tracing::warn!(%sabotage, "this node lies or disturbs on purpose");
+            self.run(Saboteur::default());
         }
         if let Some(listener) = listener {
             let router = api::router(api::ApiState::new(

@@ -1,5 +1,6 @@
 //! The claim tree of a lane (`prover/SPEC.md` section 6): leaf i is the job record of the lane's i-th sealed input.
 
+use crate::constants::OPEN_LEVELS;
 use crate::merkle::{self, Tree};
 use crate::record::JobRecord;
 use crate::{Digest, Error};
@@ -23,6 +24,25 @@ impl ClaimTree {
     #[must_use]
     pub fn root(&self) -> Digest {
         self.tree.root()
+    }
+
+    /// The digests that a claim is made with: the nodes `min(depth, OPEN_LEVELS)` levels below the root, without the absent ones.
+    #[must_use]
+    pub fn digests(&self) -> &[Digest] {
+        let depth = self.tree.depth();
+        self.tree.level(depth.saturating_sub(OPEN_LEVELS as u32))
+    }
+
+    /// The nodes at a height that are not absent; jobs have height 0.
+    #[must_use]
+    pub fn level(&self, height: u32) -> &[Digest] {
+        self.tree.level(height)
+    }
+
+    /// Levels above the jobs.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.tree.depth()
     }
 
     /// Inputs of the lane.
@@ -112,6 +132,27 @@ mod tests {
                 assert!(verify_job(&changed, i, count, &path, claim.root()).is_err());
             }
             assert!(claim.job_path(count).is_err(), "padding is no job");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_made_with_its_top_digests() {
+        for (count, expected) in [
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (64, 64),
+            (65, 33),
+            (130, 33),
+            (200, 50),
+        ] {
+            let claim = ClaimTree::new(&jobs(count));
+            assert_eq!(claim.digests().len(), expected, "{count} jobs");
+            let height = claim.depth().saturating_sub(OPEN_LEVELS as u32);
+            assert_eq!(
+                Tree::on(height, claim.digests().to_vec()).root(),
+                claim.root()
+            );
         }
     }
 

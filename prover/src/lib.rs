@@ -22,6 +22,7 @@ pub mod payload;
 pub mod record;
 pub mod result;
 pub mod text;
+pub mod verify;
 pub mod voucher;
 pub mod weights;
 

@@ -152,6 +152,12 @@ impl Tree {
         &self.levels[0]
     }
 
+    /// The nodes at a height that stand over a leaf; none above the root.
+    #[must_use]
+    pub fn level(&self, height: u32) -> &[Digest] {
+        self.levels.get(height as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// How many leaves are not padding.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -105,6 +105,11 @@ impl Engine {
         &self.model
     }
 
+    /// The backend.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
     /// The backend's name.
     pub fn backend_name(&self) -> String {
         self.backend.name()
@@ -125,7 +130,7 @@ impl Engine {
         check(job, program.vocab_size())?;
         let n_prompt = job.prompt.len();
         let too_long = n_prompt > program.context() as usize;
-        let limit = limit(job, program.context());
+        let limit = job.limit(program.context());
         let mut runs: Vec<RunResult> = (0..job.n_runs)
             .map(|_| RunResult {
                 n_prompt: n_prompt as u32,
@@ -236,7 +241,7 @@ impl Engine {
         Ok(logits)
     }
 
-    fn network(&self) -> Network<'_> {
+    pub(super) fn network(&self) -> Network<'_> {
         Network {
             program: self.model.program(),
             weights: self.model.weights(),
@@ -244,16 +249,19 @@ impl Engine {
     }
 }
 
-/// Most new tokens of a run (section 5); a prompt that is too long has none.
-fn limit(job: &Job, context: u32) -> u32 {
-    let n_prompt = u32::try_from(job.prompt.len()).unwrap_or(u32::MAX);
-    let or_none = |limit: u32| if limit == 0 { u32::MAX } else { limit };
-    or_none(job.max_new_tokens)
-        .min(or_none(job.max_total_tokens).saturating_sub(n_prompt))
-        .min(context.saturating_sub(n_prompt))
+impl Job {
+    /// Most new tokens of a run (section 5) on a model with this context; a prompt that is too long has none.
+    #[must_use]
+    pub fn limit(&self, context: u32) -> u32 {
+        let n_prompt = u32::try_from(self.prompt.len()).unwrap_or(u32::MAX);
+        let or_none = |limit: u32| if limit == 0 { u32::MAX } else { limit };
+        or_none(self.max_new_tokens)
+            .min(or_none(self.max_total_tokens).saturating_sub(n_prompt))
+            .min(context.saturating_sub(n_prompt))
+    }
 }
 
-fn check(job: &Job, vocab_size: u32) -> Result<(), Error> {
+pub(super) fn check(job: &Job, vocab_size: u32) -> Result<(), Error> {
     let range = |what: &str, found: u32, low: u32, high: u32| {
         if (low..=high).contains(&found) {
             return Ok(());

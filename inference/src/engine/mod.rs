@@ -1,11 +1,13 @@
 //! Sessions, caches, prefill, decode, selection.
 
 mod cache;
+mod check;
 mod generate;
 mod select;
 mod session;
 mod value;
 
+pub use check::{OnRows, WrongToken};
 pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
 pub use select::select;
 pub use session::{CHUNK_ROWS, Cache, Network, Place, Row, Session, Sink, Span};

@@ -31,9 +31,23 @@ pub enum ApiError {
         /// How far it has read.
         block: u64,
     },
+    /// This node has computed nothing for it.
+    #[error("prompt {id} has no results here yet; ask another node, or again later")]
+    NoResults {
+        /// Id.
+        id: u64,
+    },
+    /// There is no such claim.
+    #[error("claim {id} is unknown; this node has read up to block {block}")]
+    UnknownClaim {
+        /// Id.
+        id: alloy::primitives::B256,
+        /// How far it has read.
+        block: u64,
+    },
     /// There is no such route.
     #[error(
-        "no route {method} {path}; routes are GET /v1/prompts, /v1/prompts/ID, /v1/prompts/ID/stream, /v1/models, /v1/status, /healthz"
+        "no route {method} {path}; routes are GET /v1/prompts, /v1/prompts/ID, /v1/prompts/ID/stream, /v1/prompts/ID/results, /v1/challenges, /v1/claims/ID, /v1/models, /v1/status, /healthz"
     )]
     UnknownRoute {
         /// Method.
@@ -63,6 +77,18 @@ impl IntoResponse for ApiError {
                 "invalid_request_error",
                 Some("id"),
                 "unknown_prompt",
+            ),
+            ApiError::UnknownClaim { .. } => (
+                StatusCode::NOT_FOUND,
+                "invalid_request_error",
+                Some("id"),
+                "unknown_claim",
+            ),
+            ApiError::NoResults { .. } => (
+                StatusCode::NOT_FOUND,
+                "invalid_request_error",
+                Some("id"),
+                "no_results",
             ),
             ApiError::UnknownRoute { .. } => (
                 StatusCode::NOT_FOUND,

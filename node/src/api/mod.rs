@@ -1,5 +1,6 @@
 //! The node's HTTP API. What it says about a prompt before finality is marked unfinal.
 
+mod challenges;
 mod error;
 mod prompts;
 mod status;
@@ -16,6 +17,9 @@ use axum::routing::get;
 use tokio::sync::watch;
 use tower_http::cors::{Any, CorsLayer};
 
+pub use challenges::{
+    ChallengedClaim, FallView, NodeView, RewardView, fault_name, kind_name, position_name,
+};
 pub use error::ApiError;
 pub use text::Text;
 pub use views::{
@@ -55,6 +59,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/prompts", get(prompts::list))
         .route("/v1/prompts/{id}", get(prompts::one))
         .route("/v1/prompts/{id}/stream", get(stream::stream))
+        .route("/v1/prompts/{id}/results", get(prompts::results))
+        .route("/v1/challenges", get(challenges::list))
+        .route("/v1/claims/{id}", get(challenges::one))
         .route("/v1/models", get(status::models))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::health))

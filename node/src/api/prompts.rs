@@ -42,6 +42,32 @@ pub(super) async fn one(
     Ok(Json(PromptView::load(&state.context, input)?))
 }
 
+/// What this node computed for an input: tokens, offsets and texts, for who checks a claim on them.
+#[derive(Debug, Serialize)]
+pub(super) struct Results {
+    id: u64,
+    seed: alloy::primitives::B256,
+    job: alloy::primitives::B256,
+    runs: Vec<crate::store::StoredRun>,
+}
+
+pub(super) async fn results(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<Results>, ApiError> {
+    let input = find(&state, parse_id(&id)?)?;
+    let result = state.context.store.read(tables::RESULTS, &input.id)?;
+    match result.filter(|r| input.seal.is_some_and(|s| s.seed == r.seed)) {
+        Some(result) => Ok(Json(Results {
+            id: input.id,
+            seed: result.seed,
+            job: result.job,
+            runs: result.runs,
+        })),
+        None => Err(ApiError::NoResults { id: input.id }),
+    }
+}
+
 /// A page of prompts.
 #[derive(Debug, Serialize)]
 pub(super) struct Page {

@@ -47,6 +47,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Value>,
             "balance_wei": balance.map(|wei| wei.to_string()),
             "released_bonds_wei": withdrawable.map(|(bonds, _)| bonds.to_string()),
             "earned_fees_wei": withdrawable.map(|(_, fees)| fees.to_string()),
+            "challenges_wei": context.client.challenge_balance(&context.deployment, address).await.ok().map(|wei| wei.to_string()),
         });
     }
     Ok(Json(json!({
@@ -67,6 +68,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Value>,
             "unsealed": context.store.scan(tables::UNSEALED).count(),
             "unanswered": context.store.scan(tables::UNANSWERED).count(),
             "open_lanes": context.store.scan(tables::OPEN_LANES).count(),
+            "disputed_claims": context.store.scan(tables::DISPUTED).count(),
             "failed_vouchers": context.store.scan(tables::ATTEMPTS).count(),
         },
     })))

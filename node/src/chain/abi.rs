@@ -42,6 +42,17 @@ pub mod claims {
     );
     pub use IClaims::*;
 }
+/// Challenges.
+pub mod challenges {
+    alloy::sol!(
+        #[sol(all_derives = true)]
+        IChallenges,
+        "../contracts/artifacts/IChallenges.json"
+    );
+    pub use IChallenges::*;
+    pub use IFaults::Job;
+    pub use IVouchers::Run;
+}
 /// Vouchers.
 pub mod vouchers {
     alloy::sol!(

@@ -26,6 +26,12 @@ pub struct DeployParams {
     pub bond_wei: U256,
     /// How long a claim stands before it may be final.
     pub window_seconds: u64,
+    /// What each side of a challenge has, in all: a claim is decided by its window and twice this.
+    pub budget_seconds: u64,
+    /// From so long before the end of a claim's window on openings carry a deposit.
+    pub grace_seconds: u64,
+    /// After a claim's fall, how long declarations of its fault can be named.
+    pub declaration_seconds: u64,
     /// After this an unanswered input can be refunded.
     pub answer_seconds: u64,
     /// Gas that a recipient's callback gets.
@@ -44,6 +50,9 @@ impl DeployParams {
             per_payload_byte_wei: U256::from(1_000_000_000_u64),
             bond_wei: U256::from(100_000_000_000_000_000_u64),
             window_seconds: 2,
+            budget_seconds: 30,
+            grace_seconds: 1,
+            declaration_seconds: 2,
             answer_seconds: 3_600,
             callback_gas: 6_000_000,
         }
@@ -86,6 +95,133 @@ impl Artifact {
     }
 }
 
+/// What is deployed, in order; each contract's address follows from its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Step {
+    Models,
+    Fees,
+    Inbox,
+    Claims,
+    AttentionFaults,
+    SumFaults,
+    StepFaults,
+    SelectionFaults,
+    PromptFaults,
+    TokenFaults,
+    JobFaults,
+    Faults,
+    Challenges,
+    Vouchers,
+    Prompts,
+}
+
+impl Step {
+    const ALL: [Step; 15] = [
+        Step::Models,
+        Step::Fees,
+        Step::Inbox,
+        Step::Claims,
+        Step::AttentionFaults,
+        Step::SumFaults,
+        Step::StepFaults,
+        Step::SelectionFaults,
+        Step::PromptFaults,
+        Step::TokenFaults,
+        Step::JobFaults,
+        Step::Faults,
+        Step::Challenges,
+        Step::Vouchers,
+        Step::Prompts,
+    ];
+
+    fn artifact(self) -> Artifact {
+        match self {
+            Step::Models => bytecode!("Models"),
+            Step::Fees => bytecode!("FlatFees"),
+            Step::Inbox => bytecode!("Inbox"),
+            Step::Claims => bytecode!("Claims"),
+            Step::AttentionFaults => bytecode!("AttentionFaults"),
+            Step::SumFaults => bytecode!("SumFaults"),
+            Step::StepFaults => bytecode!("StepFaults"),
+            Step::SelectionFaults => bytecode!("SelectionFaults"),
+            Step::PromptFaults => bytecode!("PromptFaults"),
+            Step::TokenFaults => bytecode!("TokenFaults"),
+            Step::JobFaults => bytecode!("JobFaults"),
+            Step::Faults => bytecode!("Faults"),
+            Step::Challenges => bytecode!("Challenges"),
+            Step::Vouchers => bytecode!("Vouchers"),
+            Step::Prompts => bytecode!("Prompts"),
+        }
+    }
+
+    /// The constructor's arguments; `at` gives the address of any step.
+    fn arguments(self, params: &DeployParams, at: &impl Fn(Step) -> Address) -> Vec<u8> {
+        let n = U256::from::<u64>;
+        let (models, fees, inbox, claims) = (
+            at(Step::Models),
+            at(Step::Fees),
+            at(Step::Inbox),
+            at(Step::Claims),
+        );
+        match self {
+            Step::Models => MACHINE_VERSION.abi_encode(),
+            Step::Fees => (
+                inbox,
+                claims,
+                params.base_wei,
+                params.per_run_wei,
+                params.per_payload_byte_wei,
+            )
+                .abi_encode_params(),
+            Step::Inbox => (
+                models,
+                fees,
+                n(params.epoch_blocks),
+                n(params.seal_delay_blocks),
+                n(params.max_payload_bytes),
+            )
+                .abi_encode_params(),
+            Step::Claims => (
+                inbox,
+                fees,
+                at(Step::Challenges),
+                params.bond_wei,
+                n(params.window_seconds),
+                n(params.answer_seconds),
+            )
+                .abi_encode_params(),
+            Step::AttentionFaults | Step::SumFaults | Step::TokenFaults => models.abi_encode(),
+            Step::StepFaults => {
+                (models, at(Step::SumFaults), at(Step::AttentionFaults)).abi_encode_params()
+            }
+            Step::SelectionFaults | Step::JobFaults => (models, inbox).abi_encode_params(),
+            Step::PromptFaults => inbox.abi_encode(),
+            // The families in the order of `Faults.Families`.
+            Step::Faults => (
+                at(Step::JobFaults),
+                at(Step::TokenFaults),
+                at(Step::PromptFaults),
+                at(Step::StepFaults),
+                at(Step::AttentionFaults),
+                at(Step::SelectionFaults),
+            )
+                .abi_encode_params(),
+            Step::Challenges => (
+                claims,
+                inbox,
+                at(Step::Faults),
+                n(params.budget_seconds),
+                n(params.grace_seconds),
+                n(params.declaration_seconds),
+            )
+                .abi_encode_params(),
+            Step::Vouchers => (inbox, claims, n(params.callback_gas)).abi_encode_params(),
+            Step::Prompts => (inbox, at(Step::Vouchers)).abi_encode_params(),
+        }
+    }
+}
+
 /// Deploys everything with the client's signer.
 pub async fn deploy(client: &ChainClient, params: &DeployParams) -> Result<Deployment, ChainError> {
     let deployer = client.account().ok_or_else(|| ChainError::NoSigner {
@@ -97,73 +233,24 @@ pub async fn deploy(client: &ChainClient, params: &DeployParams) -> Result<Deplo
             p.get_transaction_count(deployer).pending().await
         })
         .await?;
-    let at = |offset: u64| deployer.create(nonce + offset);
+    let at = |step: Step| deployer.create(nonce + step as u64);
     let deployment = Deployment {
         chain_id: client.chain_id(),
         block,
         machine_version: MACHINE_VERSION,
-        models: at(0),
-        fees: at(1),
-        disputes: at(2),
-        inbox: at(3),
-        claims: at(4),
-        vouchers: at(5),
-        prompts: at(6),
+        models: at(Step::Models),
+        fees: at(Step::Fees),
+        inbox: at(Step::Inbox),
+        claims: at(Step::Claims),
+        disputes: at(Step::Challenges),
+        faults: at(Step::Faults),
+        vouchers: at(Step::Vouchers),
+        prompts: at(Step::Prompts),
     };
     let d = &deployment;
-    let n = U256::from::<u64>;
-    let steps: [(Artifact, Address, Vec<u8>); 7] = [
-        (bytecode!("Models"), d.models, MACHINE_VERSION.abi_encode()),
-        (
-            bytecode!("FlatFees"),
-            d.fees,
-            (
-                d.inbox,
-                d.claims,
-                params.base_wei,
-                params.per_run_wei,
-                params.per_payload_byte_wei,
-            )
-                .abi_encode_params(),
-        ),
-        (bytecode!("DevDisputes"), d.disputes, Vec::new()),
-        (
-            bytecode!("Inbox"),
-            d.inbox,
-            (
-                d.models,
-                d.fees,
-                n(params.epoch_blocks),
-                n(params.seal_delay_blocks),
-                n(params.max_payload_bytes),
-            )
-                .abi_encode_params(),
-        ),
-        (
-            bytecode!("Claims"),
-            d.claims,
-            (
-                d.inbox,
-                d.fees,
-                d.disputes,
-                params.bond_wei,
-                n(params.window_seconds),
-                n(params.answer_seconds),
-            )
-                .abi_encode_params(),
-        ),
-        (
-            bytecode!("Vouchers"),
-            d.vouchers,
-            (d.inbox, d.claims, n(params.callback_gas)).abi_encode_params(),
-        ),
-        (
-            bytecode!("Prompts"),
-            d.prompts,
-            (d.inbox, d.vouchers).abi_encode_params(),
-        ),
-    ];
-    for (artifact, expected, arguments) in steps {
+    for step in Step::ALL {
+        let (artifact, expected, arguments) =
+            (step.artifact(), at(step), step.arguments(params, &at));
         let code: Bytes = [artifact.bytecode()?.to_vec(), arguments].concat().into();
         let sent = client
             .send_raw(

@@ -27,8 +27,10 @@ pub struct Deployment {
     pub inbox: Address,
     /// `Claims`.
     pub claims: Address,
-    /// `IDisputes`.
+    /// `IDisputes`: `Challenges`.
     pub disputes: Address,
+    /// `IFaults`.
+    pub faults: Address,
     /// `Vouchers`.
     pub vouchers: Address,
     /// `Prompts`.
@@ -37,13 +39,14 @@ pub struct Deployment {
 
 impl Deployment {
     /// Contracts by name.
-    pub fn contracts(&self) -> [(&'static str, Address); 7] {
+    pub fn contracts(&self) -> [(&'static str, Address); 8] {
         [
             ("Models", self.models),
             ("Fees", self.fees),
             ("Inbox", self.inbox),
             ("Claims", self.claims),
-            ("Disputes", self.disputes),
+            ("Challenges", self.disputes),
+            ("Faults", self.faults),
             ("Vouchers", self.vouchers),
             ("Prompts", self.prompts),
         ]
@@ -169,6 +172,7 @@ mod tests {
             disputes: a(5),
             vouchers: a(6),
             prompts: a(7),
+            faults: a(8),
         };
         all.insert(one);
         all.save(&path).unwrap();

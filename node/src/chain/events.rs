@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 
-use super::abi::{claims, inbox, models, vouchers};
+use super::abi::{challenges, claims, inbox, models, vouchers};
 use super::{ChainError, Deployment};
 
 /// An event and where it stands.
@@ -68,6 +68,50 @@ pub enum Event {
         accumulator: B256,
         window_end: u64,
         bond_wei: U256,
+        digests: Vec<B256>,
+    },
+    Opened {
+        claim: B256,
+        key: B256,
+        opener: Address,
+        record: challenges::Record,
+    },
+    Revealed {
+        claim: B256,
+        key: B256,
+        revealer: Address,
+        record: challenges::Record,
+        contents: Bytes,
+    },
+    /// By a proof, or without a fault by silence.
+    Toppled {
+        claim: B256,
+        key: B256,
+        sender: Address,
+        fault: Option<u8>,
+        verdict: challenges::Verdict,
+    },
+    Redeemed {
+        claim: B256,
+        verdict: challenges::Verdict,
+    },
+    Rewarded {
+        claim: B256,
+        account: Address,
+        amount_wei: U256,
+    },
+    FallSettled {
+        claim: B256,
+        refunded_wei: U256,
+        rewarded_wei: U256,
+        burned_wei: U256,
+    },
+    Reclaimed {
+        claim: B256,
+        key: B256,
+        opener: Address,
+        to_opener_wei: U256,
+        to_proposer_wei: U256,
     },
     Finalised {
         claim: B256,
@@ -194,6 +238,7 @@ fn decode(deployment: &Deployment, log: &Log, topic: B256) -> Result<Option<Even
                     accumulator: e.accumulator,
                     window_end: e.windowEnd,
                     bond_wei: e.bondWei,
+                    digests: e.digests,
                 }
             }
             claims::Finalised::SIGNATURE_HASH => Event::Finalised {
@@ -222,6 +267,8 @@ fn decode(deployment: &Deployment, log: &Log, topic: B256) -> Result<Option<Even
             },
             _ => return Ok(None),
         }
+    } else if address == deployment.disputes {
+        return dispute(log, topic);
     } else if address == deployment.vouchers {
         match topic {
             vouchers::VoucherExecuted::SIGNATURE_HASH => {
@@ -258,5 +305,85 @@ fn decode(deployment: &Deployment, log: &Log, topic: B256) -> Result<Option<Even
         }
     } else {
         return Ok(None);
+    }))
+}
+
+/// The events of the challenges.
+fn dispute(log: &Log, topic: B256) -> Result<Option<Event>, ChainError> {
+    Ok(Some(match topic {
+        challenges::Opened::SIGNATURE_HASH => {
+            let e: challenges::Opened = parse(log)?;
+            Event::Opened {
+                claim: e.claimId,
+                key: e.key,
+                opener: e.opener,
+                record: e.record,
+            }
+        }
+        challenges::Revealed::SIGNATURE_HASH => {
+            let e: challenges::Revealed = parse(log)?;
+            Event::Revealed {
+                claim: e.claimId,
+                key: e.key,
+                revealer: e.revealer,
+                record: e.record,
+                contents: e.contents,
+            }
+        }
+        challenges::Proven::SIGNATURE_HASH => {
+            let e: challenges::Proven = parse(log)?;
+            Event::Toppled {
+                claim: e.claimId,
+                key: e.key,
+                sender: e.prover,
+                fault: Some(e.fault),
+                verdict: e.verdict,
+            }
+        }
+        challenges::Expired::SIGNATURE_HASH => {
+            let e: challenges::Expired = parse(log)?;
+            Event::Toppled {
+                claim: e.claimId,
+                key: e.key,
+                sender: e.sender,
+                fault: None,
+                verdict: e.verdict,
+            }
+        }
+        challenges::Redeemed::SIGNATURE_HASH => {
+            let e: challenges::Redeemed = parse(log)?;
+            Event::Redeemed {
+                claim: e.claimId,
+                verdict: e.verdict,
+            }
+        }
+        challenges::Rewarded::SIGNATURE_HASH => {
+            let e: challenges::Rewarded = parse(log)?;
+            Event::Rewarded {
+                claim: e.claimId,
+                account: e.account,
+                amount_wei: e.amountWei,
+            }
+        }
+        challenges::Settled::SIGNATURE_HASH => {
+            let e: challenges::Settled = parse(log)?;
+            Event::FallSettled {
+                claim: e.claimId,
+                refunded_wei: e.refundedWei,
+                rewarded_wei: e.rewardedWei,
+                burned_wei: e.burnedWei,
+            }
+        }
+        challenges::Reclaimed::SIGNATURE_HASH => {
+            let e: challenges::Reclaimed = parse(log)?;
+            Event::Reclaimed {
+                claim: e.claimId,
+                key: e.key,
+                opener: e.opener,
+                to_opener_wei: e.toOpenerWei,
+                to_proposer_wei: e.toProposerWei,
+            }
+        }
+        _ => return Ok(None),
     }))
 }

@@ -59,6 +59,7 @@ impl ChainClient {
             deployment.models,
             deployment.inbox,
             deployment.claims,
+            deployment.disputes,
             deployment.vouchers,
         ]);
         let logs = self

@@ -2,6 +2,7 @@
 
 pub mod abi;
 mod application;
+mod challenges;
 mod client;
 mod deploy;
 mod deployment;
@@ -15,6 +16,7 @@ mod revert;
 mod send;
 
 pub use application::{Asked, Registered};
+pub use challenges::{ChallengeRules, Move, is_no_longer_needed};
 pub use client::{ChainClient, ClientOptions, shown_url};
 pub use deploy::{DeployParams, deploy};
 pub use deployment::{Deployment, Deployments};

@@ -3,7 +3,7 @@
 use alloy::primitives::Bytes;
 use alloy::sol_types::{Panic, Revert as TextRevert, SolError, SolInterface};
 
-use super::abi::{claims, fees, inbox, models, prompts, vouchers};
+use super::abi::{challenges, claims, fees, inbox, models, prompts, vouchers};
 
 /// Why a call reverted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,7 @@ fn describe(data: &[u8]) -> String {
     }
     custom::<inbox::IInboxErrors>(data)
         .or_else(|| custom::<claims::IClaimsErrors>(data))
+        .or_else(|| custom::<challenges::IChallengesErrors>(data))
         .or_else(|| custom::<fees::IFeesErrors>(data))
         .or_else(|| custom::<vouchers::IVouchersErrors>(data))
         .or_else(|| custom::<prompts::IPromptsErrors>(data))

@@ -18,7 +18,7 @@ Examples:
   sworn deploy --rpc-url http://127.0.0.1:8545 --account 0 -o addresses.json
   sworn deploy --epoch-blocks 50 --window-seconds 86400 --bond-wei 500000000000000000
 
-The contracts of this version have no challenges yet: deploy them on development chains only. The file keeps the deployments of other
+The values are for development: seconds instead of days. The file keeps the deployments of other
 chains; later commands find it by --deployment or, at its default place, by themselves.")]
 pub(crate) struct DeployArgs {
     /// File to write, instead of the configured deployment file or DATADIR/addresses.json.
@@ -44,6 +44,15 @@ pub(crate) struct RuleArgs {
     /// Seconds that a claim stands before it can be final.
     #[arg(long, value_name = "N")]
     window_seconds: Option<u64>,
+    /// Seconds that each side of a challenge has, in all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    budget_seconds: Option<u64>,
+    /// From so many seconds before the end of a claim's window on openings carry a deposit.
+    #[arg(long, value_name = "N")]
+    grace_seconds: Option<u64>,
+    /// Seconds after a claim's fall in which declarations of its fault can be named.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    declaration_seconds: Option<u64>,
     /// Seconds after which an unanswered prompt can be refunded.
     #[arg(long, value_name = "N")]
     answer_seconds: Option<u64>,
@@ -73,6 +82,9 @@ impl RuleArgs {
             seal_delay_blocks: self.seal_delay_blocks.unwrap_or(dev.seal_delay_blocks),
             max_payload_bytes: self.max_payload_bytes.unwrap_or(dev.max_payload_bytes),
             window_seconds: self.window_seconds.unwrap_or(dev.window_seconds),
+            budget_seconds: self.budget_seconds.unwrap_or(dev.budget_seconds),
+            grace_seconds: self.grace_seconds.unwrap_or(dev.grace_seconds),
+            declaration_seconds: self.declaration_seconds.unwrap_or(dev.declaration_seconds),
             answer_seconds: self.answer_seconds.unwrap_or(dev.answer_seconds),
             bond_wei: self.bond_wei.unwrap_or(dev.bond_wei),
             base_wei: self.base_wei.unwrap_or(dev.base_wei),

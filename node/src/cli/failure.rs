@@ -9,6 +9,10 @@
 pub(crate) enum Kind {
     /// Any other reason.
     Other,
+    /// A verdict: what was checked is wrong.
+    Wrong,
+    /// A check that did not come to a verdict.
+    Undecided,
     /// A flag, an argument or the configuration.
     Usage,
     /// A file, a prompt or a name.
@@ -26,8 +30,8 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn code(self) -> u8 {
         match self {
-            Kind::Other => 1,
-            Kind::Usage => 2,
+            Kind::Other | Kind::Wrong => 1,
+            Kind::Usage | Kind::Undecided => 2,
             Kind::Input => 3,
             Kind::Chain => 4,
             Kind::Timeout => 5,
@@ -39,6 +43,8 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Other => "failed",
+            Kind::Wrong => "wrong",
+            Kind::Undecided => "undecided",
             Kind::Usage => "usage",
             Kind::Input => "input",
             Kind::Chain => "chain",

@@ -4,6 +4,7 @@ mod answers;
 mod api;
 mod ask;
 mod asking;
+mod challenges;
 mod config;
 mod decimal;
 mod demo;
@@ -33,6 +34,7 @@ mod shutdown;
 mod status;
 mod tokenize;
 mod told;
+mod verify;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -176,6 +178,10 @@ enum Command {
     Prompts(show::PromptsArgs),
     /// Show one prompt: responses, claim, rankings.
     Show(show::ShowArgs),
+    /// Check a claim by the model itself.
+    Verify(verify::VerifyArgs),
+    /// List challenged claims: open nodes, clocks, money.
+    Challenges(challenges::ChallengesArgs),
     /// Rank the responses of a prompt.
     Rank(rank::RankArgs),
     /// Write preference data for training.
@@ -215,6 +221,7 @@ impl Command {
             Command::Demo(args) => args.engine.flags(),
             Command::Generate(args) => args.engine.flags(),
             Command::Node(args) => args.flags(),
+            Command::Verify(args) => args.engine.flags(),
             _ => Vec::new(),
         }
     }
@@ -233,6 +240,8 @@ impl Command {
             Command::Ask(args) => ask::run(args, context),
             Command::Prompts(args) => show::run_prompts(args, context),
             Command::Show(args) => show::run_show(args, context),
+            Command::Verify(args) => verify::run(args, context),
+            Command::Challenges(args) => challenges::run(args, context),
             Command::Rank(args) => rank::run(args, context),
             Command::Export(args) => export::run(args, context),
             Command::Generate(args) => generate::run(args, context),

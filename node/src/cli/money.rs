@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, U256};
 use clap::Args;
 use serde_json::json;
-use sworn_node::chain::abi::{claims, fees};
+use sworn_node::chain::abi::{challenges, claims, fees};
 
 use super::Context;
 use super::failure::Failure;
@@ -85,16 +85,25 @@ pub(crate) fn run_withdraw(args: &WithdrawArgs, context: &Context) -> Result<(),
                 .map_err(chain)?;
             mined.push(Mined::of(&receipt));
         }
-        context.out.document(&json!({ "account": account, "to": to, "bonds_wei": bonds.to_string(), "fees_wei": earned.to_string(), "mined": mined }))?;
+        let of_challenges = client.challenge_balance(d, account).await.map_err(chain)?;
+        if !of_challenges.is_zero() {
+            let receipt = client
+                .transact(d.disputes, &challenges::withdrawCall { to }, U256::ZERO)
+                .await
+                .map_err(chain)?;
+            mined.push(Mined::of(&receipt));
+        }
+        context.out.document(&json!({ "account": account, "to": to, "bonds_wei": bonds.to_string(), "fees_wei": earned.to_string(), "challenges_wei": of_challenges.to_string(), "mined": mined }))?;
         if mined.is_empty() {
             context
                 .out
                 .line(format!("nothing to withdraw for {account}"));
         } else {
             context.out.line(format!(
-                "{} ETH of bonds and {} ETH of fees to {to}",
+                "{} ETH of bonds, {} ETH of fees and {} ETH of challenges to {to}",
                 ether(bonds),
-                ether(earned)
+                ether(earned),
+                ether(of_challenges)
             ));
             mined
                 .iter()

@@ -9,7 +9,7 @@ use serde_json::json;
 use sworn_inference::engine::EngineOptions;
 use sworn_node::library::Library;
 use sworn_node::machine::ServeOptions;
-use sworn_node::roles::{RoleName, RoleSettings};
+use sworn_node::roles::{RoleName, RoleSettings, Sabotage};
 use sworn_node::{Node, NodeError, NodeSettings};
 
 use super::failure::{Failure, Kind};
@@ -26,13 +26,13 @@ Examples:
   SWORN_KEY_FILE=node.key sworn node --rpc-url wss://rpc.example.org --deployment addresses.json
   sworn node --model fable-2m --roles executor --api-listen 127.0.0.1:9555
 
-It serves the imported models (`sworn model add`), each checked chunk by chunk first. Killed at any moment it goes on where it was. Roles
-but the executor send transactions and need a key.")]
+It serves the imported models (`sworn model add`), each checked chunk by chunk first, at every start. Killed at any moment it goes on where it
+was. Roles but the executor send transactions and need a key. A proposer needs the responder too: who does not answer openings loses its bond.")]
 pub(crate) struct NodeArgs {
     /// Serve this model only; may be given several times. All imported models when left out.
     #[arg(long, short, value_name = "MODEL")]
     model: Vec<String>,
-    /// Roles, separated by commas: sealer, executor, proposer, finaliser, courier.
+    /// Roles, separated by commas: sealer, executor, proposer, finaliser, courier, challenger, responder.
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     roles: Vec<RoleName>,
     /// Where the HTTP API listens; port 0 takes any free one.
@@ -44,6 +44,9 @@ pub(crate) struct NodeArgs {
     /// Blocks that must follow a block before its events count.
     #[arg(long, value_name = "N", default_value_t = 0)]
     confirmations: u64,
+    /// Lie or disturb on purpose, on a development chain: a lie as LIE@LANE.RUN.SEED, silent, late, flood:N, duplicates:N. It costs the bond.
+    #[arg(long, value_name = "LIE[@PLACE]", hide = true)]
+    sabotage: Option<Sabotage>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }
@@ -87,8 +90,16 @@ pub(crate) fn run(args: &NodeArgs, context: &Context) -> Result<(), Failure> {
         };
         settings.behaviour = RoleSettings {
             confirmations_blocks: args.confirmations,
+            sabotage: args.sabotage,
             ..RoleSettings::default()
         };
+        if args.sabotage.is_some() && session.client.chain_id() != wallet::DEV_CHAIN_ID {
+            return Err(Failure::usage(format!(
+                "found --sabotage on chain {}, expected it on chain {} only: a lie costs its bond",
+                session.client.chain_id(),
+                wallet::DEV_CHAIN_ID
+            )));
+        }
         settings.serve = serve_options(context);
         if !args.roles.is_empty() {
             settings.roles = args.roles.iter().copied().collect::<BTreeSet<_>>();

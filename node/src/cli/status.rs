@@ -44,11 +44,12 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         if let Some(address) = client.account() {
             let balance = client.balance(address).await.map_err(chain)?;
             let (bonds, fees) = client.withdrawable(d, address).await.map_err(chain)?;
-            account = json!({ "address": address, "balance_wei": balance.to_string(), "released_bonds_wei": bonds.to_string(), "earned_fees_wei": fees.to_string() });
+            let challenges = client.challenge_balance(d, address).await.map_err(chain)?;
+            account = json!({ "address": address, "balance_wei": balance.to_string(), "released_bonds_wei": bonds.to_string(), "earned_fees_wei": fees.to_string(), "challenges_wei": challenges.to_string() });
             account_line = format!(
                 "{address} with {} ETH; {} ETH can be withdrawn",
                 ether(balance),
-                ether(bonds + fees)
+                ether(bonds + fees + challenges)
             );
         }
         let node = api::status(&context.config).await;

@@ -62,6 +62,11 @@ pub struct CardFields {
 }
 
 impl Card {
+    /// The model id that a folder of the library states; none for a folder without a card.
+    pub(crate) fn id_of(dir: &Path) -> Option<String> {
+        Card::read(dir).ok().map(|card| card.model_id)
+    }
+
     pub(super) fn read(dir: &Path) -> Result<Card, LibraryError> {
         let path = dir.join(CARD_FILE);
         let text = std::fs::read_to_string(&path).map_err(LibraryError::io(&path))?;

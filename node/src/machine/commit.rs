@@ -7,7 +7,7 @@ use sworn_prover::claim::ClaimTree;
 use sworn_prover::params::Params;
 use sworn_prover::record::{self, InputRecord, JobRecord};
 use sworn_prover::result::JobCommitment;
-use sworn_prover::{text, voucher};
+use sworn_prover::{text, verify, voucher};
 
 use super::MachineError;
 use crate::chain::abi::vouchers;
@@ -88,6 +88,21 @@ fn run_result(run: &StoredRun) -> Result<RunResult, MachineError> {
     })
 }
 
+/// The runs as the prover takes them.
+pub fn run_results(runs: &[StoredRun]) -> Result<Vec<RunResult>, MachineError> {
+    runs.iter().map(run_result).collect()
+}
+
+/// Root of the claim that states these results, (input, runs), in the order of the lane.
+pub fn claim_root(lane: &[(u64, &[StoredRun])]) -> Result<B256, MachineError> {
+    let results = lane
+        .iter()
+        .map(|(id, runs)| Ok((*id, run_results(runs)?)))
+        .collect::<Result<Vec<_>, MachineError>>()?;
+    let lane: Vec<_> = results.iter().map(|(id, runs)| (*id, &runs[..])).collect();
+    Ok(word(verify::claim_root(&lane)?))
+}
+
 fn job_commitment(input_id: u64, runs: &[StoredRun]) -> Result<JobCommitment, MachineError> {
     let runs = runs.iter().map(run_result).collect::<Result<Vec<_>, _>>()?;
     Ok(JobCommitment::of(input_id, &runs)?)
@@ -156,6 +171,16 @@ impl LaneTree {
     /// What a claim states.
     pub fn root(&self) -> B256 {
         word(self.tree.root())
+    }
+
+    /// What a claim is made with: the nodes some levels below the root.
+    pub fn digests(&self) -> Vec<B256> {
+        self.tree.digests().iter().copied().map(word).collect()
+    }
+
+    /// The tree itself.
+    pub fn claim_tree(&self) -> &ClaimTree {
+        &self.tree
     }
 
     /// The vouchers of one input.

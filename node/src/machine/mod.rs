@@ -4,10 +4,16 @@ mod commit;
 mod served;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use alloy::primitives::B256;
+use sworn_inference::backend::Backend;
+use sworn_prover::dispute::results::DisputeModel;
 
-pub use commit::{LaneTree, VoucherCall, accumulate, chunk_count, commit, payload_root, run_count};
+pub use commit::{
+    LaneTree, VoucherCall, accumulate, chunk_count, claim_root, commit, payload_root, run_count,
+    run_results,
+};
 pub use served::{ServeOptions, ServedModel};
 
 use crate::store::{ReportKind, StoredInput, StoredRun};
@@ -74,8 +80,20 @@ pub struct ServedCard {
     pub vocabulary: u32,
 }
 
+/// Receives (rows done, rows in all); stops a check by breaking.
+pub type OnRows<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
 /// Receives (run, token, piece); stops the job by breaking.
 pub type OnToken<'a> = &'a mut dyn FnMut(u32, u32, &[u8]) -> ControlFlow<()>;
+
+/// A model with what disputes about its answers need.
+#[derive(Debug, Clone)]
+pub struct Disputable {
+    /// The model, its layout, its weights.
+    pub model: DisputeModel,
+    /// What computes.
+    pub backend: Arc<dyn Backend>,
+}
 
 /// A model that can answer. Its answers depend on nothing but the input and its seed.
 pub trait Machine: Send + Sync {
@@ -89,4 +107,28 @@ pub trait Machine: Send + Sync {
         seed: B256,
         on_token: OnToken<'_>,
     ) -> Result<Answer, MachineError>;
+
+    /// Checks results that somebody else made; says what is wrong first, or nothing. A machine that has no cheaper way answers and compares.
+    fn check(
+        &self,
+        input: &StoredInput,
+        seed: B256,
+        claimed: &[StoredRun],
+        on_rows: OnRows<'_>,
+    ) -> Result<Option<String>, MachineError> {
+        let mut done = 0;
+        let answer = self.answer(input, seed, &mut |_, _, _| {
+            done += 1;
+            on_rows(done, done)
+        })?;
+        Ok(
+            (answer.runs != claimed)
+                .then(|| "the runs differ from those of the machine".to_owned()),
+        )
+    }
+
+    /// What disputes about its answers need; none for machines without a program, whose claims nobody can dispute.
+    fn dispute(&self) -> Option<Disputable> {
+        None
+    }
 }

@@ -8,10 +8,14 @@ use sworn_inference::engine::{Engine, EngineOptions};
 use sworn_inference::format::packed::Model;
 use sworn_prover::Digest;
 use sworn_prover::commitment::Commitments;
+use sworn_prover::dispute::results::DisputeModel;
+use sworn_prover::dispute::trace::{ModelWeights, TraceLayout};
 use sworn_prover::params::Params;
 use sworn_prover::result::{Expansion, expand};
+use sworn_prover::verify::{self, Question};
 
-use super::{Answer, Machine, MachineError, OnToken, ServedCard};
+use super::{Answer, Disputable, Machine, MachineError, OnRows, OnToken, ServedCard, run_results};
+use crate::library::Card;
 use crate::store::{ReportKind, StoredInput, StoredRun};
 
 /// How models are run.
@@ -29,17 +33,32 @@ pub struct ServedModel {
     folder: PathBuf,
     model: Arc<Model>,
     engine: Engine,
+    disputes: DisputeModel,
 }
 
 impl ServedModel {
-    /// Opens an imported model and computes its commitments from all of its bytes. `progress` gets (done, total).
+    /// Opens an imported model and computes its commitments from all of its bytes, each time: no earlier check is trusted, because a file's time and
+    /// size say nothing about its bytes. `progress` gets (done, total).
     pub fn open(
         folder: &Path,
         options: &ServeOptions,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<ServedModel, MachineError> {
         let model = Arc::new(Model::open(folder)?);
-        let (commitments, _) = Commitments::of(&model, progress)?;
+        let (commitments, tree) = Commitments::of(&model, progress)?;
+        // A folder of the library says which model it holds. One that no longer hashes to that is not served under another id.
+        if let Some(expected) = Card::id_of(folder) {
+            let found = commitments.model_id.to_string();
+            if found != expected {
+                return Err(MachineError::Unexpected {
+                    what: "model id of the folder's bytes",
+                    found,
+                    expected: format!(
+                        "{expected}, which its card states; a chunk of it has changed: remove the folder and add the model again"
+                    ),
+                });
+            }
+        }
         let about = model.card();
         let program = model.program();
         let card = ServedCard {
@@ -53,12 +72,18 @@ impl ServedModel {
             vocabulary: program.vocab_size(),
         };
         let engine = Engine::new(model.clone(), options.engine)?;
+        let disputes = DisputeModel {
+            model: model.clone(),
+            layout: Arc::new(TraceLayout::new(program)?),
+            weights: ModelWeights::new(model.clone(), Arc::new(tree)),
+        };
         Ok(ServedModel {
             card,
             commitments,
             folder: folder.to_path_buf(),
             model,
             engine,
+            disputes,
         })
     }
 
@@ -127,5 +152,90 @@ impl Machine for ServedModel {
             ));
         }
         Ok(Answer { runs, note })
+    }
+
+    fn check(
+        &self,
+        input: &StoredInput,
+        seed: B256,
+        claimed: &[StoredRun],
+        on_rows: OnRows<'_>,
+    ) -> Result<Option<String>, MachineError> {
+        let params = Params::unpack(Digest(input.params.0))?;
+        let question = Question {
+            params: &params,
+            payload: &input.payload,
+            seed: Digest(seed.0),
+        };
+        let claimed = run_results(claimed)?;
+        let found = verify::check(&self.engine, &question, &claimed, on_rows)?;
+        Ok(found.map(|difference| difference.to_string()))
+    }
+
+    fn dispute(&self) -> Option<Disputable> {
+        Some(Disputable {
+            model: self.disputes.clone(),
+            backend: self.engine.backend().clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sworn_inference::program::WeightFormat;
+    use sworn_inference::testing;
+
+    use super::*;
+    use crate::library::{CardFields, Library};
+
+    /// No chunk may change between the import and the serving: not in the weights, not in the program, not in the vocabulary.
+    #[test]
+    fn a_model_with_a_changed_chunk_is_not_served() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("model.gguf");
+        let gguf = testing::gguf(&testing::tiny_config(), WeightFormat::Q8_0, 3);
+        std::fs::write(&file, gguf.to_bytes()).unwrap();
+        let library = Library::new(&dir.path().join("data"));
+        let fields = CardFields {
+            license: Some("MIT".into()),
+            ..CardFields::default()
+        };
+        let added = library
+            .add(&file, None, &fields, &mut |_, _, _| {})
+            .unwrap();
+        let (folder, id) = (
+            added.model().dir.clone(),
+            added.model().card.model_id.clone(),
+        );
+        let open = || ServedModel::open(&folder, &ServeOptions::default(), &mut |_, _| {});
+        assert_eq!(open().unwrap().card().id.to_string(), id);
+
+        let mut files: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().is_some_and(|name| name != "card.json"))
+            .collect();
+        files.sort();
+        assert!(!files.is_empty());
+        let mut refused = 0;
+        for path in files {
+            let whole = std::fs::read(&path).unwrap();
+            // Some places are padding that nothing commits to; a model that is served has the right id all the same.
+            for place in (0..whole.len()).step_by((whole.len() / 40).max(1)) {
+                let mut bytes = whole.clone();
+                bytes[place] ^= 0x10;
+                std::fs::write(&path, &bytes).unwrap();
+                match open() {
+                    Ok(served) => assert_eq!(served.card().id.to_string(), id, "{path:?} {place}"),
+                    Err(error) => {
+                        refused += 1;
+                        assert!(!error.to_string().is_empty());
+                    }
+                }
+            }
+            std::fs::write(&path, &whole).unwrap();
+        }
+        assert!(refused > 40, "only {refused} changes were refused");
+        assert_eq!(open().unwrap().card().id.to_string(), id);
     }
 }

@@ -7,7 +7,7 @@ use alloy::primitives::B256;
 use tokio::sync::watch;
 
 use super::streams::Streams;
-use crate::chain::{ChainClient, Deployment};
+use crate::chain::{ChainClient, ChallengeRules, Deployment};
 use crate::machine::Machine;
 use crate::store::{Cursor, Store};
 
@@ -24,6 +24,8 @@ pub struct RoleSettings {
     pub eager_vouchers: bool,
     /// Pause after the first failed attempt at a voucher; doubles each time.
     pub voucher_retry_seconds: u64,
+    /// Lies on purpose, for tests and demonstrations.
+    pub sabotage: Option<super::Sabotage>,
 }
 
 impl Default for RoleSettings {
@@ -34,6 +36,7 @@ impl Default for RoleSettings {
             seal_limit: 50,
             eager_vouchers: true,
             voucher_retry_seconds: 5,
+            sabotage: None,
         }
     }
 }
@@ -49,6 +52,8 @@ pub struct Rules {
     pub seal_delay_blocks: u64,
     /// Gas of a recipient's callback.
     pub callback_gas: u64,
+    /// The clocks of challenges.
+    pub challenges: ChallengeRules,
 }
 
 impl Rules {
@@ -101,6 +106,8 @@ pub struct Context {
     pub settings: Arc<RoleSettings>,
     /// Claims whose finalisation is on its way.
     pub finalising: Arc<Finalising>,
+    /// Results laid out for disputes.
+    pub desks: Arc<super::Desks>,
     /// Raised whenever the store learned something.
     pub changes: Arc<watch::Sender<u64>>,
 }
@@ -114,6 +121,15 @@ impl Context {
     /// How far the chain was read.
     pub fn cursor(&self) -> Result<Option<Cursor>, crate::store::StoreError> {
         self.store.read(crate::store::tables::CURSOR, &())
+    }
+
+    /// The chain's time in seconds, as far as this node can know it.
+    pub fn now(&self) -> Result<u64, crate::store::StoreError> {
+        Ok(self.cursor()?.map_or(0, |cursor| {
+            cursor
+                .timestamp
+                .max(super::clock::unix_now().min(cursor.timestamp + 3))
+        }))
     }
 
     /// Whether this node serves a model.

@@ -4,7 +4,7 @@ use alloy::primitives::U256;
 
 use super::lane::{Collect, is_overtaken};
 use super::patience::Patience;
-use super::{Context, LaneStep, Role, RoleError};
+use super::{Context, LaneStep, LaneView, Role, RoleError};
 use crate::chain::abi::claims;
 use crate::chain::{ChainError, Gas, Sent};
 
@@ -29,7 +29,11 @@ impl Role for Finaliser {
                     claim,
                     ours,
                     window_end,
-                } if context.may_help(ours, window_end)? => finalise(context, claim).await,
+                } if context.may_help(ours, window_end)?
+                    && !is_catching_a_rival(context, &view, claim)? =>
+                {
+                    finalise(context, claim).await
+                }
                 LaneStep::Collect(collect) => gather(context, &collect).await,
                 _ => Ok(()),
             };
@@ -37,6 +41,34 @@ impl Role for Finaliser {
         }
         Ok(())
     }
+}
+
+/// Whether this node is in the middle of toppling another claim of the lane. Finality would save the rival from its fall, and cost this node what it
+/// has opened; it waits, but not longer than every claim takes to be decided.
+fn is_catching_a_rival(
+    context: &Context,
+    view: &LaneView,
+    right: alloy::primitives::B256,
+) -> Result<bool, RoleError> {
+    let now = context.now()?;
+    let us = context.client.account();
+    for rival in &view.claims {
+        let until = rival
+            .window_end
+            .saturating_add(2 * context.rules.challenges.budget_seconds);
+        if rival.id == right
+            || Some(rival.root) == view.root
+            || now > until
+            || !context.is_live(rival)?
+        {
+            continue;
+        }
+        let nodes = context.store.nodes_of(rival.id)?;
+        if nodes.iter().any(|node| Some(node.record().opener()) == us) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn finalise(context: &Context, claim: alloy::primitives::B256) -> Result<(), RoleError> {

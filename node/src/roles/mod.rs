@@ -3,6 +3,7 @@
 mod clock;
 mod context;
 mod courier;
+mod dispute;
 mod executor;
 mod finaliser;
 mod lane;
@@ -17,6 +18,10 @@ mod supervisor;
 
 pub use context::{Context, Finalising, RoleSettings, Rules};
 pub use courier::Courier;
+pub use dispute::{
+    Challenger, Desks, Responder, Sabotage, Saboteur, Told, Treasurer, name_of as lie_name,
+    names as lie_names,
+};
 pub use executor::Executor;
 pub use finaliser::Finaliser;
 pub use lane::{LaneStep, LaneView, next_step};
@@ -44,16 +49,22 @@ pub enum RoleName {
     Finaliser,
     /// Executes vouchers.
     Courier,
+    /// Challenges wrong claims, and stands up for right ones of others.
+    Challenger,
+    /// Answers openings of this node's claims.
+    Responder,
 }
 
 impl RoleName {
     /// All of them.
-    pub const ALL: [RoleName; 5] = [
+    pub const ALL: [RoleName; 7] = [
         RoleName::Sealer,
         RoleName::Executor,
         RoleName::Proposer,
         RoleName::Finaliser,
         RoleName::Courier,
+        RoleName::Challenger,
+        RoleName::Responder,
     ];
 
     /// Its name.
@@ -64,6 +75,8 @@ impl RoleName {
             RoleName::Proposer => "proposer",
             RoleName::Finaliser => "finaliser",
             RoleName::Courier => "courier",
+            RoleName::Challenger => "challenger",
+            RoleName::Responder => "responder",
         }
     }
 }

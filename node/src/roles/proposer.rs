@@ -80,11 +80,14 @@ impl Proposer {
         refill(context, bond).await?;
         // Everything the claim rests on is on the disk before money follows.
         context.store.flush()?;
+        let Some(tree) = view.tree()? else {
+            return Ok(());
+        };
         let call = claims::claimCall {
             epoch: lane.epoch,
             modelId: lane.model,
             accumulator,
-            root,
+            digests: tree.digests(),
         };
         match context
             .client

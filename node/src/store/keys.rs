@@ -36,6 +36,32 @@ impl Key for B256 {
     }
 }
 
+impl Key for (B256, B256) {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.as_slice(), self.1.as_slice()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<(B256, B256)> {
+        (bytes.len() == 64).then_some(())?;
+        Some((
+            B256::from(take::<32>(bytes, 0)?),
+            B256::from(take::<32>(bytes, 32)?),
+        ))
+    }
+}
+
+impl Key for (B256, u64) {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.as_slice(), &self.1.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<(B256, u64)> {
+        (bytes.len() == 40).then_some(())?;
+        Some((
+            B256::from(take::<32>(bytes, 0)?),
+            u64::from_be_bytes(take(bytes, 32)?),
+        ))
+    }
+}
+
 impl Key for LaneKey {
     fn to_bytes(&self) -> Vec<u8> {
         [&self.epoch.to_be_bytes()[..], self.model.as_slice()].concat()

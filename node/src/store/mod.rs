@@ -3,6 +3,7 @@
 //! Everything lives in a single tree whose keys start with a table's tag, so a batch over several tables is atomic. What is
 //! read from the chain can be read again; what this node computed or sent is flushed before anything outside depends on it.
 
+mod challenges;
 mod error;
 mod keys;
 mod records;
@@ -15,6 +16,10 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 
+pub use challenges::{
+    Opening, Reveal, StoredFall, StoredNode, StoredRecord, StoredReward, StoredSettlement,
+    StoredVerdict,
+};
 pub use error::StoreError;
 pub use records::{
     Attempt, ClaimEnd, Cursor, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal,
@@ -24,7 +29,7 @@ pub use records::{
 pub use table::{Key, Table, Writes};
 
 /// Raised when a stored record changes its shape; a store of another schema is refused, never guessed at.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 const META: &str = "sworn";
 const SCHEMA_KEY: &str = "schema";
@@ -49,6 +54,13 @@ impl Store {
         let db = open_patiently(dir, patience)?;
         check_schema(&db, dir)?;
         let tree = db.open_tree(format!("{chain_id}/{inbox:#x}"))?;
+        Ok(Store { db, tree })
+    }
+
+    /// A store that keeps nothing, for who reads the chain once.
+    pub fn scratch() -> Result<Store, StoreError> {
+        let db = sled::Config::new().temporary(true).open()?;
+        let tree = db.open_tree(META)?;
         Ok(Store { db, tree })
     }
 

@@ -125,6 +125,8 @@ pub struct StoredClaim {
     pub window_end: u64,
     /// Bond.
     pub bond_wei: U256,
+    /// The claim tree's nodes some levels below its root, as the claim was made with.
+    pub digests: Vec<B256>,
     /// Block of the claim.
     pub block: u64,
     /// Transaction of the claim.

@@ -4,8 +4,8 @@
 //! What this node computed stays: a result names its seed and is used again if the seed comes back.
 
 use super::tables::{
-    ATTEMPTS, BLOCKS, CLAIMS, CURSOR, DELIVERIES, INPUTS, LANE_CLAIMS, LANE_INPUTS, MODELS,
-    OPEN_LANES, SETTLEMENTS, UNANSWERED, UNSEALED,
+    ATTEMPTS, BLOCKS, CLAIMS, CURSOR, DELIVERIES, DISPUTED, FALLS, INPUTS, LANE_CLAIMS,
+    LANE_INPUTS, MODELS, NODES, OPEN_LANES, REWARDS, SETTLEMENTS, UNANSWERED, UNSEALED,
 };
 use super::{Cursor, Store, StoreError, StoredInput, Writes};
 
@@ -30,6 +30,7 @@ impl Store {
             claim.end = claim.end.filter(|(_, block)| *block <= last_good);
             claim.bond_gone = claim.bond_gone.filter(|block| *block <= last_good);
             if claim != before {
+                writes.put(DISPUTED, &id, &())?;
                 writes.put(CLAIMS, &id, &claim)?;
                 writes.put(OPEN_LANES, &claim.lane, &())?;
             }
@@ -49,6 +50,7 @@ impl Store {
                 reopen_lane_of(&mut writes, id)?;
             }
         }
+        self.rewind_challenges(&mut writes, last_good)?;
         for item in self.scan(MODELS) {
             let (id, model) = item?;
             if model.block > last_good {
@@ -62,6 +64,47 @@ impl Store {
         writes.put(CURSOR, &(), &to)?;
         writes.commit()?;
         self.flush()
+    }
+}
+
+impl Store {
+    fn rewind_challenges(&self, writes: &mut Writes<'_>, last_good: u64) -> Result<(), StoreError> {
+        for item in self.scan(NODES) {
+            let (key, mut node) = item?;
+            if node.opened.block > last_good {
+                writes.remove(NODES, &key);
+                continue;
+            }
+            let before = node.clone();
+            node.revealed = node.revealed.filter(|reveal| reveal.block <= last_good);
+            node.reclaimed = node.reclaimed.filter(|block| *block <= last_good);
+            if node != before {
+                writes.put(DISPUTED, &key.0, &())?;
+                writes.put(NODES, &key, &node)?;
+            }
+        }
+        for item in self.scan(FALLS) {
+            let (claim, mut fall) = item?;
+            if fall.block > last_good {
+                writes.put(DISPUTED, &claim, &())?;
+                writes.remove(FALLS, &claim);
+                continue;
+            }
+            let before = fall.clone();
+            fall.redeemed.retain(|(block, _)| *block <= last_good);
+            fall.settled = fall.settled.filter(|settled| settled.block <= last_good);
+            if fall != before {
+                writes.put(DISPUTED, &claim, &())?;
+                writes.put(FALLS, &claim, &fall)?;
+            }
+        }
+        for item in self.scan(REWARDS) {
+            let (key, reward) = item?;
+            if reward.block > last_good {
+                writes.remove(REWARDS, &key);
+            }
+        }
+        Ok(())
     }
 }
 

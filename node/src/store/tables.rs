@@ -2,6 +2,7 @@
 
 use alloy::primitives::B256;
 
+use super::challenges::{StoredFall, StoredNode, StoredReward};
 use super::records::{
     Attempt, Cursor, Delivery, LaneKey, NodeReport, Settlement, StoredClaim, StoredInput,
     StoredModel, StoredResult, VoucherKey,
@@ -40,3 +41,11 @@ pub const REPORTS: Table<u64, NodeReport> = Table::new(14);
 pub const MODELS: Table<B256, StoredModel> = Table::new(15);
 /// How often the node ended while it computed an input: such an input may be what ended it.
 pub const BEGUN: Table<u64, u32> = Table::new(16);
+/// Opened nodes of claims, by (claim, key).
+pub const NODES: Table<(B256, B256), StoredNode> = Table::new(17);
+/// How claims fell.
+pub const FALLS: Table<B256, StoredFall> = Table::new(18);
+/// Rewards paid for falls, by (claim, place in the chain).
+pub const REWARDS: Table<(B256, u64), StoredReward> = Table::new(19);
+/// Claims whose challenges may leave something to do.
+pub const DISPUTED: Table<B256, ()> = Table::new(20);

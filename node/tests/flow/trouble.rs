@@ -119,7 +119,7 @@ async fn a_wrong_rival_is_not_followed() {
         epoch,
         modelId: parrot.id(),
         accumulator,
-        root: wrong,
+        digests: vec![wrong],
     };
     liar.transact(d.claims, &lie, user.bond_wei(&d).await.unwrap())
         .await
@@ -159,7 +159,7 @@ async fn a_lie_that_became_final_is_told() {
         epoch,
         modelId: parrot.id(),
         accumulator: user.accumulator_at(&d, epoch).await.unwrap(),
-        root: B256::repeat_byte(0xbd),
+        digests: vec![B256::repeat_byte(0xbd)],
     };
     liar.transact(d.claims, &lie, user.bond_wei(&d).await.unwrap())
         .await

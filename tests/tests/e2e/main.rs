@@ -2,6 +2,7 @@
 
 mod consumer;
 mod crash;
+mod dispute;
 mod flow;
 mod peers;
 mod system;

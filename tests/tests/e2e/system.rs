@@ -104,13 +104,24 @@ impl System {
 
     /// Starts the node of a user that has the model.
     pub(crate) fn node(&self, user: &User) -> Background {
+        self.node_with(user, &[])
+    }
+
+    /// The same with further flags.
+    pub(crate) fn node_with(&self, user: &User, flags: &[&str]) -> Background {
         let listen = format!("127.0.0.1:{}", user.api_port);
         let log = self
             .folder
             .path()
             .join(format!("node-{}.log", user.api_port));
         let mut node = Background::spawn(
-            &mut user.command(&["node", "--model", &self.model, "--api-listen", &listen]),
+            &mut user.command(
+                &[
+                    &["node", "--model", &self.model, "--api-listen", &listen],
+                    flags,
+                ]
+                .concat(),
+            ),
             &log,
         );
         node.wait_for_port(user.api_port);

@@ -1,5 +1,6 @@
 //! `sworn demo`: the whole path on one machine.
 
+mod lie;
 mod once;
 mod place;
 mod start;
@@ -22,13 +23,17 @@ Examples:
   sworn demo --rpc-port 9545 --api-port 9555
   sworn demo --once
   sworn demo --once --json -o preferences.jsonl
+  sworn demo --lie
+  sworn demo --lie element-matmul-totals
 
 Starts a chain in memory, deploys the contracts, registers the shipped model and runs a node that answers, claims and posts. While it
 runs, other `sworn` commands with the same data directory find it by themselves; they sign as development account 1 unless --account
-says otherwise. With --once it asks, waits until the responses are posted, ranks them as two accounts, exports, and ends.")]
+says otherwise. With --once it asks, waits until the responses are posted, ranks them as two accounts, exports, and ends. With --lie a second node
+claims a wrong result; the first one opens the claim down to the wrong bit and proves it: every move is printed with its gas, and who paid what.
+It ends with 0 only if the lie fell and the truth is final.")]
 pub(crate) struct DemoArgs {
     /// Run the whole flow once and end.
-    #[arg(long)]
+    #[arg(long, group = "ending")]
     once: bool,
     /// Port of the chain; 0 takes any free one. 8545, or any free one with --once.
     #[arg(long, value_name = "PORT")]
@@ -36,16 +41,19 @@ pub(crate) struct DemoArgs {
     /// Port of the node's API; 0 takes any free one. 8555, or any free one with --once.
     #[arg(long, value_name = "PORT")]
     api_port: Option<u16>,
-    /// With --once: what to ask.
+    /// Let a second node lie, and watch it being caught. The lie is a wrong token unless named: LIE[@JOB.RUN[.SEED]], silent, duplicates:N.
+    #[arg(long, value_name = "LIE", num_args = 0..=1, default_missing_value = "token", group = "ending", conflicts_with = "once", value_parser = lie::parse)]
+    lie: Option<sworn_node::roles::Sabotage>,
+    /// With --once or --lie: what to ask.
     #[arg(
         long,
         value_name = "TEXT",
         default_value = "Once upon a time",
-        requires = "once"
+        requires = "ending"
     )]
     prompt: String,
-    /// With --once: most new tokens of a response.
-    #[arg(long, value_name = "N", default_value_t = 64, requires = "once")]
+    /// With --once or --lie: most new tokens of a response.
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "ending")]
     max_new: u32,
     /// With --once: write the preference data (DPO rows, JSONL) to a file instead of printing it.
     #[arg(short, long, value_name = "FILE", requires = "once")]
@@ -59,13 +67,20 @@ pub(crate) struct DemoArgs {
 }
 
 impl DemoArgs {
+    /// Whether it ends by itself: nothing is published for other commands then.
     pub(super) fn is_once(&self) -> bool {
-        self.once
+        self.once || self.lie.is_some()
     }
 }
 
 pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
     shutdown::run_until_stopped(async |stop| {
+        if let Some(sabotage) = args.lie {
+            return tokio::select! {
+                result = lie::run(args, sabotage, context) => result,
+                () = stop.wait() => Err(Failure::new(super::failure::Kind::Interrupted, "interrupted")),
+            };
+        }
         if args.once {
             return tokio::select! {
                 result = once::run(args, context) => result,

@@ -30,6 +30,7 @@ pub(super) struct Demo {
     pub(super) session: Session,
     pub(super) model: B256,
     pub(super) model_name: String,
+    pub(super) model_dir: PathBuf,
     pub(super) registered: Mined,
     pub(super) deploy_gas_wei: U256,
     pub(super) place: Place,
@@ -101,7 +102,7 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
         wallet::NODE_ACCOUNT,
         session.client.chain_id(),
     )?);
-    settings.models = vec![stored.dir];
+    settings.models = vec![stored.dir.clone()];
     settings.api = Some(api);
     settings.client = patience();
     settings.serve = node::serve_options(context);
@@ -118,6 +119,7 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
         session,
         model,
         model_name: stored.card.name,
+        model_dir: stored.dir,
         registered,
         deploy_gas_wei,
         place,
@@ -158,7 +160,7 @@ async fn connect(rpc_url: &str, account: u32) -> Result<ChainClient, Failure> {
 }
 
 /// On the same machine answers come at once.
-fn patience() -> ClientOptions {
+pub(super) fn patience() -> ClientOptions {
     ClientOptions {
         poll_interval: Duration::from_millis(50),
         ..ClientOptions::default()

@@ -52,6 +52,7 @@ fn claim(id: u8, proposer: Address, root: B256, window_end: u64) -> StoredClaim 
         accumulator: B256::ZERO,
         window_end,
         bond_wei: U256::ZERO,
+        digests: Vec::new(),
         block: u64::from(id),
         transaction: B256::ZERO,
         end: None,

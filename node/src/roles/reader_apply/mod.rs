@@ -1,5 +1,7 @@
 //! What each event changes in the store. Applying an event twice changes nothing.
 
+mod challenges;
+
 use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256};
@@ -155,6 +157,7 @@ pub fn apply(
             accumulator,
             window_end,
             bond_wei,
+            digests,
         } => {
             let lane = LaneKey {
                 epoch: *epoch,
@@ -174,6 +177,7 @@ pub fn apply(
                     accumulator: *accumulator,
                     window_end: *window_end,
                     bond_wei: *bond_wei,
+                    digests: digests.clone(),
                     block,
                     transaction: *transaction,
                     end,
@@ -254,6 +258,13 @@ pub fn apply(
         } => {
             tracing::warn!(input, run, chunk, %recipient, "the recipient of a voucher failed");
         }
+        Event::Opened { .. }
+        | Event::Revealed { .. }
+        | Event::Toppled { .. }
+        | Event::Redeemed { .. }
+        | Event::Rewarded { .. }
+        | Event::FallSettled { .. }
+        | Event::Reclaimed { .. } => challenges::apply(writes, located)?,
     }
     Ok(())
 }

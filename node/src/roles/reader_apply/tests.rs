@@ -1,10 +1,12 @@
 use super::*;
+use crate::chain::abi::challenges;
 use crate::store::{Cursor, Store, tables};
 use alloy::primitives::{Bytes, U256};
 use sworn_prover::params::Params;
 
 const MODEL: B256 = B256::repeat_byte(7);
 const CLAIM: B256 = B256::repeat_byte(0xc1);
+const RIVAL: B256 = B256::repeat_byte(0xc2);
 
 fn at(block: u64, event: Event) -> Located {
     Located {
@@ -90,6 +92,7 @@ fn life() -> Vec<Located> {
                 accumulator,
                 window_end: 2_000,
                 bond_wei: U256::from(5),
+                digests: vec![B256::repeat_byte(0xd1)],
             },
         ),
         at(16, Event::Finalised { claim: CLAIM }),
@@ -115,6 +118,106 @@ fn life() -> Vec<Located> {
             Event::Settled {
                 input: 0,
                 server: sender,
+            },
+        ),
+    ]
+}
+
+/// A rival claim in block 14, opened in 15, revealed in 16, shown to be wrong in 17, settled in 18, what was left paid out in 19.
+fn trial() -> Vec<Located> {
+    let record = |value: u8| challenges::Record {
+        position: U256::from(value),
+        parentKey: B256::ZERO,
+        value: B256::repeat_byte(value),
+        times: U256::from(value) << 56,
+        funds: U256::from(value),
+        shape: U256::ZERO,
+    };
+    let verdict = |winner: u8| challenges::Verdict {
+        culprit: record(2),
+        rewardWei: U256::from(9),
+        winner: Address::repeat_byte(winner),
+        declaredAt: 0,
+        fellAt: 1_700,
+    };
+    let (opener, key) = (Address::repeat_byte(0xaa), B256::repeat_byte(0x4e));
+    vec![
+        at(
+            14,
+            Event::Claimed {
+                claim: RIVAL,
+                epoch: 4,
+                model: MODEL,
+                proposer: Address::repeat_byte(0x66),
+                root: B256::repeat_byte(8),
+                accumulator: B256::ZERO,
+                window_end: 2_000,
+                bond_wei: U256::from(5),
+                digests: vec![B256::repeat_byte(8)],
+            },
+        ),
+        at(
+            15,
+            Event::Opened {
+                claim: RIVAL,
+                key,
+                opener,
+                record: record(1),
+            },
+        ),
+        at(
+            16,
+            Event::Revealed {
+                claim: RIVAL,
+                key,
+                revealer: Address::repeat_byte(0x66),
+                record: record(2),
+                contents: vec![1, 2, 3].into(),
+            },
+        ),
+        at(
+            17,
+            Event::Toppled {
+                claim: RIVAL,
+                key,
+                sender: opener,
+                fault: Some(64),
+                verdict: verdict(0),
+            },
+        ),
+        at(17, Event::Fell { claim: RIVAL }),
+        at(
+            18,
+            Event::Redeemed {
+                claim: RIVAL,
+                verdict: verdict(1),
+            },
+        ),
+        at(
+            18,
+            Event::Rewarded {
+                claim: RIVAL,
+                account: opener,
+                amount_wei: U256::from(4),
+            },
+        ),
+        at(
+            18,
+            Event::FallSettled {
+                claim: RIVAL,
+                refunded_wei: U256::from(1),
+                rewarded_wei: U256::from(1),
+                burned_wei: U256::from(3),
+            },
+        ),
+        at(
+            19,
+            Event::Reclaimed {
+                claim: RIVAL,
+                key,
+                opener,
+                to_opener_wei: U256::from(1),
+                to_proposer_wei: U256::ZERO,
             },
         ),
     ]
@@ -154,6 +257,20 @@ fn everything(store: &Store) -> String {
             .collect::<Result<Vec<_>, _>>()
             .unwrap(),
         store.scan(REPORTS).collect::<Result<Vec<_>, _>>().unwrap(),
+        (
+            store
+                .scan(tables::NODES)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store
+                .scan(tables::FALLS)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+            store
+                .scan(tables::REWARDS)
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap(),
+        ),
     );
     format!("{all:#?}")
 }
@@ -164,27 +281,46 @@ fn store() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
+/// A life with a trial in it, in the order of the blocks.
+fn whole() -> Vec<Located> {
+    let mut events = life();
+    events.extend(trial());
+    events.sort_by_key(|event| event.block);
+    events
+}
+
 #[test]
 fn reading_twice_changes_nothing() {
     let (_dir, store) = store();
-    read(&store, &life());
+    read(&store, &whole());
     let once = everything(&store);
     assert_eq!(store.scan(REPORTS).count(), 0, "{once}");
-    read(&store, &life());
+    assert_eq!(store.nodes_of(RIVAL).unwrap().len(), 1);
+    assert_eq!(store.rewards_of(RIVAL).unwrap().len(), 1);
+    assert_eq!(
+        store
+            .read(tables::FALLS, &RIVAL)
+            .unwrap()
+            .unwrap()
+            .current()
+            .winner,
+        Address::repeat_byte(1)
+    );
+    read(&store, &whole());
     assert_eq!(everything(&store), once);
 }
 
 #[test]
 fn a_rewind_to_any_block_is_as_if_later_blocks_had_never_been_read() {
-    for last_good in 9..=17 {
+    for last_good in 9..=19 {
         let (_dir, short) = store();
-        let kept: Vec<_> = life()
+        let kept: Vec<_> = whole()
             .into_iter()
             .filter(|e| e.block <= last_good)
             .collect();
         read(&short, &kept);
         let (_other, long) = store();
-        read(&long, &life());
+        read(&long, &whole());
         long.rewind(Cursor {
             number: last_good,
             hash: B256::ZERO,
@@ -200,8 +336,8 @@ fn a_rewind_to_any_block_is_as_if_later_blocks_had_never_been_read() {
             long.read(tables::CURSOR, &()).unwrap().unwrap().number,
             last_good
         );
-        read(&long, &life());
-        read(&short, &life());
+        read(&long, &whole());
+        read(&short, &whole());
         assert_eq!(
             everything(&long),
             everything(&short),

@@ -1,0 +1,344 @@
+//! Calls of the challenge contract.
+
+use alloy::eips::BlockNumberOrTag;
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::TransactionReceipt;
+
+use super::abi::challenges::{self, Job};
+use super::{ChainClient, ChainError, Deployment};
+use crate::store::{StoredRecord, StoredVerdict};
+
+/// Immutable parameters of the challenges, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct ChallengeRules {
+    /// C: what each side has.
+    pub budget_seconds: u64,
+    /// g: before the end of the window by this, openings begin to carry a deposit.
+    pub grace_seconds: u64,
+    /// How long after a fall declarations can be named.
+    pub declaration_seconds: u64,
+}
+
+/// A transaction on a claim's challenges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the contract's own")]
+pub enum Move {
+    Open {
+        /// None under the claim itself.
+        parent: Option<StoredRecord>,
+        position: B256,
+        value: B256,
+        path: Vec<B256>,
+    },
+    OpenInJob {
+        parent: StoredRecord,
+        job: Job,
+        position: B256,
+    },
+    RevealDigests {
+        record: StoredRecord,
+        digests: Vec<B256>,
+    },
+    RevealLeaves {
+        record: StoredRecord,
+        leaves: Vec<Bytes>,
+    },
+    RevealJob {
+        record: StoredRecord,
+        job: Job,
+        signature: Bytes,
+    },
+    RevealPosted {
+        record: StoredRecord,
+        contents: Bytes,
+        signature: Bytes,
+    },
+    Prove {
+        path: Vec<StoredRecord>,
+        job: Job,
+        fault: u8,
+        witness: Bytes,
+    },
+    Expire {
+        record: StoredRecord,
+    },
+    Settle {
+        verdict: StoredVerdict,
+        ancestors: Vec<StoredRecord>,
+    },
+    Reclaim {
+        record: StoredRecord,
+    },
+}
+
+impl Move {
+    /// For logs and people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Move::Open { .. } | Move::OpenInJob { .. } => "open",
+            Move::RevealDigests { .. }
+            | Move::RevealLeaves { .. }
+            | Move::RevealJob { .. }
+            | Move::RevealPosted { .. } => "reveal",
+            Move::Prove { .. } => "prove",
+            Move::Expire { .. } => "expire",
+            Move::Settle { .. } => "settle",
+            Move::Reclaim { .. } => "reclaim",
+        }
+    }
+}
+
+/// The record that stands for the claim itself.
+fn none() -> challenges::Record {
+    challenges::Record {
+        position: U256::ZERO,
+        parentKey: B256::ZERO,
+        value: B256::ZERO,
+        times: U256::ZERO,
+        funds: U256::ZERO,
+        shape: U256::ZERO,
+    }
+}
+
+fn position(word: &B256) -> U256 {
+    U256::from_be_bytes(word.0)
+}
+
+impl ChainClient {
+    /// The parameters of the challenges.
+    pub async fn challenge_rules(&self, d: &Deployment) -> Result<ChallengeRules, ChainError> {
+        Ok(ChallengeRules {
+            budget_seconds: self
+                .view(d.disputes, challenges::budgetSecondsCall {})
+                .await?,
+            grace_seconds: self
+                .view(d.disputes, challenges::graceSecondsCall {})
+                .await?,
+            declaration_seconds: self
+                .view(d.disputes, challenges::declarationSecondsCall {})
+                .await?,
+        })
+    }
+
+    /// What the contract keeps of a claim's challenges.
+    pub async fn challenge_state(
+        &self,
+        d: &Deployment,
+        claim: B256,
+    ) -> Result<challenges::State, ChainError> {
+        self.view(d.disputes, challenges::stateOfCall { claimId: claim })
+            .await
+    }
+
+    /// What the contract keeps for an account: refunds, rewards, deposits.
+    pub async fn challenge_balance(
+        &self,
+        d: &Deployment,
+        account: Address,
+    ) -> Result<U256, ChainError> {
+        self.view(d.disputes, challenges::balanceOfCall { account })
+            .await
+    }
+
+    /// The base fee of the newest block.
+    pub async fn base_fee(&self) -> Result<U256, ChainError> {
+        let block = self
+            .request("eth_getBlockByNumber latest", |p| async move {
+                p.get_block_by_number(BlockNumberOrTag::Latest).await
+            })
+            .await?;
+        Ok(U256::from(
+            block
+                .and_then(|b| b.header.inner.base_fee_per_gas)
+                .unwrap_or_default(),
+        ))
+    }
+
+    /// What a move has to carry: nothing but for openings. The base fee may rise by half until the opening is mined; what is too much comes back.
+    pub async fn price_of(
+        &self,
+        d: &Deployment,
+        claim: B256,
+        what: &Move,
+    ) -> Result<U256, ChainError> {
+        let (gas, extra) = match what {
+            Move::Open {
+                parent,
+                position: word,
+                ..
+            } => {
+                let quote = self
+                    .view(
+                        d.disputes,
+                        challenges::quoteOpenCall {
+                            claimId: claim,
+                            parent: parent.as_ref().map_or_else(none, Into::into),
+                            position: position(word),
+                        },
+                    )
+                    .await?;
+                (quote.gas_, quote.extraWei)
+            }
+            Move::OpenInJob {
+                parent,
+                job,
+                position: word,
+            } => {
+                let quote = self
+                    .view(
+                        d.disputes,
+                        challenges::quoteOpenInJobCall {
+                            claimId: claim,
+                            parent: parent.into(),
+                            job: job.clone(),
+                            position: position(word),
+                        },
+                    )
+                    .await?;
+                (quote.gas_, quote.extraWei)
+            }
+            _ => return Ok(U256::ZERO),
+        };
+        let fee = self.base_fee().await?;
+        let fee = fee + fee / U256::from(2) + U256::from(1);
+        Ok(gas
+            .saturating_mul(U256::from(10))
+            .saturating_mul(fee)
+            .saturating_add(extra))
+    }
+
+    /// Makes a move and waits until it is mined.
+    pub async fn make(
+        &self,
+        d: &Deployment,
+        claim: B256,
+        what: &Move,
+    ) -> Result<TransactionReceipt, ChainError> {
+        let value = self.price_of(d, claim, what).await?;
+        let to = d.disputes;
+        match what.clone() {
+            Move::Open {
+                parent,
+                position: word,
+                value: digest,
+                path,
+            } => {
+                let call = challenges::openCall {
+                    claimId: claim,
+                    parent: parent.as_ref().map_or_else(none, Into::into),
+                    position: position(&word),
+                    value: digest,
+                    path,
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::OpenInJob {
+                parent,
+                job,
+                position: word,
+            } => {
+                let call = challenges::openInJobCall {
+                    claimId: claim,
+                    parent: (&parent).into(),
+                    job,
+                    position: position(&word),
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::RevealDigests { record, digests } => {
+                let call = challenges::revealDigestsCall {
+                    claimId: claim,
+                    record: (&record).into(),
+                    digests,
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::RevealLeaves { record, leaves } => {
+                let call = challenges::revealLeavesCall {
+                    claimId: claim,
+                    record: (&record).into(),
+                    leaves,
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::RevealJob {
+                record,
+                job,
+                signature,
+            } => {
+                let call = challenges::revealJobCall {
+                    claimId: claim,
+                    record: (&record).into(),
+                    job,
+                    signature,
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::RevealPosted {
+                record,
+                contents,
+                signature,
+            } => {
+                let call = challenges::revealPostedCall {
+                    claimId: claim,
+                    record: (&record).into(),
+                    contents,
+                    signature,
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::Prove {
+                path,
+                job,
+                fault,
+                witness,
+            } => {
+                let call = challenges::proveCall {
+                    claimId: claim,
+                    path: path.iter().map(Into::into).collect(),
+                    job,
+                    fault,
+                    witness,
+                    salt: B256::ZERO,
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::Expire { record } => {
+                let call = challenges::expireCall {
+                    claimId: claim,
+                    record: (&record).into(),
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::Settle { verdict, ancestors } => {
+                let call = challenges::settleCall {
+                    claimId: claim,
+                    verdict: (&verdict).into(),
+                    ancestors: ancestors.iter().map(Into::into).collect(),
+                };
+                self.transact(to, &call, value).await
+            }
+            Move::Reclaim { record } => {
+                let call = challenges::reclaimCall {
+                    claimId: claim,
+                    record: (&record).into(),
+                };
+                self.transact(to, &call, value).await
+            }
+        }
+    }
+}
+
+/// Reverts that only say that somebody was faster, or that the time has not come or has gone.
+pub fn is_no_longer_needed(err: &ChainError) -> bool {
+    err.is_revert::<challenges::AlreadyOpen>()
+        || err.is_revert::<challenges::AlreadyRevealed>()
+        || err.is_revert::<challenges::AlreadyFallen>()
+        || err.is_revert::<challenges::NotLive>()
+        || err.is_revert::<challenges::PastFinality>()
+        || err.is_revert::<challenges::WrongRecord>()
+        || err.is_revert::<challenges::NotDecided>()
+        || err.is_revert::<challenges::ProposerInTime>()
+        || err.is_revert::<challenges::TooEarly>()
+}

@@ -1,0 +1,179 @@
+//! The money of challenges: settles fallen claims, takes back what is left of prepayments, withdraws.
+
+use alloy::primitives::{Address, B256, U256};
+
+use super::super::{Context, Role, RoleError};
+use super::rests::Rests;
+use crate::chain::Move;
+use crate::chain::abi::challenges;
+use crate::store::tables::{CLAIMS, DISPUTED, FALLS};
+use crate::store::{ClaimEnd, StoredClaim, StoredFall, StoredNode, StoredRecord};
+
+/// Gas of a withdrawal, roundly.
+const WITHDRAW_GAS: u64 = 60_000;
+
+/// Collects what challenges owe this node's account.
+#[derive(Debug, Default)]
+pub struct Treasurer {
+    rests: Rests<(B256, B256)>,
+    withdrawing: Rests<()>,
+}
+
+impl Role for Treasurer {
+    fn name(&self) -> &'static str {
+        "treasurer"
+    }
+
+    async fn step(&mut self, context: &Context) -> Result<(), RoleError> {
+        let Some(us) = context.client.account() else {
+            return Ok(());
+        };
+        let mut is_busy = false;
+        for item in context.store.scan(DISPUTED) {
+            let (id, ()) = item?;
+            let Some(claim) = context.store.read(CLAIMS, &id)? else {
+                context.store.remove(DISPUTED, &id)?;
+                continue;
+            };
+            is_busy |= !self.collect(context, us, &claim).await?;
+        }
+        self.withdraw(context, us, is_busy).await
+    }
+}
+
+impl Treasurer {
+    /// Does what there is to do about a claim; true when nothing is left.
+    async fn collect(
+        &mut self,
+        context: &Context,
+        us: Address,
+        claim: &StoredClaim,
+    ) -> Result<bool, RoleError> {
+        let nodes = context.store.nodes_of(claim.id)?;
+        let fall = context.store.read(FALLS, &claim.id)?;
+        if fall.is_none() && context.is_live(claim)? {
+            return Ok(false);
+        }
+        let path = fall
+            .as_ref()
+            .map(|fall| ancestors(&nodes, fall))
+            .unwrap_or_default();
+        if let Some(fall) = &fall
+            && fall.settled.is_none()
+        {
+            let is_party = fall.sender == us
+                || fall.current().winner == us
+                || nodes.iter().any(|node| node.record().opener() == us);
+            if !is_party {
+                // Nothing of ours is in it; who has something settles it.
+                context.store.remove(DISPUTED, &claim.id)?;
+                return Ok(true);
+            }
+            self.settle(context, fall, &path).await;
+            return Ok(false);
+        }
+        let mut left = 0;
+        for node in &nodes {
+            let on_path = fall.as_ref().is_some_and(|fall| fall.key == node.key)
+                || path.iter().any(|record| record == &node.record());
+            if on_path || !is_owed(node, claim, us) {
+                continue;
+            }
+            left += 1;
+            let key = (claim.id, node.key);
+            if self.rests.allows(&key) {
+                let what = Move::Reclaim {
+                    record: node.record(),
+                };
+                let outcome = context.play(claim.id, &what).await;
+                self.rests.note(key, "reclaim", outcome.map(|_| false));
+            }
+        }
+        if left == 0 {
+            context.store.remove(DISPUTED, &claim.id)?;
+        }
+        Ok(left == 0)
+    }
+
+    async fn settle(&mut self, context: &Context, fall: &StoredFall, path: &[StoredRecord]) {
+        let key = (fall.claim, fall.key);
+        let due = fall
+            .current()
+            .fell_at
+            .saturating_add(context.rules.challenges.declaration_seconds);
+        let now = match context.now() {
+            Ok(now) => now,
+            Err(err) => return self.rests.note(key, "settle", Err(err.into())),
+        };
+        if now <= due || !self.rests.allows(&key) {
+            return;
+        }
+        let what = Move::Settle {
+            verdict: fall.current(),
+            ancestors: path.to_vec(),
+        };
+        let outcome = context.play(fall.claim, &what).await;
+        self.rests.note(key, "settle", outcome.map(|_| false));
+    }
+
+    /// Takes the balance out when it is worth the gas; while disputes go on only when it is a good part of what the account has left.
+    async fn withdraw(
+        &mut self,
+        context: &Context,
+        us: Address,
+        is_busy: bool,
+    ) -> Result<(), RoleError> {
+        if !self.withdrawing.allows(&()) {
+            return Ok(());
+        }
+        let (client, d) = (&context.client, &context.deployment);
+        let balance = client.challenge_balance(d, us).await?;
+        let cost = client
+            .base_fee()
+            .await?
+            .saturating_mul(U256::from(WITHDRAW_GAS));
+        let is_small = balance <= cost.saturating_mul(U256::from(2))
+            || (is_busy && balance < client.balance(us).await? / U256::from(4));
+        if is_small {
+            self.withdrawing.note((), "withdraw", Ok(false));
+            return Ok(());
+        }
+        let call = challenges::withdrawCall { to: us };
+        let outcome = client.transact(d.disputes, &call, U256::ZERO).await;
+        if let Ok(receipt) = &outcome {
+            tracing::info!(wei = %balance, transaction = %receipt.transaction_hash, "money of challenges taken back");
+        }
+        self.withdrawing.note(
+            (),
+            "withdraw",
+            outcome.map(|_| true).map_err(RoleError::from),
+        );
+        Ok(())
+    }
+}
+
+/// The records of the culprit's ancestors, its parent first.
+fn ancestors(nodes: &[StoredNode], fall: &StoredFall) -> Vec<StoredRecord> {
+    let mut found = Vec::new();
+    let mut parent = fall.current().culprit.parent_key;
+    while let Some(node) = nodes.iter().find(|node| node.key == parent) {
+        if parent.is_zero() || found.len() > nodes.len() {
+            break;
+        }
+        let record = node.record();
+        parent = record.parent_key;
+        found.push(record);
+    }
+    found
+}
+
+/// Whether a decided claim's node still holds money of ours: what is left of a prepayment, or a late opener's deposit that the proposer won.
+fn is_owed(node: &StoredNode, claim: &StoredClaim, us: Address) -> bool {
+    if node.reclaimed.is_some() {
+        return false;
+    }
+    let record = node.record();
+    let is_final = matches!(claim.end, Some((ClaimEnd::Final, _)));
+    let ours = record.opener() == us && (!record.prepaid_wei().is_zero() || record.is_late());
+    ours || (record.is_late() && is_final && claim.proposer == us)
+}
