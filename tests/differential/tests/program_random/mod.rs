@@ -4,7 +4,7 @@ use sworn_differential::vectors::Rng;
 use sworn_inference::program::{CARRY, Entry, Op, UNUSED, ValueShape, WeightFormat};
 
 /// An entry without constants, with f32 weights if any.
-pub fn entry(op: Op, inputs: [u16; 3], weight: u16, dims: [u32; 3]) -> Entry {
+pub(crate) fn entry(op: Op, inputs: [u16; 3], weight: u16, dims: [u32; 3]) -> Entry {
     Entry {
         op,
         format: WeightFormat::F32,
@@ -120,7 +120,7 @@ impl Table<'_> {
     }
 
     /// Some operation on something within reach.
-    fn any_operation(&mut self, context: u32, body: bool) {
+    fn any_operation(&mut self, body: bool) {
         let (x, n) = self.any_f32();
         let one = [x, UNUSED, UNUSED];
         match self.rng.below(9) {
@@ -148,7 +148,6 @@ impl Table<'_> {
                     entry(Op::Rope, one, weight, [n, head_dim, rotated]),
                     ValueShape::F32(n),
                 );
-                let _ = context;
             }
             2 => {
                 self.push(entry(Op::ToF16, one, UNUSED, [n, 0, 0]), ValueShape::F16(n));
@@ -192,7 +191,7 @@ impl Table<'_> {
 }
 
 /// The bytes of a program of some random operations. Some break a rule: a head of 257, an odd rotation.
-pub fn random_program(rng: &mut Rng) -> Vec<u8> {
+pub(crate) fn random_program(rng: &mut Rng) -> Vec<u8> {
     let width = [32, 64, 50, 256][rng.below(4) as usize];
     let vocabulary = [1, 40, 512][rng.below(3) as usize];
     let context = 1 + rng.below(100);
@@ -220,7 +219,7 @@ pub fn random_program(rng: &mut Rng) -> Vec<u8> {
             table.reach.push((CARRY, ValueShape::F32(width)));
         }
         for _ in 0..table.rng.below(6) {
-            table.any_operation(context, part == 1);
+            table.any_operation(part == 1);
         }
         table.end(if part == 2 { vocabulary } else { width });
         if part == 0 {
