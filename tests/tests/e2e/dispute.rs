@@ -17,8 +17,7 @@ fn claim_with(system: &System, status: &str) -> Option<Value> {
 
 #[test]
 fn kill_9_in_the_middle_of_a_challenge() {
-    let Some(system) = System::start("kill_9_in_the_middle_of_a_challenge", Chain::Embedded)
-    else {
+    let Some(system) = System::start("kill_9_in_the_middle_of_a_challenge", Chain::Embedded) else {
         return;
     };
     let liar = system.user("liar", 2);

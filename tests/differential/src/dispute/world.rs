@@ -80,6 +80,8 @@ impl World {
         for account in [PROPOSER, CHALLENGER] {
             evm.fund(account, U256::from(1u128 << 100));
         }
+        // Where bonds burn: on no public chain is it empty.
+        evm.fund(Address::ZERO, U256::ONE);
         let contracts = deploy(&mut evm);
         let card = abi::Card {
             name: "shape".into(),
@@ -128,7 +130,7 @@ impl World {
         world.evm.set_block_hash(target, keccak256(&header));
         world.mine(2, 2);
         let seal = abi::sealCall {
-            header: header.into(),
+            header,
             limit: U256::from(INPUTS),
         };
         world.epoch = world.ask(contracts.inbox, &abi::currentEpochCall {});
