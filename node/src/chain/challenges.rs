@@ -4,10 +4,15 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::Provider;
 use alloy::rpc::types::TransactionReceipt;
+use alloy::sol_types::SolCall;
 
 use super::abi::challenges::{self, Job};
-use super::{ChainClient, ChainError, Deployment};
+use super::abi::claims;
+use super::{ChainClient, ChainError, Deployment, Gas};
 use crate::store::{StoredRecord, StoredVerdict};
+
+/// Two balances that are written for the first time, with their events.
+const CREDIT_GAS: u64 = 80_000;
 
 /// Immutable parameters of the challenges, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -208,6 +213,18 @@ impl ChainClient {
             .saturating_add(extra))
     }
 
+    /// Sends a call that may credit accounts by the base fee.
+    async fn pay<C: SolCall>(
+        &self,
+        to: Address,
+        call: &C,
+        value: U256,
+    ) -> Result<TransactionReceipt, ChainError> {
+        let gas = Gas::EstimateAnd(CREDIT_GAS);
+        let sent = self.send(to, call, value, gas).await?;
+        self.confirm(sent).await
+    }
+
     /// Makes a move and waits until it is mined.
     pub async fn make(
         &self,
@@ -231,7 +248,7 @@ impl ChainClient {
                     value: digest,
                     path,
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::OpenInJob {
                 parent,
@@ -244,7 +261,7 @@ impl ChainClient {
                     job,
                     position: position(&word),
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::RevealDigests { record, digests } => {
                 let call = challenges::revealDigestsCall {
@@ -252,7 +269,7 @@ impl ChainClient {
                     record: (&record).into(),
                     digests,
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::RevealLeaves { record, leaves } => {
                 let call = challenges::revealLeavesCall {
@@ -260,7 +277,7 @@ impl ChainClient {
                     record: (&record).into(),
                     leaves,
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::RevealJob {
                 record,
@@ -273,7 +290,7 @@ impl ChainClient {
                     job,
                     signature,
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::RevealPosted {
                 record,
@@ -286,7 +303,7 @@ impl ChainClient {
                     contents,
                     signature,
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::Prove {
                 path,
@@ -302,14 +319,14 @@ impl ChainClient {
                     witness,
                     salt: B256::ZERO,
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::Expire { record } => {
                 let call = challenges::expireCall {
                     claimId: claim,
                     record: (&record).into(),
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::Settle { verdict, ancestors } => {
                 let call = challenges::settleCall {
@@ -317,14 +334,14 @@ impl ChainClient {
                     verdict: (&verdict).into(),
                     ancestors: ancestors.iter().map(Into::into).collect(),
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
             Move::Reclaim { record } => {
                 let call = challenges::reclaimCall {
                     claimId: claim,
                     record: (&record).into(),
                 };
-                self.transact(to, &call, value).await
+                self.pay(to, &call, value).await
             }
         }
     }
@@ -341,4 +358,6 @@ pub fn is_no_longer_needed(err: &ChainError) -> bool {
         || err.is_revert::<challenges::NotDecided>()
         || err.is_revert::<challenges::ProposerInTime>()
         || err.is_revert::<challenges::TooEarly>()
+        || err.is_revert::<claims::LaneIsFinal>()
+        || err.is_revert::<claims::NotStanding>()
 }

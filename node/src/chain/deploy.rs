@@ -50,7 +50,8 @@ impl DeployParams {
             per_payload_byte_wei: U256::from(1_000_000_000_u64),
             bond_wei: U256::from(100_000_000_000_000_000_u64),
             window_seconds: 2,
-            budget_seconds: 30,
+            // A block is a second of the embedded chain's time at least, and a dispute is many blocks.
+            budget_seconds: 60,
             grace_seconds: 1,
             declaration_seconds: 2,
             answer_seconds: 3_600,

@@ -27,6 +27,9 @@ const DROP_CHECK: Duration = Duration::from_millis(1_500);
 pub enum Gas {
     /// What the chain estimates, and a quarter more.
     Estimate,
+    /// What the chain estimates, a quarter and this much more. For calls that pay by the base fee: estimates take it as zero, so they miss that an account
+    /// is credited.
+    EstimateAnd(u64),
     /// This much. For transactions that only work after others that are on their way.
     Limit(u64),
 }
@@ -102,7 +105,11 @@ impl ChainClient {
         let from = signer.address();
         let gas_limit = match gas {
             Gas::Limit(limit) => limit.min(TRANSACTION_GAS_CAP),
-            Gas::Estimate => {
+            Gas::Estimate | Gas::EstimateAnd(_) => {
+                let more = match gas {
+                    Gas::EstimateAnd(more) => more,
+                    _ => 0,
+                };
                 let request = request_of(from, to, &input, value);
                 let estimate = self
                     .request(what, |p| {
@@ -114,7 +121,9 @@ impl ChainClient {
                     Ok(estimate) => estimate,
                     Err(err) => return Err(self.explain_poverty(what, from, value, err).await),
                 };
-                (estimate + estimate / 4).min(TRANSACTION_GAS_CAP)
+                (estimate + estimate / 4)
+                    .saturating_add(more)
+                    .min(TRANSACTION_GAS_CAP)
             }
         };
         let fees = self

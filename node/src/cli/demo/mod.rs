@@ -24,7 +24,7 @@ Examples:
   sworn demo --once
   sworn demo --once --json -o preferences.jsonl
   sworn demo --lie
-  sworn demo --lie element-matmul-totals
+  sworn demo --lie element-attn-mix-values
 
 Starts a chain in memory, deploys the contracts, registers the shipped model and runs a node that answers, claims and posts. While it
 runs, other `sworn` commands with the same data directory find it by themselves; they sign as development account 1 unless --account
