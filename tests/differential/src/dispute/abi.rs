@@ -87,6 +87,31 @@ sol! {
     function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt) external view returns (bytes32);
     function balanceOf(address account) external view returns (uint256 wei_);
 
+    function expire(bytes32 claimId, Record calldata record) external;
+    function reclaim(bytes32 claimId, Record calldata record) external;
+    function finalise(bytes32 claimId) external;
+    function resolveRival(bytes32 claimId) external;
+    function finalClaim(uint64 epoch, bytes32 modelId) external view returns (bytes32);
+    function factsOf(bytes32 claimId) external view returns (uint8 status, uint64 windowEnd, uint64 epoch, address proposer, bytes32 modelId, bytes32 root);
+    function slotOf(bytes32 key) external view returns (bytes32);
+
+    error AlreadyOpen(bytes32 key);
+    error AlreadyFallen(bytes32 claimId);
+    error AlreadyRevealed(bytes32 key);
+    error BadContents(bytes32 found, bytes32 expected);
+    error BadWitness(string what);
+    error ChallengersOutOfTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error NoFault(uint8 fault);
+    error NotAuthorised(address caller);
+    error NotEnoughPaid(uint256 sentWei, uint256 expectedWei);
+    error NotFinalYet(bytes32 claimId, uint64 windowEnd, uint256 nowSeconds);
+    error PastFinality(bytes32 claimId, uint64 aliveUntil, uint256 nowSeconds);
+    error ProposerInTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error ProposerOutOfTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error WrongRecord(bytes32 key, bytes32 found, bytes32 expected);
+
+    event InputSealed(uint256 indexed inputId, uint64 indexed epoch, bytes32 indexed modelId, uint32 laneIndex, bytes32 seed, bytes32 accumulator);
+    event Expired(bytes32 indexed claimId, bytes32 indexed key, address indexed sender, Verdict verdict);
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
     event Revealed(bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents);
     event Proven(bytes32 indexed claimId, bytes32 indexed key, address indexed prover, uint8 fault, Verdict verdict);

@@ -12,8 +12,20 @@ pub const PROPOSER: Address = address!("00000000000000000000000000000000000badad
 /// Who disputes.
 pub const CHALLENGER: Address = address!("000000000000000000000000000000000cafe000");
 
-const BASE_FEE: u64 = 1_000_000_000;
-const BOND_WEI: u128 = 1_000_000_000_000_000_000;
+/// Wei a gas.
+pub const BASE_FEE: u64 = 1_000_000_000;
+/// Seconds of a block.
+pub const BLOCK_SECONDS: u64 = 12;
+/// W: seconds of a claim's window.
+pub const WINDOW_SECONDS: u64 = 86_400;
+/// C: seconds of each side's budget.
+pub const BUDGET_SECONDS: u64 = 43_200;
+/// g: seconds before the window's end from which on an opening carries a deposit.
+pub const GRACE_SECONDS: u64 = 3_600;
+/// Seconds after a claim's fall in which declarations are named.
+pub const DECLARATION_SECONDS: u64 = 600;
+/// The bond of a claim.
+pub const BOND_WEI: u128 = 1_000_000_000_000_000_000;
 /// Inputs of the epoch.
 pub const INPUTS: u64 = 16;
 
@@ -58,6 +70,8 @@ pub struct World {
     pub epoch: u64,
     /// The inputs' accumulator.
     pub accumulator: B256,
+    /// Of every input, in the lane's order.
+    pub seeds: Vec<B256>,
     /// What was sent since the inputs were sealed.
     pub sent: Vec<Sent>,
     block: u64,
@@ -65,7 +79,7 @@ pub struct World {
 }
 
 impl World {
-    /// Deploys everything, registers the model and seals the inputs.
+    /// Deploys everything, registers the model and seals [`INPUTS`] times the same input.
     ///
     /// # Panics
     /// The contracts refuse it.
@@ -75,6 +89,20 @@ impl World {
         tokenizer_root: Digest,
         params: abi::Params,
         payload: &[u8],
+    ) -> World {
+        let inputs = vec![(params, payload.to_vec()); INPUTS as usize];
+        World::asked(program, weights_root, tokenizer_root, &inputs)
+    }
+
+    /// Deploys everything, registers the model and seals the inputs: one lane.
+    ///
+    /// # Panics
+    /// The contracts refuse it.
+    pub fn asked(
+        program: &[u8],
+        weights_root: Digest,
+        tokenizer_root: Digest,
+        inputs: &[(abi::Params, Vec<u8>)],
     ) -> World {
         let mut evm = Evm::new();
         for account in [PROPOSER, CHALLENGER] {
@@ -108,15 +136,16 @@ impl World {
             model_id,
             epoch: 0,
             accumulator: B256::ZERO,
+            seeds: Vec::new(),
             sent: Vec::new(),
             block: 1000,
             time: 1_800_000_000,
         };
-        for _ in 0..INPUTS {
+        for (params, payload) in inputs {
             let submit = abi::submitCall {
                 modelId: model_id,
                 params: params.clone(),
-                payload: payload.to_vec().into(),
+                payload: payload.clone().into(),
                 recipient: CALLER,
             };
             let price = U256::from(1_000_000_000_000_000u64);
@@ -131,13 +160,18 @@ impl World {
         world.mine(2, 2);
         let seal = abi::sealCall {
             header,
-            limit: U256::from(INPUTS),
+            limit: U256::from(inputs.len()),
         };
         world.epoch = world.ask(contracts.inbox, &abi::currentEpochCall {});
-        world
+        let outcome = world
             .evm
             .send(CALLER, contracts.inbox, U256::ZERO, seal.abi_encode())
             .expect("sealed");
+        let sealed = outcome.logs.iter();
+        world.seeds = sealed
+            .filter_map(|log| abi::InputSealed::decode_log(log).ok())
+            .map(|log| log.data.seed)
+            .collect();
         world.accumulator = world.ask(
             contracts.inbox,
             &abi::accumulatorAtCall { epoch: world.epoch },
@@ -160,6 +194,21 @@ impl World {
         self.block += blocks;
         self.time += seconds;
         self.evm.set_block(self.block, self.time);
+    }
+
+    /// Seconds of the current block.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.time
+    }
+
+    /// Lets time pass so that the next transaction is in a block of that time.
+    ///
+    /// # Panics
+    /// That time is too early.
+    pub fn send_at(&mut self, seconds: u64) {
+        let wait = seconds.checked_sub(self.time + BLOCK_SECONDS);
+        self.mine(1, wait.expect("a time to come"));
     }
 
     /// Asks a view.
@@ -185,8 +234,22 @@ impl World {
         value: U256,
         call: &C,
     ) -> Outcome {
-        self.mine(1, 12);
-        let data = call.abi_encode();
+        self.send_data(what, from, to, value, call.abi_encode())
+    }
+
+    /// Sends a transaction with that data, in a block of its own.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn send_data(
+        &mut self,
+        what: impl Into<String>,
+        from: Address,
+        to: Address,
+        value: U256,
+        data: Vec<u8>,
+    ) -> Outcome {
+        self.mine(1, BLOCK_SECONDS);
         let (what, calldata) = (what.into(), data.len());
         let outcome = self
             .evm
@@ -295,12 +358,28 @@ fn deploy(evm: &mut Evm) -> Contracts {
         (
             "Challenges",
             challenges,
-            (claims, inbox, faults, n(43_200), n(3_600), n(600)).abi_encode(),
+            (
+                claims,
+                inbox,
+                faults,
+                n(BUDGET_SECONDS.into()),
+                n(GRACE_SECONDS.into()),
+                n(DECLARATION_SECONDS.into()),
+            )
+                .abi_encode(),
         ),
         (
             "Claims",
             claims,
-            (inbox, fees, challenges, n(BOND_WEI), n(86_400), n(172_800)).abi_encode(),
+            (
+                inbox,
+                fees,
+                challenges,
+                n(BOND_WEI),
+                n(WINDOW_SECONDS.into()),
+                n(172_800),
+            )
+                .abi_encode(),
         ),
     ];
     for (name, address, arguments) in steps {
