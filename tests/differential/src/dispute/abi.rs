@@ -93,6 +93,15 @@ sol! {
     function resolveRival(bytes32 claimId) external;
     function finalClaim(uint64 epoch, bytes32 modelId) external view returns (bytes32);
     function factsOf(bytes32 claimId) external view returns (uint8 status, uint64 windowEnd, uint64 epoch, address proposer, bytes32 modelId, bytes32 root);
+    struct State {
+        uint64 windowEnd;
+        uint64 aliveUntil;
+        uint32 pending;
+        bool fallen;
+        bool settled;
+    }
+
+    function stateOf(bytes32 claimId) external view returns (State memory);
     function slotOf(bytes32 key) external view returns (bytes32);
 
     error AlreadyOpen(bytes32 key);
@@ -111,6 +120,7 @@ sol! {
     error WrongRecord(bytes32 key, bytes32 found, bytes32 expected);
 
     event InputSealed(uint256 indexed inputId, uint64 indexed epoch, bytes32 indexed modelId, uint32 laneIndex, bytes32 seed, bytes32 accumulator);
+    event Redeemed(bytes32 indexed claimId, address indexed winner, Verdict verdict);
     event Expired(bytes32 indexed claimId, bytes32 indexed key, address indexed sender, Verdict verdict);
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
     event Revealed(bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents);

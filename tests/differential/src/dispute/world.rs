@@ -202,6 +202,12 @@ impl World {
         self.time
     }
 
+    /// Takes seconds back, for what else could have happened then.
+    pub fn back(&mut self, seconds: u64) {
+        self.time -= seconds;
+        self.evm.set_block(self.block, self.time);
+    }
+
     /// Lets time pass so that the next transaction is in a block of that time.
     ///
     /// # Panics

@@ -365,6 +365,11 @@ impl Scene {
         own: &mut OwnResults,
     ) -> Step {
         let act = next(&claimed.view, own).unwrap();
+        self.act(claimed, challenger, act)
+    }
+
+    /// Makes a move.
+    pub(crate) fn act(&mut self, claimed: &mut Claimed, challenger: Address, act: Move) -> Step {
         match act {
             Move::Open { .. } => Step::Opened(self.open(claimed, challenger, &act)),
             Move::Prove {
