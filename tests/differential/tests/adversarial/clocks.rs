@@ -46,7 +46,10 @@ impl Scene {
         let position = claimed.view.node(key).unwrap().position;
         let data = Scene::revealing(claimed, key, &contents_of(own, &position).unwrap());
         let challenges = self.world.contracts.challenges;
-        let sent = self.world.evm.send(claimed.proposer, challenges, U256::ZERO, data);
+        let sent = self
+            .world
+            .evm
+            .send(claimed.proposer, challenges, U256::ZERO, data);
         sent.expect_err("too late").selector().expect("an error")
     }
 
@@ -76,7 +79,6 @@ impl Scene {
     }
 }
 
-
 #[test]
 fn answers_at_the_clocks_edge() {
     let folder = tempfile::tempdir().unwrap();
@@ -102,11 +104,19 @@ fn answers_at_the_clocks_edge() {
     assert_eq!(scene.world.now(), opened_at);
 
     // Both proposers have C seconds. One answers 24 seconds before they are over, the other one second after.
-    scene.world.mine(1, missed_at + BUDGET_SECONDS - scene.world.now() - 2 * BLOCK_SECONDS);
+    scene.world.mine(
+        1,
+        missed_at + BUDGET_SECONDS - scene.world.now() - 2 * BLOCK_SECONDS,
+    );
     scene.world.send_at(opened_at + BUDGET_SECONDS - 24);
     scene.tell_truth(&mut claimed, key, &mut own);
-    scene.world.mine(1, missed_at + BUDGET_SECONDS - scene.world.now());
-    assert_eq!(scene.refused_expiry(&missed, missed_job), abi::ProposerInTime::SELECTOR);
+    scene
+        .world
+        .mine(1, missed_at + BUDGET_SECONDS - scene.world.now());
+    assert_eq!(
+        scene.refused_expiry(&missed, missed_job),
+        abi::ProposerInTime::SELECTOR
+    );
     scene.world.mine(0, 1);
     let said = scene.refused_reveal(&missed, missed_job, &mut own);
     assert_eq!(said, abi::ProposerOutOfTime::SELECTOR);
@@ -118,7 +128,10 @@ fn answers_at_the_clocks_edge() {
     let below_at = scene.world.now();
     assert!(below_at > revealed_at);
     scene.world.mine(1, 24);
-    assert_eq!(scene.refused_expiry(&claimed, below), abi::ProposerInTime::SELECTOR);
+    assert_eq!(
+        scene.refused_expiry(&claimed, below),
+        abi::ProposerInTime::SELECTOR
+    );
     scene.world.mine(0, 1);
     assert_eq!(
         scene.refused_reveal(&claimed, below, &mut own),
@@ -162,7 +175,10 @@ fn answers_at_the_clocks_edge() {
     let deposits = 2 * (BOND_WEI / 10) as i128;
     let gain = scene.gain(server);
     assert!(gain > deposits - 2_000_000_000_000_000, "{gain}");
-    assert_eq!(scene.held().to::<u128>(), owed(&mut scene, &[nuisance, late]));
+    assert_eq!(
+        scene.held().to::<u128>(),
+        owed(&mut scene, &[nuisance, late])
+    );
 }
 
 /// What accounts can withdraw.
@@ -208,7 +224,9 @@ fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
         assert!(failure.is::<abi::AlreadyOpen>(), "{failure:?}");
         // The patient one has time for everything but one answer; the other gives all its time to the first.
         let rest = if patient { 4 * BLOCK_SECONDS } else { 0 };
-        scene.world.send_at(scene.world.now() + BUDGET_SECONDS - rest);
+        scene
+            .world
+            .send_at(scene.world.now() + BUDGET_SECONDS - rest);
         assert!(scene.answer(&mut claimed, waits, &mut liar));
         let mut turn = 0;
         let fallen = loop {
@@ -241,12 +259,16 @@ fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
                         break scene.expire(&claimed, honest, waits);
                     }
                 }
-                Step::Fell(fallen) => break fallen,
+                Step::Fell(fallen) => break *fallen,
                 Step::Waits(_) | Step::Acquitted => panic!("the honest one can go on"),
             }
         };
         let end = claimed.window_end + 2 * BUDGET_SECONDS;
-        assert!(scene.world.now() <= end, "{}", scene.world.now() as i64 - end as i64);
+        assert!(
+            scene.world.now() <= end,
+            "{}",
+            scene.world.now() as i64 - end as i64
+        );
         assert_eq!(scene.status(&claimed), 3);
         scene.world.mine(1, DECLARATION_SECONDS);
         scene.settle(&claimed, honest, fallen.verdict);
@@ -257,7 +279,10 @@ fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
             scene.gain(honest),
             scene.gain(friend) + scene.gain(proposer),
         );
-        println!("{patient}: {:?}, honest {won}, liar and friend {theirs}", fallen.end);
+        println!(
+            "{patient}: {:?}, honest {won}, liar and friend {theirs}",
+            fallen.end
+        );
         assert!(won > 0, "{won}");
         assert!(theirs < -(BOND_WEI as i128) / 2, "{theirs}");
         assert_eq!(scene.held(), U256::ZERO);
@@ -280,7 +305,10 @@ fn proofs_hold_for_their_claim_alone() {
     let mut own = lane.own();
     let lie = Lie::Token(Hiding::None);
     let mut liar = lie.tell(lane.own(), 1, 0, 1).unwrap().expect("a lie");
-    let mut other = Lie::TextByte.tell(lane.own(), 1, 0, 1).unwrap().expect("a lie");
+    let mut other = Lie::TextByte
+        .tell(lane.own(), 1, 0, 1)
+        .unwrap()
+        .expect("a lie");
     let (first, second, server, challenger) = (
         scene.account("first"),
         scene.account("second"),
@@ -315,7 +343,9 @@ fn proofs_hold_for_their_claim_alone() {
     for position in &positions {
         let parent = |claimed: &Claimed, kind| {
             let nodes = claimed.view.nodes().iter();
-            { nodes }.find(|node| node.position.kind == kind).map_or(Digest::ZERO, |node| node.key)
+            { nodes }
+                .find(|node| node.position.kind == kind)
+                .map_or(Digest::ZERO, |node| node.key)
         };
         let act = match position.kind {
             NodeKind::Job => job(&mut own, 1),
@@ -384,6 +414,10 @@ fn proofs_hold_for_their_claim_alone() {
     assert_eq!(refused(&mut scene, &proof), abi::AlreadyFallen::SELECTOR);
     assert_eq!(
         [3, 1, 1],
-        [scene.status(&guilty), scene.status(&twin), scene.status(&truth)]
+        [
+            scene.status(&guilty),
+            scene.status(&twin),
+            scene.status(&truth)
+        ]
     );
 }

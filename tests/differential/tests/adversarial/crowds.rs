@@ -1,213 +1,19 @@
-//! Many openings of a right claim, many wrong claims of one lane, two challengers of one lie.
+//! Many wrong claims of one lane, two challengers of one lie, a liar that convicts itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256};
 use sworn_differential::dispute::abi;
-use sworn_differential::dispute::world::{
-    BASE_FEE, BOND_WEI, BUDGET_SECONDS, DECLARATION_SECONDS, GRACE_SECONDS, event,
-};
+use sworn_differential::dispute::world::{BASE_FEE, BUDGET_SECONDS, DECLARATION_SECONDS, event};
 use sworn_prover::Digest;
-use sworn_prover::dispute::contents::{Contents, claim_tree, contents_of, published};
-use sworn_prover::dispute::faults::selection;
+use sworn_prover::dispute::contents::{claim_tree, published};
 use sworn_prover::dispute::lie::{Field, Hiding, Lie};
 use sworn_prover::dispute::own::OwnResults;
-use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::LaneResults as _;
-use sworn_prover::dispute::shape::TreeShape;
 use sworn_prover::dispute::strategy::{ClaimView, Move, next};
 
-use crate::clocks::job;
 use crate::lane::{self, Lane};
 use crate::scene::{BOND, Claimed, Scene, Step};
-
-const FLOOD: usize = 200;
-/// Children of a node that a flood opens.
-const BREADTH: usize = 6;
-
-/// A posted node.
-fn posted(parent: Digest, kind: NodeKind, at: &Position, place: (u64, u32, u32, u32)) -> Move {
-    let (index, a, b, c) = place;
-    Move::Open {
-        parent,
-        position: Position {
-            a,
-            b,
-            c,
-            ..Position::tree(kind, at.lane, at.run, 0, index)
-        },
-        value: Digest::ZERO,
-        path: Vec::new(),
-    }
-}
-
-/// What can be opened under a revealed node of a right claim: a few of every kind.
-fn children(claimed: &Claimed, own: &mut OwnResults, key: Digest) -> Vec<Move> {
-    let node = claimed.view.node(key).unwrap().clone();
-    let at = node.position;
-    let answer = own.answer(at.lane).unwrap();
-    let layout = own.model().layout.clone();
-    let run = usize::from(at.run);
-    let mut found = Vec::new();
-    match at.kind {
-        NodeKind::Job => {
-            for (run, record) in (0u8..).zip(&answer.commitment.runs) {
-                let here = Position { run, ..at };
-                for kind in [
-                    NodeKind::Trace,
-                    NodeKind::Tokens,
-                    NodeKind::Offsets,
-                    NodeKind::Text,
-                ] {
-                    let Some(shape) = TreeShape::of_run(kind, at.lane, run, record, &layout) else {
-                        continue;
-                    };
-                    if !shape.exists(shape.depth(), 0) {
-                        continue;
-                    }
-                    let value = match kind {
-                        NodeKind::Trace if !answer.has_trace(run.into()) => continue,
-                        NodeKind::Trace => {
-                            let trace = own.trace(at.lane, run.into()).unwrap();
-                            trace.node(shape.depth(), 0).unwrap()
-                        }
-                        NodeKind::Tokens => record.tokens_root,
-                        NodeKind::Offsets => record.offsets_root,
-                        _ => record.text_root,
-                    };
-                    found.push(Move::Open {
-                        parent: key,
-                        position: shape.position(shape.depth(), 0),
-                        value,
-                        path: Vec::new(),
-                    });
-                }
-                if record.n_tokens > record.n_prompt {
-                    found.push(posted(key, NodeKind::Prompt, &here, (0, 0, 0, 0)));
-                    for token in record.n_prompt..(record.n_prompt + 3).min(record.n_tokens) {
-                        found.push(posted(key, NodeKind::Selection, &here, (token.into(), 0, 0, 0)));
-                    }
-                } else {
-                    found.push(posted(key, NodeKind::Malformed, &here, (0, 0, 0, 0)));
-                }
-            }
-        }
-        NodeKind::Trace if matches!(node.contents, Some(Contents::Digests(_))) => {
-            let record = &answer.commitment.runs[run];
-            let shape = TreeShape::of_run(at.kind, at.lane, at.run, record, &layout).unwrap();
-            let height = u32::from(at.height);
-            let levels = shape.levels(height).unwrap();
-            let below: Vec<u64> = shape.below(height, at.index, levels).collect();
-            let trace = own.trace(at.lane, at.run.into()).unwrap();
-            for index in below.into_iter().take(BREADTH) {
-                let low = height - levels;
-                let path = (low..height).map(|h| trace.node(h, (index >> (h - low)) ^ 1).unwrap());
-                let path = path.collect();
-                found.push(Move::Open {
-                    parent: key,
-                    position: shape.position(low, index),
-                    value: trace.node(low, index).unwrap(),
-                    path,
-                });
-            }
-        }
-        NodeKind::Trace => {
-            // Totals of the first long sum that has an element here, if any.
-            let first = at.index << at.height;
-            let (row, from) = layout.place(first);
-            for number in 0..layout.steps() {
-                let step = layout.step(number).unwrap();
-                if sworn_prover::dispute::faults::step::is_long_sum(&step)
-                    && step.first_leaf >= from
-                    && step.first_leaf < from + (1 << at.height)
-                {
-                    for element in 0..(BREADTH as u32).min(step.elements) {
-                        let place = (row.into(), number, element, 0);
-                        found.push(posted(key, NodeKind::Totals, &at, place));
-                    }
-                }
-            }
-        }
-        NodeKind::Prompt => found.push(posted(key, NodeKind::Starts, &at, (0, 0, 0, 0))),
-        NodeKind::Selection => {
-            let groups = selection::Groups::of(layout.program().vocab_size());
-            let _ = &groups;
-            found.push(posted(key, NodeKind::Group, &at, (at.index, 3, 0, 0)));
-        }
-        _ => (),
-    }
-    found
-}
-
-#[test]
-fn a_flood_costs_the_proposer_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, asked) = lane::short(folder.path());
-    let (lane, world) = Lane::new(model, &asked);
-    let mut scene = Scene::new(world);
-    let mut own = lane.own();
-    let (server, flooder) = (scene.account("server"), scene.account("flooder"));
-    let mut claimed = scene.claim(server, &mut own);
-    let claim_gas = scene.purse(server).gas;
-    // Half of it before the grace, half with deposits.
-    let early = claimed.window_end - GRACE_SECONDS - FLOOD as u64 * 12;
-    scene.world.send_at(early);
-
-    let mut queue: VecDeque<Move> = (0..4).map(|i| job(&mut own, i)).collect();
-    let mut margins: BTreeMap<NodeKind, (i128, usize, u64)> = BTreeMap::new();
-    let challenges = scene.world.contracts.challenges;
-    let mut opened = 0;
-    let mut turn = 0;
-    while opened < FLOOD {
-        // From both ends: some deep, some wide.
-        turn += 1;
-        let act = if turn % 3 == 0 { queue.pop_front() } else { queue.pop_back() };
-        let act = act.expect("enough to open");
-        let key = scene.open(&mut claimed, flooder, &act);
-        opened += 1;
-        let position = claimed.view.node(key).unwrap().position;
-        let contents = contents_of(&mut own, &position).unwrap();
-        let balance = abi::balanceOfCall { account: server };
-        let before: U256 = scene.world.ask(challenges, &balance);
-        let gas = scene.reveal(&mut claimed, server, key, &contents);
-        let after: U256 = scene.world.ask(challenges, &balance);
-        let margin = (after - before).to::<u128>() as i128 - i128::from(gas * BASE_FEE);
-        assert!(margin >= 0, "{position:?}: {gas} gas, {margin} wei");
-        let seen = margins.entry(position.kind).or_insert((margin, 0, 0));
-        *seen = (seen.0.min(margin), seen.1 + 1, seen.2.max(gas));
-        queue.extend(children(&claimed, &mut own, key));
-    }
-    for (kind, (margin, count, gas)) in &margins {
-        println!("{kind:?}: {count} reveals, at most {gas} gas, at least {margin} wei over the cost");
-    }
-    assert!(margins.len() >= 10, "{margins:?}");
-
-    let call = abi::stateOfCall {
-        claimId: claimed.id,
-    };
-    let state = scene.world.ask(challenges, &call);
-    assert!(state.aliveUntil <= claimed.window_end + 2 * BUDGET_SECONDS);
-    scene.world.mine(1, state.aliveUntil - scene.world.now());
-    scene.finalise(&claimed, server);
-    assert!(scene.world.now() <= claimed.window_end + 2 * BUDGET_SECONDS);
-    let late = { claimed.records.values() }
-        .filter(|record| record.funds.to_be_bytes::<32>()[31] == 1)
-        .count();
-    assert!(late > FLOOD / 4 && late < FLOOD, "{late}");
-    scene.reclaim(&claimed, flooder, &[]);
-    scene.withdraw(server);
-    scene.withdraw(flooder);
-    let (gain, lost) = (scene.gain(server), -scene.gain(flooder));
-    println!(
-        "{FLOOD} openings, {late} late: server {gain} wei with {} gas, flooder lost {lost} wei",
-        scene.purse(server).gas
-    );
-    // The deposits, and its own transactions that no opening caused.
-    let deposits = (late as u128 * BOND_WEI / 10) as i128;
-    assert!(gain - deposits + i128::from((claim_gas + 200_000) * BASE_FEE) >= 0);
-    assert!(lost > deposits);
-    assert_eq!(scene.held(), U256::ZERO);
-}
 
 /// Wrong claims of one lane by as many proposers: what came before the right claim falls, the others burn when it is final.
 #[test]
@@ -218,7 +24,7 @@ fn fifty_wrong_claims_lose_their_bonds() {
     let mut scene = Scene::new(world);
     let mut own = lane.own();
     let (server, challenger) = (scene.account("server"), scene.account("challenger"));
-    let mut roots = std::collections::BTreeSet::from([claim_tree(&mut own).unwrap().root().0]);
+    let mut roots = BTreeSet::from([claim_tree(&mut own).unwrap().root().0]);
     // Twelve with answers, thirteen that nobody can answer for.
     let mut earlier = Vec::new();
     for i in 0..25u64 {
@@ -282,7 +88,9 @@ fn fifty_wrong_claims_lose_their_bonds() {
     scene.withdraw(challenger);
     assert_eq!(scene.held(), U256::ZERO);
     // Every wei: what the liars lost is burned, the challenger's, or gas.
-    let liars: i128 = { earlier.iter() }.map(|(c, _)| scene.gain(c.proposer)).sum();
+    let liars: i128 = { earlier.iter() }
+        .map(|(c, _)| scene.gain(c.proposer))
+        .sum();
     let gas: u64 = { earlier.iter() }
         .map(|(c, _)| scene.purse(c.proposer).gas)
         .chain([scene.purse(challenger).gas])
@@ -317,7 +125,10 @@ fn fifty_wrong_claims_lose_their_bonds() {
         let paid = scene.purse(claimed.proposer).gas * BASE_FEE;
         // Also its refused attempt.
         let lost = -scene.gain(claimed.proposer) - i128::from(paid);
-        assert!(lost >= bond && lost < bond + bond / 1000, "sybil {i}: {lost}");
+        assert!(
+            lost >= bond && lost < bond + bond / 1000,
+            "sybil {i}: {lost}"
+        );
     }
     scene.withdraw(server);
     assert_eq!(
@@ -344,7 +155,11 @@ fn two_challengers_share() {
     let (lane, world) = Lane::new(model, &asked);
     let mut scene = Scene::new(world);
     let mut own = lane.own();
-    let (a, b, proposer) = (scene.account("a"), scene.account("b"), scene.account("liar"));
+    let (a, b, proposer) = (
+        scene.account("a"),
+        scene.account("b"),
+        scene.account("liar"),
+    );
     let mut liar = { Lie::Token(Hiding::None) }
         .tell(lane.own(), 1, 0, 1)
         .unwrap()
@@ -376,7 +191,7 @@ fn two_challengers_share() {
                 assert!(failure - scene.gain(second) < i128::from(150_000 * BASE_FEE));
                 assert!(scene.answer(&mut claimed, key, &mut liar));
             }
-            Step::Fell(fallen) => break fallen,
+            Step::Fell(fallen) => break *fallen,
             Step::Waits(_) | Step::Acquitted => panic!("a move to make"),
         }
     };
@@ -441,7 +256,12 @@ fn a_declaration_beats_a_copied_proof() {
         salt,
     };
     let declaration = scene.world.ask(challenges, &call);
-    scene.send(worker, challenges, U256::ZERO, &abi::declareCall { declaration });
+    scene.send(
+        worker,
+        challenges,
+        U256::ZERO,
+        &abi::declareCall { declaration },
+    );
     let Step::Fell(fallen) = scene.act(&mut claimed, copier, act) else {
         panic!("the copied proof holds")
     };
@@ -469,5 +289,97 @@ fn a_declaration_beats_a_copied_proof() {
     println!("worker {won}, copier {copied}");
     assert!(won > BOND as i128 / 4 - BOND as i128 / 200, "{won}");
     assert!(copied.abs() < BOND as i128 / 2000, "{copied}");
+    assert_eq!(scene.held(), U256::ZERO);
+}
+
+/// What revealers took of nodes that are neither this one nor its ancestors.
+fn spent_beside(claimed: &Claimed, node: Digest) -> i128 {
+    let mut path = Vec::new();
+    let mut at = node;
+    while at != Digest::ZERO {
+        path.push(at);
+        at = claimed.view.node(at).unwrap().parent;
+    }
+    let beside = claimed
+        .records
+        .iter()
+        .filter(|(key, _)| !path.contains(key));
+    beside
+        .map(|(_, record)| {
+            let spent: U256 = (record.funds >> 16) & U256::from((1u128 << 88) - 1);
+            spent.to::<u128>() as i128
+        })
+        .sum()
+}
+
+/// A liar's friend declares first and proves, with all the work done by the honest one: that loses no more than its own transactions' gas and the
+/// reveals beside the path, the two of them half a bond at least.
+#[test]
+fn a_liar_that_convicts_itself_burns_half() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, asked) = lane::short(folder.path());
+    let (lane, world) = Lane::new(model, &asked);
+    let mut scene = Scene::new(world);
+    let mut own = lane.own();
+    let (honest, friend, proposer) = (
+        scene.account("honest"),
+        scene.account("friend"),
+        scene.account("liar"),
+    );
+    let mut liar = { Lie::Token(Hiding::Totals) }
+        .tell(lane.own(), 0, 1, 1)
+        .unwrap()
+        .expect("a place to lie");
+    let mut claimed = scene.claim(proposer, &mut liar);
+    let challenges = scene.world.contracts.challenges;
+    let salt = B256::repeat_byte(9);
+    let (fallen, node) = loop {
+        let act = next(&claimed.view, &mut own).unwrap();
+        if let Move::Prove { node, .. } = act {
+            let call = abi::declarationOfCall {
+                claimId: claimed.id,
+                key: B256::from(node.0),
+                challenger: friend,
+                salt,
+            };
+            let declaration = scene.world.ask(challenges, &call);
+            scene.send(
+                friend,
+                challenges,
+                U256::ZERO,
+                &abi::declareCall { declaration },
+            );
+            match scene.act(&mut claimed, friend, act) {
+                Step::Fell(fallen) => break (*fallen, node),
+                _ => panic!("a proof"),
+            }
+        }
+        match scene.act(&mut claimed, honest, act) {
+            Step::Opened(key) => assert!(scene.answer(&mut claimed, key, &mut liar)),
+            _ => panic!("an opening"),
+        }
+    };
+    let redeem = abi::redeemCall {
+        claimId: claimed.id,
+        verdict: fallen.verdict,
+        challenger: friend,
+        salt,
+    };
+    let outcome = scene.send(friend, challenges, U256::ZERO, &redeem);
+    let verdict = event::<abi::Redeemed>(&outcome).verdict;
+    scene.world.mine(1, DECLARATION_SECONDS);
+    scene.settle(&claimed, friend, verdict);
+    for account in [honest, friend, proposer] {
+        scene.withdraw(account);
+    }
+    let (won, theirs) = (
+        scene.gain(honest),
+        scene.gain(friend) + scene.gain(proposer),
+    );
+    let gas = i128::from(scene.purse(honest).gas * BASE_FEE);
+    println!("honest {won} of {gas} in gas, liar and friend {theirs}");
+    // What its openings on the path cost is back; of the tokens' nodes, which the path does not hold, it is not.
+    assert_eq!(won, -gas - spent_beside(&claimed, node));
+    assert!(theirs < -(BOND as i128) / 2);
     assert_eq!(scene.held(), U256::ZERO);
 }

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::U256;
-use sworn_differential::dispute::world::{
-    BUDGET_SECONDS, DECLARATION_SECONDS, World,
-};
+use sworn_differential::dispute::world::{BUDGET_SECONDS, DECLARATION_SECONDS, World};
 use sworn_inference::engine::Finish;
 use sworn_inference::program::Op;
 use sworn_prover::dispute::lie::{Field, Hiding, Lie};
@@ -169,7 +167,9 @@ fn tell(
         );
         match (end, lie) {
             (End::Expired, Lie::Silence(_)) => (),
-            (End::Proven(fault), _) => assert!(faults_of(lie).contains(&fault), "{who}: {fault}"),
+            (End::Proven(fault), _) => {
+                assert!(faults_of(lie).contains(&fault), "{who}: {fault}")
+            }
             (End::Expired, _) => panic!("{who} was silent"),
         }
         assert!(rounds <= MOST_ROUNDS, "{who}: {rounds}");
@@ -192,9 +192,7 @@ fn tell(
         scene.world.send_at(truth.window_end + 1);
     }
     scene.finalise(&truth, server);
-    assert!(
-        scene.world.now() <= truth.window_end + 2 * BUDGET_SECONDS
-    );
+    assert!(scene.world.now() <= truth.window_end + 2 * BUDGET_SECONDS);
     scene.withdraw(server);
     let paid = i128::from(scene.purse(server).gas) * 1_000_000_000;
     assert_eq!(scene.gain(server), -paid, "the bond is back");
@@ -242,11 +240,21 @@ fn every_lie_falls_on_the_chain() {
         Lie::TextByte,
         Lie::Field(Field::Finish),
     ];
-    let places: [(u32, u32, u64, &[Lie]); 3] = [
+    let about_prompts = [
+        Lie::PromptToken(Hiding::None),
+        Lie::PromptToken(Hiding::Totals),
+        Lie::PromptInserted,
+        Lie::PromptDropped,
+        Lie::PromptSplit,
+        Lie::Malformed,
+    ];
+    let seeds = (2..22).flat_map(|seed| [0, 1].map(|lane| (lane, 1, seed, &about_prompts[..])));
+    let mut places: Vec<(u32, u32, u64, &[Lie])> = vec![
         (0, 1, 1, &lies),
         (2, 0, 0, &[Lie::WellFormed]),
         (3, stopped as u32, 0, &about_ends),
     ];
+    places.extend(seeds);
     for (lie, more) in tell("short", &short, world, &places) {
         ends.entry(lie).or_default().extend(more);
     }

@@ -3,5 +3,6 @@
 mod clocks;
 mod crowds;
 mod every_lie;
+mod flood;
 mod lane;
 mod scene;

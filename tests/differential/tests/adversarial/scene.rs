@@ -1,6 +1,7 @@
 //! Accounts that claim, open, reveal and prove by real transactions, and what each paid.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
@@ -52,7 +53,7 @@ pub(crate) struct Fallen {
 pub(crate) enum Step {
     Opened(Digest),
     Waits(Digest),
-    Fell(Fallen),
+    Fell(Box<Fallen>),
     Acquitted,
 }
 
@@ -89,8 +90,8 @@ impl Scene {
     /// The account with a name.
     pub(crate) fn account(&mut self, name: &str) -> Address {
         let account = Address::from_word(keccak256(name));
-        if !self.purses.contains_key(&account) {
-            self.purses.insert(account, Purse::default());
+        if let Entry::Vacant(purse) = self.purses.entry(account) {
+            purse.insert(Purse::default());
             self.world.evm.fund(account, U256::from(WEALTH));
         }
         account
@@ -380,10 +381,10 @@ impl Scene {
                 let call = Scene::proof(claimed, node, fault, &witness);
                 let challenges = self.world.contracts.challenges;
                 let outcome = self.send(challenger, challenges, U256::ZERO, &call);
-                Step::Fell(Fallen {
+                Step::Fell(Box::new(Fallen {
                     end: End::Proven(fault),
                     verdict: event::<abi::Proven>(&outcome).verdict,
-                })
+                }))
             }
             Move::Wait { node } => Step::Waits(node),
             Move::Nothing => Step::Acquitted,
@@ -417,7 +418,7 @@ impl Scene {
                         return Err(key);
                     }
                 }
-                Step::Fell(fallen) => return Ok(fallen),
+                Step::Fell(fallen) => return Ok(*fallen),
                 Step::Waits(key) => return Err(key),
                 Step::Acquitted => panic!("a liar was acquitted"),
             }
