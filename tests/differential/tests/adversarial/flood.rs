@@ -1,6 +1,6 @@
 //! Many openings of a right claim: who makes them pays, and the claim is final in time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::U256;
 use sworn_differential::dispute::abi;
@@ -103,8 +103,21 @@ fn children(claimed: &Claimed, own: &mut OwnResults, key: Digest) -> Vec<Move> {
             let below: Vec<u64> = shape.below(height, at.index, levels).collect();
             let trace = own.trace(at.lane, at.run.into()).unwrap();
             let apart = below.len().div_ceil(BREADTH);
-            for index in below.into_iter().step_by(apart) {
-                let low = height - levels;
+            let low = height - levels;
+            // Here and there, and what leads to a long sum and to attention in the second row.
+            let steps = (0..layout.steps()).map(|number| layout.step(number).unwrap());
+            let long = steps
+                .filter(|step| is_long_sum(step) || step.op == Op::AttnMix)
+                .take(2);
+            let leading: BTreeSet<u64> = long
+                .map(|step| layout.index(1, step.first_leaf) >> low)
+                .filter(|index| below.contains(index))
+                .collect();
+            let some = below.iter().copied().step_by(apart);
+            let mut chosen: Vec<u64> = some.filter(|index| !leading.contains(index)).collect();
+            // The last is opened first.
+            chosen.extend(leading);
+            for index in chosen {
                 let path = (low..height).map(|h| trace.node(h, (index >> (h - low)) ^ 1).unwrap());
                 let path = path.collect();
                 found.push(Move::Open {
