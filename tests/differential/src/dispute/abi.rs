@@ -110,6 +110,7 @@ sol! {
     error BadContents(bytes32 found, bytes32 expected);
     error BadWitness(string what);
     error ChallengersOutOfTime(uint256 usedSeconds, uint256 budgetSeconds);
+    error LaneIsFinal(bytes32 finalClaim);
     error NoFault(uint8 fault);
     error NotAuthorised(address caller);
     error NotEnoughPaid(uint256 sentWei, uint256 expectedWei);

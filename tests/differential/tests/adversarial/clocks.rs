@@ -1,4 +1,4 @@
-//! Answers at the edge of a clock, stalling, and proofs in other places than their own.
+//! Answers at the edge of a clock, and stalling.
 
 use alloy_primitives::U256;
 use alloy_sol_types::SolError as _;
@@ -29,7 +29,7 @@ pub(crate) fn job(own: &mut OwnResults, lane: u32) -> Move {
 }
 
 /// The opening of the root of the tokens of a job's first run.
-fn tokens(own: &mut OwnResults, lane: u32, parent: Digest) -> Move {
+pub(crate) fn tokens(own: &mut OwnResults, lane: u32, parent: Digest) -> Move {
     let record = own.answer(lane).unwrap().commitment.runs[0];
     let leaves = u64::from(record.n_tokens).div_ceil(64);
     Move::Open {
@@ -41,7 +41,7 @@ fn tokens(own: &mut OwnResults, lane: u32, parent: Digest) -> Move {
 }
 
 impl Scene {
-    /// Gas of a call at this time if it were sent by the proposer, or why not.
+    /// Why the proposer can't reveal now.
     fn refused_reveal(&mut self, claimed: &Claimed, key: Digest, own: &mut OwnResults) -> [u8; 4] {
         let position = claimed.view.node(key).unwrap().position;
         let data = Scene::revealing(claimed, key, &contents_of(own, &position).unwrap());
@@ -63,7 +63,12 @@ impl Scene {
         failure.selector().expect("an error")
     }
 
-    fn tell_truth(&mut self, claimed: &mut Claimed, key: Digest, own: &mut OwnResults) -> u64 {
+    pub(crate) fn tell_truth(
+        &mut self,
+        claimed: &mut Claimed,
+        key: Digest,
+        own: &mut OwnResults,
+    ) -> u64 {
         let position = claimed.view.node(key).unwrap().position;
         let contents = contents_of(own, &position).unwrap();
         self.reveal(claimed, claimed.proposer, key, &contents)
@@ -155,18 +160,14 @@ fn answers_at_the_clocks_edge() {
     let state = scene.world.ask(scene.world.contracts.challenges, &call);
     assert_eq!(state.pending, 0);
     let alive = state.aliveUntil;
-    assert!(alive <= claimed.window_end + 2 * BUDGET_SECONDS + 2 * BLOCK_SECONDS);
+    assert!(alive <= claimed.window_end + 2 * BUDGET_SECONDS);
     let wait = alive - scene.world.now();
     scene.world.mine(1, wait);
     assert_eq!(scene.refused_finality(&claimed), abi::NotFinalYet::SELECTOR);
     scene.world.mine(0, 1);
     let act = job(&mut own, 1);
-    let call = match scene.opening(&claimed, &act) {
-        crate::scene::Opening::Under(call, price) => (call, price),
-        crate::scene::Opening::InJob(..) => panic!("a job"),
-    };
-    let challenges = scene.world.contracts.challenges;
-    let failure = scene.refused(nuisance, challenges, call.1, &call.0);
+    let opening = scene.opening(&claimed, &act);
+    let failure = scene.refused_opening(nuisance, &opening);
     assert!(failure.is::<abi::PastFinality>(), "{failure:?}");
     scene.finalise(&claimed, server);
     // The late openings' deposits are the proposer's.
@@ -214,13 +215,8 @@ fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
         scene.world.send_at(claimed.window_end);
         let act = next(&claimed.view, &mut own).unwrap();
         let mut waits = scene.open(&mut claimed, friend, &act);
-        let failure = match scene.opening(&claimed, &act) {
-            crate::scene::Opening::Under(call, price) => {
-                let challenges = scene.world.contracts.challenges;
-                scene.refused(honest, challenges, price, &call)
-            }
-            crate::scene::Opening::InJob(..) => panic!("a job"),
-        };
+        let opening = scene.opening(&claimed, &act);
+        let failure = scene.refused_opening(honest, &opening);
         assert!(failure.is::<abi::AlreadyOpen>(), "{failure:?}");
         // The patient one has time for everything but one answer; the other gives all its time to the first.
         let rest = if patient { 4 * BLOCK_SECONDS } else { 0 };
@@ -293,131 +289,4 @@ fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
 fn proposer_seconds(claimed: &Claimed, key: Digest) -> u64 {
     let seconds: U256 = claimed.records[&key].funds >> 224;
     seconds.to::<u64>()
-}
-
-/// A proof shows a fault of its own claim, and of nothing else.
-#[test]
-fn proofs_hold_for_their_claim_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, asked) = lane::tiny(folder.path(), &["one", "two"]);
-    let (lane, world) = Lane::new(model, &asked);
-    let mut scene = Scene::new(world);
-    let mut own = lane.own();
-    let lie = Lie::Token(Hiding::None);
-    let mut liar = lie.tell(lane.own(), 1, 0, 1).unwrap().expect("a lie");
-    let mut other = Lie::TextByte
-        .tell(lane.own(), 1, 0, 1)
-        .unwrap()
-        .expect("a lie");
-    let (first, second, server, challenger) = (
-        scene.account("first"),
-        scene.account("second"),
-        scene.account("server"),
-        scene.account("challenger"),
-    );
-    let mut guilty = scene.claim(first, &mut liar);
-    let mut twin = scene.claim(second, &mut liar);
-    let mut truth = scene.claim(server, &mut own);
-    let other_proposer = scene.account("other");
-    let mut elsewhere = scene.claim(other_proposer, &mut other);
-
-    // Up to the proof, on the claim and on its twin.
-    let (node, fault, witness) = loop {
-        match next(&guilty.view, &mut own).unwrap() {
-            Move::Prove {
-                node,
-                fault,
-                witness,
-            } => break (node, fault, witness),
-            _ => {
-                for claimed in [&mut guilty, &mut twin] {
-                    let act = next(&claimed.view, &mut own).unwrap();
-                    let key = scene.open(claimed, challenger, &act);
-                    assert!(scene.answer(claimed, key, &mut liar));
-                }
-            }
-        }
-    };
-    // The same nodes of the honest claim, and of a claim with another lie.
-    let positions: Vec<Position> = { guilty.view.nodes().iter() }.map(|n| n.position).collect();
-    for position in &positions {
-        let parent = |claimed: &Claimed, kind| {
-            let nodes = claimed.view.nodes().iter();
-            { nodes }
-                .find(|node| node.position.kind == kind)
-                .map_or(Digest::ZERO, |node| node.key)
-        };
-        let act = match position.kind {
-            NodeKind::Job => job(&mut own, 1),
-            NodeKind::Tokens => {
-                let above = parent(&truth, NodeKind::Job);
-                tokens(&mut own, 1, above)
-            }
-            _ => continue,
-        };
-        let key = scene.open(&mut truth, challenger, &act);
-        scene.tell_truth(&mut truth, key, &mut own);
-    }
-    let key = {
-        let act = next(&elsewhere.view, &mut own).unwrap();
-        scene.open(&mut elsewhere, challenger, &act)
-    };
-    assert!(scene.answer(&mut elsewhere, key, &mut other));
-
-    let challenges = scene.world.contracts.challenges;
-    let proof = Scene::proof(&guilty, node, fault, &witness);
-    let refused = |scene: &mut Scene, call: &abi::proveCall| {
-        let failure = scene.refused(challenger, challenges, U256::ZERO, call);
-        failure.selector().expect("an error")
-    };
-    // Records name their claim.
-    for claimed in [&twin, &truth, &elsewhere] {
-        let moved = abi::proveCall {
-            claimId: claimed.id,
-            ..proof.clone()
-        };
-        assert_eq!(refused(&mut scene, &moved), abi::WrongRecord::SELECTOR);
-    }
-    // The same witness at the honest claim's own records: its paths lead elsewhere.
-    let at = { truth.view.nodes().iter() }
-        .find(|n| n.position.kind == NodeKind::Tokens)
-        .unwrap();
-    let honest = Scene::proof(&truth, at.key, fault, &witness);
-    let said = refused(&mut scene, &honest);
-    assert!(
-        said == abi::BadWitness::SELECTOR || said == abi::NoFault::SELECTOR,
-        "{said:?}"
-    );
-    // The job is that of the claim.
-    let swapped = abi::proveCall {
-        job: honest.job.clone(),
-        ..proof.clone()
-    };
-    assert_eq!(refused(&mut scene, &swapped), abi::BadContents::SELECTOR);
-    // Another chain with the same claim: at first nothing is opened there, then the same job at another time.
-    let mut again = Scene::new(lane.chain(&asked));
-    let stranger = again.account("first");
-    let mut liar = lie.tell(lane.own(), 1, 0, 1).unwrap().expect("a lie");
-    let mut there = again.claim(stranger, &mut liar);
-    assert_eq!(there.id, guilty.id, "same addresses");
-    again.account("challenger");
-    let failure = again.refused(challenger, challenges, U256::ZERO, &proof);
-    assert!(failure.is::<abi::PastFinality>(), "{failure:?}");
-    again.world.mine(1, 12);
-    let act = next(&there.view, &mut own).unwrap();
-    let key = again.open(&mut there, challenger, &act);
-    assert!(again.answer(&mut there, key, &mut liar));
-    let failure = again.refused(challenger, challenges, U256::ZERO, &proof);
-    assert!(failure.is::<abi::WrongRecord>(), "{failure:?}");
-    // At its place it holds, once.
-    scene.send(challenger, challenges, U256::ZERO, &proof);
-    assert_eq!(refused(&mut scene, &proof), abi::AlreadyFallen::SELECTOR);
-    assert_eq!(
-        [3, 1, 1],
-        [
-            scene.status(&guilty),
-            scene.status(&twin),
-            scene.status(&truth)
-        ]
-    );
 }

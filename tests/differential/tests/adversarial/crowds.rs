@@ -112,7 +112,8 @@ fn fifty_wrong_claims_lose_their_bonds() {
             claimId: claimed.id,
         };
         scene.world.mine(1, BUDGET_SECONDS / 1000);
-        scene.refused(claimed.proposer, claims, U256::ZERO, &call);
+        let failure = scene.refused(claimed.proposer, claims, U256::ZERO, &call);
+        assert!(failure.is::<abi::LaneIsFinal>(), "{failure:?}");
         let call = abi::resolveRivalCall {
             claimId: claimed.id,
         };
@@ -177,18 +178,10 @@ fn two_challengers_share() {
         match scene.act(&mut claimed, first, act) {
             Step::Opened(key) => {
                 // The other one was late by a transaction: that is refused, and costs its gas alone.
-                let challenges = scene.world.contracts.challenges;
-                let (failure, before) = (scene.gain(second), again.expect("an opening"));
-                let refused = match &before {
-                    crate::scene::Opening::Under(call, price) => {
-                        scene.refused(second, challenges, *price, call)
-                    }
-                    crate::scene::Opening::InJob(call, price) => {
-                        scene.refused(second, challenges, *price, call)
-                    }
-                };
+                let before = scene.gain(second);
+                let refused = scene.refused_opening(second, &again.expect("an opening"));
                 assert!(refused.is::<abi::AlreadyOpen>(), "{refused:?}");
-                assert!(failure - scene.gain(second) < i128::from(150_000 * BASE_FEE));
+                assert!(before - scene.gain(second) < i128::from(150_000 * BASE_FEE));
                 assert!(scene.answer(&mut claimed, key, &mut liar));
             }
             Step::Fell(fallen) => break *fallen,

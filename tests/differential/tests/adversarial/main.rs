@@ -5,4 +5,5 @@ mod crowds;
 mod every_lie;
 mod flood;
 mod lane;
+mod replay;
 mod scene;

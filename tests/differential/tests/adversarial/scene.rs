@@ -149,6 +149,15 @@ impl Scene {
         sent.map(|_| ()).expect_err(C::SIGNATURE)
     }
 
+    /// Sends an opening that must revert.
+    pub(crate) fn refused_opening(&mut self, from: Address, opening: &Opening) -> Failure {
+        let challenges = self.world.contracts.challenges;
+        match opening {
+            Opening::Under(call, price) => self.refused(from, challenges, *price, call),
+            Opening::InJob(call, price) => self.refused(from, challenges, *price, call),
+        }
+    }
+
     pub(crate) fn claim(&mut self, proposer: Address, results: &mut dyn LaneResults) -> Claimed {
         let root = claim_tree(results).unwrap().root();
         let digests = published(results).unwrap();
