@@ -42,7 +42,7 @@ abstract contract Arena is Deployment {
     using Forest for bytes32[][];
 
     uint64 internal constant BUDGET = 40;
-    uint64 internal constant GRACE = 10;
+    uint64 internal constant GRACE = 40;
     uint64 internal constant NAMING = 20;
     uint256 internal constant BASE_FEE = 7 gwei;
     uint32 internal constant N_PROMPT = 70;

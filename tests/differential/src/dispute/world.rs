@@ -295,7 +295,7 @@ fn deploy(evm: &mut Evm) -> Contracts {
         (
             "Challenges",
             challenges,
-            (claims, inbox, faults, n(43_200), n(3_600), n(600)).abi_encode(),
+            (claims, inbox, faults, n(43_200), n(43_200), n(600)).abi_encode(),
         ),
         (
             "Claims",
