@@ -122,8 +122,7 @@ contract NodeRules is INodeRules {
     }
 
     function _programOfModel(bytes32 modelId) private view returns (Programs.Program memory) {
-        (address program,,) = _models.commitmentsOf(modelId);
-        return Programs.load(program);
+        return Programs.load(_models.programCodeOf(modelId));
     }
 
     /// @dev As `_programOf`, for a node of a job that samples: at temperature 0 there is no selection.

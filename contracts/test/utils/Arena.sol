@@ -92,11 +92,7 @@ abstract contract Arena is Deployment {
         attacker = account("attacker");
         address code = account("program");
         vm.etch(code, _program());
-        vm.mockCall(
-            address(models),
-            abi.encodeCall(IModels.commitmentsOf, (modelId)),
-            abi.encode(code, keccak256("weights"), keccak256("tokenizer"))
-        );
+        vm.mockCall(address(models), abi.encodeCall(IModels.programCodeOf, (modelId)), abi.encode(code));
     }
 
     /// @dev Submits, seals and claims; `lanes` inputs, of which the last has the job that can be opened.
