@@ -1,5 +1,5 @@
 # Thin: each target is a command that anyone could type.
-.PHONY: demo test lint test-contracts test-rust test-walk-through clocks contracts deny bench
+.PHONY: demo test lint test-contracts test-rust test-walk-through clocks contracts gas deny bench
 
 CARGO ?= cargo
 SWORN_SKIP_LOG ?= $(CURDIR)/target/skipped-tests.log
@@ -23,6 +23,7 @@ test-rust:
 	@mkdir -p target && rm -f "$(SWORN_SKIP_LOG)"
 	cd tests/clients && npm ci --no-audit --no-fund
 	$(CARGO) test --locked --workspace
+	$(CARGO) run --locked -q -p sworn-differential --bin disputes -- --check
 
 ## The README's walk-through, and its exports in Hugging Face datasets.
 test-walk-through:
@@ -40,6 +41,10 @@ clocks:
 contracts:
 	$(CARGO) run --locked -p sworn-tests --bin constants
 	cd contracts && npm ci --no-audit --no-fund && node scripts/artifacts.mjs
+
+## What whole disputes cost, into contracts/snapshots/disputes.json.
+gas:
+	$(CARGO) run --locked -p sworn-differential --bin disputes -- --moves
 
 ## Licences, sources and duplicates of the dependencies.
 deny:

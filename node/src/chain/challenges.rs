@@ -233,6 +233,31 @@ impl ChainClient {
         what: &Move,
     ) -> Result<TransactionReceipt, ChainError> {
         let value = self.price_of(d, claim, what).await?;
+        match self.make_for(d, claim, what, value).await {
+            // The opening became a late one, which takes a deposit, since the quote.
+            Err(err) => match err
+                .revert()
+                .and_then(|r| r.downcast::<challenges::NotEnoughPaid>())
+            {
+                Some(short) => {
+                    let value = short
+                        .expectedWei
+                        .saturating_add(short.expectedWei / U256::from(4));
+                    self.make_for(d, claim, what, value).await
+                }
+                None => Err(err),
+            },
+            made => made,
+        }
+    }
+
+    async fn make_for(
+        &self,
+        d: &Deployment,
+        claim: B256,
+        what: &Move,
+        value: U256,
+    ) -> Result<TransactionReceipt, ChainError> {
         let to = d.disputes;
         match what.clone() {
             Move::Open {

@@ -99,7 +99,7 @@ impl Artifact {
 /// What is deployed, in order; each contract's address follows from its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
-enum Step {
+enum Part {
     Models,
     Fees,
     Inbox,
@@ -117,57 +117,57 @@ enum Step {
     Prompts,
 }
 
-impl Step {
-    const ALL: [Step; 15] = [
-        Step::Models,
-        Step::Fees,
-        Step::Inbox,
-        Step::Claims,
-        Step::AttentionFaults,
-        Step::SumFaults,
-        Step::StepFaults,
-        Step::SelectionFaults,
-        Step::PromptFaults,
-        Step::TokenFaults,
-        Step::JobFaults,
-        Step::Faults,
-        Step::Challenges,
-        Step::Vouchers,
-        Step::Prompts,
+impl Part {
+    const ALL: [Part; 15] = [
+        Part::Models,
+        Part::Fees,
+        Part::Inbox,
+        Part::Claims,
+        Part::AttentionFaults,
+        Part::SumFaults,
+        Part::StepFaults,
+        Part::SelectionFaults,
+        Part::PromptFaults,
+        Part::TokenFaults,
+        Part::JobFaults,
+        Part::Faults,
+        Part::Challenges,
+        Part::Vouchers,
+        Part::Prompts,
     ];
 
     fn artifact(self) -> Artifact {
         match self {
-            Step::Models => bytecode!("Models"),
-            Step::Fees => bytecode!("FlatFees"),
-            Step::Inbox => bytecode!("Inbox"),
-            Step::Claims => bytecode!("Claims"),
-            Step::AttentionFaults => bytecode!("AttentionFaults"),
-            Step::SumFaults => bytecode!("SumFaults"),
-            Step::StepFaults => bytecode!("StepFaults"),
-            Step::SelectionFaults => bytecode!("SelectionFaults"),
-            Step::PromptFaults => bytecode!("PromptFaults"),
-            Step::TokenFaults => bytecode!("TokenFaults"),
-            Step::JobFaults => bytecode!("JobFaults"),
-            Step::Faults => bytecode!("Faults"),
-            Step::Challenges => bytecode!("Challenges"),
-            Step::Vouchers => bytecode!("Vouchers"),
-            Step::Prompts => bytecode!("Prompts"),
+            Part::Models => bytecode!("Models"),
+            Part::Fees => bytecode!("FlatFees"),
+            Part::Inbox => bytecode!("Inbox"),
+            Part::Claims => bytecode!("Claims"),
+            Part::AttentionFaults => bytecode!("AttentionFaults"),
+            Part::SumFaults => bytecode!("SumFaults"),
+            Part::StepFaults => bytecode!("StepFaults"),
+            Part::SelectionFaults => bytecode!("SelectionFaults"),
+            Part::PromptFaults => bytecode!("PromptFaults"),
+            Part::TokenFaults => bytecode!("TokenFaults"),
+            Part::JobFaults => bytecode!("JobFaults"),
+            Part::Faults => bytecode!("Faults"),
+            Part::Challenges => bytecode!("Challenges"),
+            Part::Vouchers => bytecode!("Vouchers"),
+            Part::Prompts => bytecode!("Prompts"),
         }
     }
 
     /// The constructor's arguments; `at` gives the address of any step.
-    fn arguments(self, params: &DeployParams, at: &impl Fn(Step) -> Address) -> Vec<u8> {
+    fn arguments(self, params: &DeployParams, at: &impl Fn(Part) -> Address) -> Vec<u8> {
         let n = U256::from::<u64>;
         let (models, fees, inbox, claims) = (
-            at(Step::Models),
-            at(Step::Fees),
-            at(Step::Inbox),
-            at(Step::Claims),
+            at(Part::Models),
+            at(Part::Fees),
+            at(Part::Inbox),
+            at(Part::Claims),
         );
         match self {
-            Step::Models => MACHINE_VERSION.abi_encode(),
-            Step::Fees => (
+            Part::Models => MACHINE_VERSION.abi_encode(),
+            Part::Fees => (
                 inbox,
                 claims,
                 params.base_wei,
@@ -175,7 +175,7 @@ impl Step {
                 params.per_payload_byte_wei,
             )
                 .abi_encode_params(),
-            Step::Inbox => (
+            Part::Inbox => (
                 models,
                 fees,
                 n(params.epoch_blocks),
@@ -183,42 +183,42 @@ impl Step {
                 n(params.max_payload_bytes),
             )
                 .abi_encode_params(),
-            Step::Claims => (
+            Part::Claims => (
                 inbox,
                 fees,
-                at(Step::Challenges),
+                at(Part::Challenges),
                 params.bond_wei,
                 n(params.window_seconds),
                 n(params.answer_seconds),
             )
                 .abi_encode_params(),
-            Step::AttentionFaults | Step::SumFaults | Step::TokenFaults => models.abi_encode(),
-            Step::StepFaults => {
-                (models, at(Step::SumFaults), at(Step::AttentionFaults)).abi_encode_params()
+            Part::AttentionFaults | Part::SumFaults | Part::TokenFaults => models.abi_encode(),
+            Part::StepFaults => {
+                (models, at(Part::SumFaults), at(Part::AttentionFaults)).abi_encode_params()
             }
-            Step::SelectionFaults | Step::JobFaults => (models, inbox).abi_encode_params(),
-            Step::PromptFaults => inbox.abi_encode(),
+            Part::SelectionFaults | Part::JobFaults => (models, inbox).abi_encode_params(),
+            Part::PromptFaults => inbox.abi_encode(),
             // The families in the order of `Faults.Families`.
-            Step::Faults => (
-                at(Step::JobFaults),
-                at(Step::TokenFaults),
-                at(Step::PromptFaults),
-                at(Step::StepFaults),
-                at(Step::AttentionFaults),
-                at(Step::SelectionFaults),
+            Part::Faults => (
+                at(Part::JobFaults),
+                at(Part::TokenFaults),
+                at(Part::PromptFaults),
+                at(Part::StepFaults),
+                at(Part::AttentionFaults),
+                at(Part::SelectionFaults),
             )
                 .abi_encode_params(),
-            Step::Challenges => (
+            Part::Challenges => (
                 claims,
                 inbox,
-                at(Step::Faults),
+                at(Part::Faults),
                 n(params.budget_seconds),
                 n(params.grace_seconds),
                 n(params.declaration_seconds),
             )
                 .abi_encode_params(),
-            Step::Vouchers => (inbox, claims, n(params.callback_gas)).abi_encode_params(),
-            Step::Prompts => (inbox, at(Step::Vouchers)).abi_encode_params(),
+            Part::Vouchers => (inbox, claims, n(params.callback_gas)).abi_encode_params(),
+            Part::Prompts => (inbox, at(Part::Vouchers)).abi_encode_params(),
         }
     }
 }
@@ -234,22 +234,22 @@ pub async fn deploy(client: &ChainClient, params: &DeployParams) -> Result<Deplo
             p.get_transaction_count(deployer).pending().await
         })
         .await?;
-    let at = |step: Step| deployer.create(nonce + step as u64);
+    let at = |step: Part| deployer.create(nonce + step as u64);
     let deployment = Deployment {
         chain_id: client.chain_id(),
         block,
         machine_version: MACHINE_VERSION,
-        models: at(Step::Models),
-        fees: at(Step::Fees),
-        inbox: at(Step::Inbox),
-        claims: at(Step::Claims),
-        disputes: at(Step::Challenges),
-        faults: at(Step::Faults),
-        vouchers: at(Step::Vouchers),
-        prompts: at(Step::Prompts),
+        models: at(Part::Models),
+        fees: at(Part::Fees),
+        inbox: at(Part::Inbox),
+        claims: at(Part::Claims),
+        disputes: at(Part::Challenges),
+        faults: at(Part::Faults),
+        vouchers: at(Part::Vouchers),
+        prompts: at(Part::Prompts),
     };
     let d = &deployment;
-    for step in Step::ALL {
+    for step in Part::ALL {
         let (artifact, expected, arguments) =
             (step.artifact(), at(step), step.arguments(params, &at));
         let code: Bytes = [artifact.bytecode()?.to_vec(), arguments].concat().into();

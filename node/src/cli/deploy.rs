@@ -74,6 +74,11 @@ pub(crate) struct RuleArgs {
 }
 
 impl RuleArgs {
+    /// Whether the window was given.
+    pub(crate) fn has_window(&self) -> bool {
+        self.window_seconds.is_some()
+    }
+
     /// The rules, development values where nothing is given.
     pub(crate) fn params(&self) -> DeployParams {
         let dev = DeployParams::dev();

@@ -252,11 +252,11 @@ async fn history(session: &Session) -> Result<Vec<Located>, Failure> {
     Ok(found)
 }
 
+/// Inputs by id; the running hash by epoch.
+type SealedInputs = (BTreeMap<u64, StoredInput>, BTreeMap<u64, B256>);
+
 /// Inputs by id, and the running hash after each epoch that sealed some, each made again from what it hashes.
-fn replay(
-    session: &Session,
-    history: &[Located],
-) -> Result<(BTreeMap<u64, StoredInput>, BTreeMap<u64, B256>), Failure> {
+fn replay(session: &Session, history: &[Located]) -> Result<SealedInputs, Failure> {
     let mut inputs: BTreeMap<u64, StoredInput> = BTreeMap::new();
     let (mut running, mut by_epoch) = (B256::ZERO, BTreeMap::new());
     for located in history {

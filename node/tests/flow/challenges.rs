@@ -144,6 +144,7 @@ fn wei(value: &serde_json::Value) -> U256 {
 /// Tells one lie against one honest node: it falls, what is final is the truth, and the liar's bond is gone.
 async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     let court = Court::new(&DeployParams {
+        window_seconds: 12,
         budget_seconds: 20,
         ..DeployParams::dev()
     })
@@ -295,6 +296,7 @@ async fn reveal_costs(court: &Court, nodes: &[serde_json::Value]) -> U256 {
 async fn a_dispute_survives_restarts_of_both_sides() {
     // Every block of the chain is a second, so restarts take long by its clock.
     let court = Court::new(&DeployParams {
+        window_seconds: 12,
         budget_seconds: 600,
         ..DeployParams::dev()
     })

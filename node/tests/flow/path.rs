@@ -194,9 +194,11 @@ async fn with_the_shipped_model() {
         started.elapsed()
     );
 
-    // A prompt with a control token that is none and one that is too long have results like any other.
-    let bad_control = vec![1, 1, 0xff, 0xff, 0xff, 0xff].into();
-    let malformed = user.ask(&d, id, bad_control, &params).await.unwrap();
+    // A prompt that is no payload and one that is too long have results like any other.
+    // The inbox refuses what is no payload; that token 5 is no control token only the model knows.
+    assert!(user.ask(&d, id, vec![9, 9].into(), &params).await.is_err());
+    let payload = vec![1, 1, 0, 0, 0, 5].into();
+    let malformed = user.ask(&d, id, payload, &params).await.unwrap();
     let (long, _) = prompt(&"many words ".repeat(2_000), 1, 8);
     let too_long = user.ask(&d, id, long, &params).await.unwrap();
     let (one, _) = wait_for(&node, malformed.id, &["posted"], LONG).await;

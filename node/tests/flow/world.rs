@@ -144,22 +144,22 @@ pub struct Parrot {
 
 impl Parrot {
     pub fn new(tag: u8, pause: Duration) -> Parrot {
-        let mut program = Vec::new();
-        let header: [&[u8]; 8] = [
-            b"SWP1",
-            &64u32.to_be_bytes(),
-            &512u32.to_be_bytes(),
-            &1u16.to_be_bytes(),
-            &[0; 6],
-            &[0; 6],
-            &[0; 2],
-            &[0; 4],
-        ];
-        header
-            .iter()
-            .for_each(|part| program.extend_from_slice(part));
-        program.extend([0xff; 64]);
-        program.extend([tag; 32]);
+        // A whole program, because it is checked when it is registered; the machine does not run it.
+        let config = sworn_inference::program::LlamaConfig {
+            context: 64,
+            ..sworn_inference::testing::tiny_config()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.gguf");
+        let format = sworn_inference::program::WeightFormat::Q8_0;
+        let gguf = sworn_inference::testing::gguf(&config, format, 1);
+        std::fs::write(&file, gguf.to_bytes()).unwrap();
+        let source = sworn_inference::format::ModelSource::open(&file, None).unwrap();
+        let packed = folder.path().join("model");
+        let model =
+            sworn_inference::format::packed::Model::import(&source, &packed, &mut |_, _| {})
+                .unwrap();
+        let program = model.program_bytes().to_vec();
         let roots = (B256::repeat_byte(tag), B256::repeat_byte(0x77));
         let id = sworn_prover::record::model_id(
             Digest::of(&program),
@@ -174,7 +174,7 @@ impl Parrot {
             quantisation: "none".into(),
             parameters: 0,
             context_tokens: 64,
-            vocabulary: 512,
+            vocabulary: config.vocab_size,
         };
         Parrot {
             card,

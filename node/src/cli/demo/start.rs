@@ -19,6 +19,8 @@ use super::place::Place;
 
 const RPC_PORT: u16 = 8545;
 const API_PORT: u16 = 8555;
+/// Window of the claims of `--lie`.
+const LIE_WINDOW_SECONDS: u64 = 10;
 
 /// A running demo.
 pub(super) struct Demo {
@@ -86,7 +88,12 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
     let client = connect(&rpc_url, wallet::NODE_ACCOUNT).await?;
     let account = client.account().unwrap_or_default();
     let before = client.balance(account).await.map_err(chain)?;
-    let deployment = deploy(&client, &args.rules.params()).await.map_err(chain)?;
+    let mut rules = args.rules.params();
+    if args.lie.is_some() && !args.rules.has_window() {
+        // Two seconds are enough to become final, not to be sure of a challenge on a busy machine.
+        rules.window_seconds = LIE_WINDOW_SECONDS;
+    }
+    let deployment = deploy(&client, &rules).await.map_err(chain)?;
     let deploy_gas_wei = before.saturating_sub(client.balance(account).await.map_err(chain)?);
     let addresses = save(&place.dir, &deployment)?;
     let session = Session { client, deployment };
