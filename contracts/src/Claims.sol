@@ -32,9 +32,17 @@ contract Claims is IClaims {
     /// @inheritdoc IClaims
     uint64 public immutable answerSeconds;
 
+    /// @dev A lane's first claim, without and with rivals, and the others.
+    enum Rank {
+        Alone,
+        First,
+        Rival
+    }
+
     /// @dev A claim in three slots. When it was made follows from the window, its bond is the deployment's, its accumulator the inbox's.
     struct Entry {
         Status status;
+        Rank rank;
         uint40 windowEnd;
         uint40 epoch;
         address proposer;
@@ -42,17 +50,19 @@ contract Claims is IClaims {
         bytes32 root;
     }
 
-    /// @dev A lane's claims in order: a list, whose links only rivals pay for. `last` is 0 while the first is the only one.
+    /// @dev A lane's claims in order: a list, whose links only rivals pay for. `second` is 0 while the first is the only one, `last` while there are two at most.
+    /// `finalRival` is the final claim unless that is the first one, whose status says so.
     struct Lane {
         bytes32 first;
+        bytes32 second;
         bytes32 last;
+        bytes32 finalRival;
     }
 
     mapping(bytes32 claimId => Entry) private _claims;
     mapping(uint64 epoch => mapping(bytes32 modelId => Lane)) private _lanes;
+    /// @dev From the second on.
     mapping(bytes32 claimId => bytes32) private _next;
-    /// @inheritdoc IClaims
-    mapping(uint64 epoch => mapping(bytes32 modelId => bytes32)) public finalClaim;
     /// @inheritdoc IClaims
     mapping(uint256 inputId => bool) public isSettled;
     /// @inheritdoc IClaims
@@ -89,15 +99,16 @@ contract Claims is IClaims {
         if (_claims[claimId].status != Status.None) revert ClaimExists(claimId);
         uint40 windowEnd = uint40(block.timestamp + windowSeconds);
         // An epoch that ended is a block's number at most.
+        Rank rank = _append(_lanes[epoch][modelId], claimId);
         _claims[claimId] = Entry({
             status: Status.Standing,
+            rank: rank,
             windowEnd: windowEnd,
             epoch: uint40(epoch),
             proposer: msg.sender,
             modelId: modelId,
             root: root
         });
-        _append(_lanes[epoch][modelId], claimId);
         emit Claimed(claimId, epoch, modelId, msg.sender, root, accumulator, windowEnd, msg.value, digests);
     }
 
@@ -105,14 +116,13 @@ contract Claims is IClaims {
     function finalise(bytes32 claimId) external {
         Entry storage entry = _standing(claimId);
         (uint64 epoch, bytes32 modelId, uint64 windowEnd) = (entry.epoch, entry.modelId, entry.windowEnd);
-        bytes32 finalId = finalClaim[epoch][modelId];
-        if (finalId != 0) revert LaneIsFinal(finalId);
+        _notFinal(entry);
         if (block.timestamp <= windowEnd || !disputes.mayFinalise(claimId, windowEnd)) {
             revert NotFinalYet(claimId, windowEnd, block.timestamp);
         }
 
         entry.status = Status.Final;
-        finalClaim[epoch][modelId] = claimId;
+        if (entry.rank == Rank.Rival) _lanes[epoch][modelId].finalRival = claimId;
         emit Finalised(claimId, epoch, modelId, entry.root);
         _release(claimId, entry);
     }
@@ -120,7 +130,7 @@ contract Claims is IClaims {
     /// @inheritdoc IClaims
     function resolveRival(bytes32 claimId) external {
         Entry storage entry = _standing(claimId);
-        bytes32 finalId = finalClaim[entry.epoch][entry.modelId];
+        bytes32 finalId = finalClaim(entry.epoch, entry.modelId);
         if (finalId == 0) revert LaneNotFinal(entry.epoch, entry.modelId);
 
         entry.status = Status.Superseded;
@@ -137,7 +147,7 @@ contract Claims is IClaims {
     function settle(uint256 inputId) external {
         IInbox.Input memory sealedInput = inbox.input(inputId);
         if (!inbox.isSealed(inputId)) revert NotSealed(inputId);
-        bytes32 finalId = finalClaim[sealedInput.epoch][sealedInput.modelId];
+        bytes32 finalId = finalClaim(sealedInput.epoch, sealedInput.modelId);
         if (finalId == 0) revert LaneNotFinal(sealedInput.epoch, sealedInput.modelId);
         _settleOnce(inputId);
 
@@ -162,15 +172,15 @@ contract Claims is IClaims {
     }
 
     /// @inheritdoc IClaims
-    function fall(bytes32 claimId) external {
+    function fall(bytes32 claimId) external returns (uint256 fallenWei) {
         if (msg.sender != address(disputes)) revert NotAuthorised(msg.sender);
         Entry storage entry = _standing(claimId);
-        bytes32 finalId = finalClaim[entry.epoch][entry.modelId];
-        if (finalId != 0) revert LaneIsFinal(finalId);
+        _notFinal(entry);
 
         entry.status = Status.Fallen;
-        emit Fell(claimId, entry.proposer, bondWei);
-        _send(msg.sender, bondWei);
+        fallenWei = bondWei;
+        emit Fell(claimId, entry.proposer, fallenWei);
+        _send(msg.sender, fallenWei);
     }
 
     /// @inheritdoc IClaims
@@ -220,20 +230,46 @@ contract Claims is IClaims {
     }
 
     /// @inheritdoc IClaims
+    function laneOf(bytes32 claimId) external view returns (uint64 epoch, bytes32 modelId) {
+        Entry storage entry = _claims[claimId];
+        return (entry.epoch, entry.modelId);
+    }
+
+    /// @inheritdoc IClaims
+    function liveFactsOf(bytes32 claimId)
+        external
+        view
+        returns (uint64 windowEnd, uint64 epoch, bytes32 modelId, bytes32 root)
+    {
+        Entry storage entry = _claims[claimId];
+        if (entry.status != Status.Standing || _finalOf(entry) != 0) return (0, 0, 0, 0);
+        return (entry.windowEnd, entry.epoch, entry.modelId, entry.root);
+    }
+
+    /// @inheritdoc IClaims
+    function finalClaim(uint64 epoch, bytes32 modelId) public view returns (bytes32 finalId) {
+        Lane storage lane = _lanes[epoch][modelId];
+        finalId = lane.first;
+        if (finalId == 0) return 0;
+        Entry storage first = _claims[finalId];
+        if (first.status != Status.Final) return first.rank == Rank.Alone ? bytes32(0) : lane.finalRival;
+    }
+
+    /// @inheritdoc IClaims
     function proposerOf(bytes32 claimId) external view returns (address) {
         return _claims[claimId].proposer;
     }
 
     /// @inheritdoc IClaims
     function laneClaims(uint64 epoch, bytes32 modelId) external view returns (bytes32[] memory ids) {
-        bytes32 first = _lanes[epoch][modelId].first;
+        Lane storage lane = _lanes[epoch][modelId];
         uint256 count = 0;
-        for (bytes32 id = first; id != 0; id = _next[id]) {
+        for (bytes32 id = lane.first; id != 0; id = _after(lane, id)) {
             ++count;
         }
         ids = new bytes32[](count);
         count = 0;
-        for (bytes32 id = first; id != 0; id = _next[id]) {
+        for (bytes32 id = lane.first; id != 0; id = _after(lane, id)) {
             ids[count++] = id;
         }
     }
@@ -253,9 +289,10 @@ contract Claims is IClaims {
     /// standing one; when it is final, any with the final root: finalising a later equal claim first doesn't take an
     /// answer in time away from its payer's server. Every claim before the one found cost its proposer a bond.
     function _coverOf(uint64 epoch, bytes32 modelId, uint256 deadline) private view returns (bytes32) {
-        bytes32 finalId = finalClaim[epoch][modelId];
+        bytes32 finalId = finalClaim(epoch, modelId);
         bytes32 finalRoot = finalId == 0 ? bytes32(0) : _claims[finalId].root;
-        for (bytes32 id = _lanes[epoch][modelId].first; id != 0; id = _next[id]) {
+        Lane storage lane = _lanes[epoch][modelId];
+        for (bytes32 id = lane.first; id != 0; id = _after(lane, id)) {
             Entry storage entry = _claims[id];
             if (_claimedAt(entry) > deadline) break;
             if (entry.status == Status.Fallen) continue;
@@ -270,13 +307,13 @@ contract Claims is IClaims {
 
     /// @dev Reverts unless the lane can be claimed now; its number of inputs.
     function _claimable(uint64 epoch, bytes32 modelId, bytes32 accumulator) private view returns (uint256 lanes) {
-        (, uint256 endBlock) = inbox.epochBounds(epoch);
+        uint256 endBlock;
+        bytes32 expected;
+        (lanes, endBlock, expected) = inbox.laneFacts(epoch, modelId);
         if (block.number < endBlock) revert EpochNotEnded(epoch, endBlock, block.number);
-        lanes = inbox.laneCount(epoch, modelId);
         if (lanes == 0) revert EmptyLane(epoch, modelId);
-        bytes32 expected = inbox.accumulatorAt(epoch);
         if (accumulator != expected) revert WrongAccumulator(accumulator, expected);
-        bytes32 finalId = finalClaim[epoch][modelId];
+        bytes32 finalId = finalClaim(epoch, modelId);
         if (finalId != 0) revert LaneIsFinal(finalId);
     }
 
@@ -290,15 +327,37 @@ contract Claims is IClaims {
         return Trees.node(digests, Machine.NODE_CLAIM, shape, depth, 0, levels);
     }
 
-    function _append(Lane storage lane, bytes32 claimId) private {
+    function _append(Lane storage lane, bytes32 claimId) private returns (Rank) {
         bytes32 first = lane.first;
         if (first == 0) {
             lane.first = claimId;
-            return;
+            return Rank.Alone;
+        }
+        bytes32 second = lane.second;
+        if (second == 0) {
+            lane.second = claimId;
+            _claims[first].rank = Rank.First;
+            return Rank.Rival;
         }
         bytes32 last = lane.last;
-        _next[last == 0 ? first : last] = claimId;
+        _next[last == 0 ? second : last] = claimId;
         lane.last = claimId;
+        return Rank.Rival;
+    }
+
+    /// @dev The lane's next claim, or 0.
+    function _after(Lane storage lane, bytes32 claimId) private view returns (bytes32) {
+        return claimId == lane.first ? lane.second : _next[claimId];
+    }
+
+    /// @dev The final claim of a standing one's lane, or 0.
+    function _finalOf(Entry storage entry) private view returns (bytes32) {
+        return entry.rank == Rank.Alone ? bytes32(0) : finalClaim(entry.epoch, entry.modelId);
+    }
+
+    function _notFinal(Entry storage entry) private view {
+        bytes32 finalId = _finalOf(entry);
+        if (finalId != 0) revert LaneIsFinal(finalId);
     }
 
     /// @dev The one gate before every payment of an input's fee.

@@ -150,10 +150,11 @@ contract Inbox is IInbox {
     }
 
     /// @inheritdoc IInbox
-    function accumulatorAt(uint64 epoch) external view returns (bytes32) {
-        // The last checkpoint whose epoch isn't above `epoch`.
+    function accumulatorAt(uint64 epoch) public view returns (bytes32) {
+        // The last checkpoint whose epoch isn't above `epoch`: mostly the last of all.
         uint256 low = 0;
         uint256 high = _checkpoints.length;
+        if (high != 0 && _checkpoints[high - 1].epoch <= epoch) low = high;
         while (low < high) {
             uint256 middle = (low + high) / 2;
             if (_checkpoints[middle].epoch <= epoch) low = middle + 1;
@@ -175,6 +176,16 @@ contract Inbox is IInbox {
     }
 
     /// @inheritdoc IInbox
+    function laneFacts(uint64 epoch, bytes32 modelId)
+        external
+        view
+        returns (uint256 inputs, uint256 endBlock, bytes32 accumulator)
+    {
+        (inputs, accumulator) = (_lanes[epoch][modelId].length, accumulatorAt(epoch));
+        (, endBlock) = epochBounds(epoch);
+    }
+
+    /// @inheritdoc IInbox
     function epochOf(uint256 blockNumber) public view returns (uint64) {
         if (blockNumber < startBlock) revert BlockBeforeStart(blockNumber, startBlock);
         return uint64((blockNumber - startBlock) / epochBlocks);
@@ -186,7 +197,7 @@ contract Inbox is IInbox {
     }
 
     /// @inheritdoc IInbox
-    function epochBounds(uint64 epoch) external view returns (uint256 first, uint256 end) {
+    function epochBounds(uint64 epoch) public view returns (uint256 first, uint256 end) {
         first = startBlock + uint256(epoch) * epochBlocks;
         end = first + epochBlocks;
     }

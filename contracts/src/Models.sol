@@ -68,10 +68,19 @@ contract Models is IModels {
         view
         returns (address program, bytes32 weightsRoot, bytes32 tokenizerRoot)
     {
-        Model storage entry = _models[modelId];
-        program = entry.program;
+        (program, weightsRoot) = weightsOf(modelId);
+        tokenizerRoot = _models[modelId].commitments.tokenizerRoot;
+    }
+
+    /// @inheritdoc IModels
+    function programCodeOf(bytes32 modelId) public view returns (address program) {
+        program = _models[modelId].program;
         if (program == address(0)) revert UnknownModel(modelId);
-        (weightsRoot, tokenizerRoot) = (entry.commitments.weightsRoot, entry.commitments.tokenizerRoot);
+    }
+
+    /// @inheritdoc IModels
+    function weightsOf(bytes32 modelId) public view returns (address program, bytes32 weightsRoot) {
+        (program, weightsRoot) = (programCodeOf(modelId), _models[modelId].commitments.weightsRoot);
     }
 
     /// @inheritdoc IModels

@@ -183,9 +183,13 @@ contract ChallengesJudgeTest is Arena {
 
     // Money of a fallen claim
 
-    function test_A9_halfBurnsAtOnce() external {
-        _fell();
-        same(address(0).balance - _burned, BOND / 2, "burned");
+    /// @dev Nothing burns, and nobody but the sender is paid, before the settlement.
+    function test_A9_theBondWaitsForItsSettlement() external {
+        uint256 before = address(challenges).balance;
+        (, IChallenges.Verdict memory verdict) = _fell();
+        same(address(0).balance, _burned, "burned");
+        check(address(challenges).balance > before + BOND, "the bond and prepayments");
+        check(verdict.rewardWei < BOND / 4, "the sender was paid");
     }
 
     /// @dev Refunds of the path, rewards in equal parts, the rest burns; nobody else gets anything but what is left of a prepayment.
@@ -484,6 +488,9 @@ contract ChallengesJudgeTest is Arena {
         make("Challenges", abi.encode(claims, inbox, judge, 0, GRACE, NAMING));
         vm.expectRevert();
         make("Challenges", abi.encode(claims, inbox, judge, BUDGET, GRACE, 0));
+        vm.expectRevert();
+        make("Challenges", abi.encode(claims, inbox, judge, BUDGET, BUDGET - 1, NAMING));
+        make("Challenges", abi.encode(claims, inbox, judge, BUDGET, BUDGET, NAMING));
     }
 
     // What the tests above say often

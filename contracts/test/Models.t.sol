@@ -47,6 +47,9 @@ contract ModelsTest is Deployment {
             model.program.code.length, 1 + program.length + 4 * 30 + 12, "code: the program between 0x00 and its index"
         );
         (address code, bytes32 weightsRoot, bytes32 tokenizerRoot) = models.commitmentsOf(id);
+        check(models.programCodeOf(id) == code, "program");
+        (address code2, bytes32 weightsRoot2) = models.weightsOf(id);
+        check(code2 == code && weightsRoot2 == weightsRoot, "program and weights");
         check(code == store && weightsRoot == WEIGHTS && tokenizerRoot == TOKENIZER, "commitments");
         same(model.program, store, "equal programs share their code");
     }

@@ -11,7 +11,8 @@ import {Payout} from "../libraries/Payout.sol";
 import {NodeRules} from "./NodeRules.sol";
 
 /// @title What all parts of the challenges share: configuration, records, states, money
-/// @dev The balance of the contract is always: the prepayments and deposits of the nodes, what a fallen claim's settlement divides, and the balances.
+/// @dev The balance of the contract is always: the prepayments and deposits of the nodes, the bonds of fallen claims until their settlement
+/// (without what the senders of proofs got), and the balances.
 abstract contract ChallengesBase is IChallenges {
     using Nodes for Record;
 
@@ -59,6 +60,8 @@ abstract contract ChallengesBase is IChallenges {
         if (budgetSeconds_ == 0 || budgetSeconds_ > type(uint32).max) {
             revert BadConfiguration("budgetSeconds", budgetSeconds_);
         }
+        // Else an honest claim is delayed by openings without a deposit: the proposer's budget runs past the window.
+        if (graceSeconds_ < budgetSeconds_) revert BadConfiguration("graceSeconds", graceSeconds_);
         // Without time for the others the first declaration that is named would count.
         if (declarationSeconds_ == 0 || declarationSeconds_ > type(uint32).max) {
             revert BadConfiguration("declarationSeconds", declarationSeconds_);
@@ -134,6 +137,18 @@ abstract contract ChallengesBase is IChallenges {
 
     function _deposit() internal view returns (uint256) {
         return claims.bondWei() / DEPOSIT_DIVISOR;
+    }
+
+    /// @dev What a view answers to the call data that lies between two places in memory; reverts as it does.
+    function _view(address to, uint256 from, uint256 end) internal view returns (bytes memory answer) {
+        assembly ("memory-safe") {
+            let ok := staticcall(gas(), to, from, sub(end, from), 0, 0)
+            answer := mload(0x40)
+            mstore(answer, returndatasize())
+            returndatacopy(add(answer, 0x20), 0, returndatasize())
+            if iszero(ok) { revert(add(answer, 0x20), returndatasize()) }
+            mstore(0x40, and(add(add(answer, returndatasize()), 0x3f), not(0x1f)))
+        }
     }
 
     function _credit(address account, uint256 amountWei) internal {

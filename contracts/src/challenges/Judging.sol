@@ -5,6 +5,7 @@ import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IClaims} from "../interfaces/IClaims.sol";
 import {IDisputes} from "../interfaces/IDisputes.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
+import {Jobs} from "../libraries/Jobs.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Nodes} from "../libraries/Nodes.sol";
 import {Positions} from "../libraries/Positions.sol";
@@ -21,7 +22,7 @@ abstract contract Judging is ChallengesBase {
     /// @dev Gas of a proof that is paid for at most; of an expiry.
     uint256 private constant MOST_GAS = 500_000;
     /// @dev Gas after the measure: the slots, the event, the sender's balance.
-    uint256 private constant UNMEASURED_GAS = 18_000;
+    uint256 private constant UNMEASURED_GAS = 16_500;
     uint256 private constant NEW_BALANCE_GAS = 17_100;
 
     /// @inheritdoc IChallenges
@@ -36,7 +37,7 @@ abstract contract Judging is ChallengesBase {
         uint256 gasBefore = gasleft();
         uint256 state = _states[claimId];
         _live(claimId, state);
-        bytes32 key = _judge(claimId, path, abi.encode(job), fault, witness);
+        bytes32 key = _judge(claimId, path, job, fault, witness);
 
         Verdict memory verdict;
         verdict.culprit = path[0];
@@ -106,9 +107,9 @@ abstract contract Judging is ChallengesBase {
         if (path[path.length - 1].parentKey != 0) revert BadLength(ancestors.length, ancestors.length + 1);
 
         uint256 bondWei = claims.bondWei();
-        (uint256 refundedWei, uint256 rewardedWei) = _payPath(claimId, path, verdict, spentWei, bondWei / 4);
-        // A quarter for refunds, what the sender of the proof left of a quarter for rewards: the rest burns as well.
-        uint256 burnedWei = bondWei / 4 + verdict.rewardWei - refundedWei - rewardedWei;
+        (uint256 refundedWei, uint256 rewardedWei) = _payPath(claimId, path, verdict, spentWei, bondWei);
+        // Refunds are a quarter at most, rewards what the sender of the proof left of another: at least half burns.
+        uint256 burnedWei = bondWei - bondWei / 4 + verdict.rewardWei - refundedWei - rewardedWei;
         emit Settled(claimId, refundedWei, rewardedWei, burnedWei);
         _send(BURN, burnedWei);
     }
@@ -148,11 +149,13 @@ abstract contract Judging is ChallengesBase {
 
     /// @dev Reverts unless it is a fault of the first node of the path; that node's key. Everything that it is judged against is bound by the claim, or was
     /// posted for it.
-    function _judge(bytes32 claimId, Record[] calldata path, bytes memory job, uint8 fault, bytes calldata witness)
-        private
-        view
-        returns (bytes32 key)
-    {
+    function _judge(
+        bytes32 claimId,
+        Record[] calldata path,
+        IFaults.Job calldata job,
+        uint8 fault,
+        bytes calldata witness
+    ) private view returns (bytes32 key) {
         if (path.length == 0) revert BadLength(0, 1);
         Record memory node = path[0];
         Record memory parent;
@@ -174,46 +177,49 @@ abstract contract Judging is ChallengesBase {
             }
         }
         if (path.length != used) revert BadLength(path.length, used);
-        bytes32 found = keccak256(job);
-        if (found != jobNode.value) revert BadContents(found, jobNode.value);
-        if (!_isFault(claimId, node, parent, job, fault, witness)) revert NoFault(fault);
+        if (!_isFault(claimId, node, parent, jobNode.value, job, fault, witness)) revert NoFault(fault);
     }
 
-    /// @dev `faults.isFault`, of a case whose job is encoded already: the call is put together from its parts.
+    /// @dev `faults.isFault`: the call is put together from its parts, since the job's encoding is hashed as well and a witness may be long.
     function _isFault(
         bytes32 claimId,
         Record memory node,
         Record memory parent,
-        bytes memory job,
+        bytes32 jobHash,
+        IFaults.Job calldata job,
         uint8 fault,
         bytes calldata witness
     ) private view returns (bool) {
-        (,, uint64 epoch,, bytes32 modelId,) = claims.factsOf(claimId);
-        // The case is seven words, of which the third says where its job begins, then the job: abi.encode(job) without its first word.
-        uint256 caseBytes = 7 * 32 + job.length - 32;
-        bytes memory words =
-            abi.encode(epoch, modelId, 7 * 32, node.position, node.value, parent.position, parent.value);
+        (uint64 epoch, bytes32 modelId) = claims.laneOf(claimId);
+        uint256 args;
         assembly ("memory-safe") {
-            // The job without its first word.
-            let length := sub(mload(job), 0x20)
-            job := add(job, 0x20)
-            mstore(job, length)
+            args := add(mload(0x40), 0x20)
         }
-        bytes memory call_ = bytes.concat(
-            abi.encodeWithSelector(IFaults.isFault.selector, 3 * 32, fault, 3 * 32 + caseBytes),
-            words,
-            job,
-            abi.encode(witness.length),
-            witness,
-            new bytes((32 - witness.length % 32) % 32)
-        );
-        (bool ok, bytes memory answer) = address(faults).staticcall(call_);
-        if (!ok) {
-            assembly ("memory-safe") {
-                revert(add(answer, 0x20), mload(answer))
-            }
+        // Where the case begins, the fault, where the witness begins; the case: seven words, of which the third says where its job begins, then the job.
+        uint256 end = Jobs.write(job, args + 10 * 32);
+        bytes32 found = Jobs.hash(args + 10 * 32, end);
+        if (found != jobHash) revert BadContents(found, jobHash);
+        bytes4 selector = IFaults.isFault.selector;
+        assembly ("memory-safe") {
+            mstore(sub(args, 0x20), shr(224, selector))
+            mstore(args, 0x60)
+            mstore(add(args, 0x20), fault)
+            mstore(add(args, 0x40), sub(end, args))
+            mstore(add(args, 0x60), epoch)
+            mstore(add(args, 0x80), modelId)
+            mstore(add(args, 0xa0), 0xe0)
+            mstore(add(args, 0xc0), mload(node))
+            mstore(add(args, 0xe0), mload(add(node, 0x40)))
+            mstore(add(args, 0x100), mload(parent))
+            mstore(add(args, 0x120), mload(add(parent, 0x40)))
+            mstore(end, witness.length)
+            calldatacopy(add(end, 0x20), witness.offset, witness.length)
+            let last := add(add(end, 0x20), witness.length)
+            mstore(last, 0)
+            end := and(add(last, 0x1f), not(0x1f))
+            mstore(0x40, end)
         }
-        return abi.decode(answer, (bool));
+        return abi.decode(_view(address(faults), args - 4, end), (bool));
     }
 
     function _hash(Verdict memory verdict) private pure returns (bytes32) {
@@ -224,12 +230,10 @@ abstract contract Judging is ChallengesBase {
         return Positions.kind(record.position) == Machine.NODE_JOB;
     }
 
-    /// @dev Fells the claim: half of the bond burns, a quarter is kept for refunds, a quarter for rewards, of which the sender is paid first.
+    /// @dev Fells the claim. All of the bond is kept until its settlement: half to burn, a quarter for refunds, a quarter for rewards, of which the sender is paid first.
     function _fall(bytes32 claimId, bytes32 key, uint256 state, Verdict memory verdict, uint256 gasBefore) private {
         _states[claimId] = state | FALLEN;
-        claims.fall(claimId);
-        uint256 quarterWei = claims.bondWei() / 4;
-        _send(BURN, claims.bondWei() - 2 * quarterWei);
+        uint256 quarterWei = claims.fall(claimId) / 4;
 
         uint256 tokens = RevealGas.tokensOfCall();
         uint256 after_ = UNMEASURED_GAS + (balanceOf[msg.sender] == 0 ? NEW_BALANCE_GAS : 0);
@@ -269,22 +273,29 @@ abstract contract Judging is ChallengesBase {
         if (slotOf[key] != found) revert WrongRecord(key, found, slotOf[key]);
     }
 
-    function _payPath(
-        bytes32 claimId,
-        Record[] memory path,
-        Verdict memory verdict,
-        uint256 spentWei,
-        uint256 refundWei
-    ) private returns (uint256 refundedWei, uint256 rewardedWei) {
+    /// @dev Neighbours on the path that one account opened are paid together.
+    function _payPath(bytes32 claimId, Record[] memory path, Verdict memory verdict, uint256 spentWei, uint256 bondWei)
+        private
+        returns (uint256 refundedWei, uint256 rewardedWei)
+    {
         uint256 shareWei = verdict.winner == address(0) ? verdict.rewardWei / path.length : 0;
+        uint256 refundWei = bondWei / 4;
+        uint256 dueWei = 0;
+        uint256 dueShareWei = 0;
         for (uint256 i = 0; i < path.length; ++i) {
-            uint256 backWei = path[i].spent();
+            Record memory node = path[i];
+            uint256 backWei = node.spent();
             if (spentWei > refundWei) backWei = backWei * refundWei / spentWei;
             refundedWei += backWei;
-            if (path[i].late()) backWei += _deposit();
-            _credit(path[i].opener(), backWei + path[i].prepaid() + shareWei);
-            if (shareWei > 0) emit Rewarded(claimId, path[i].opener(), shareWei);
-            rewardedWei += shareWei;
+            if (node.late()) backWei += bondWei / DEPOSIT_DIVISOR;
+            dueWei += backWei + node.prepaid() + shareWei;
+            dueShareWei += shareWei;
+            address opener = node.opener();
+            if (i + 1 < path.length && path[i + 1].opener() == opener) continue;
+            _credit(opener, dueWei);
+            if (dueShareWei > 0) emit Rewarded(claimId, opener, dueShareWei);
+            rewardedWei += dueShareWei;
+            (dueWei, dueShareWei) = (0, 0);
         }
         if (verdict.winner != address(0)) {
             rewardedWei = verdict.rewardWei;

@@ -37,7 +37,7 @@ contract NodeRules is INodeRules {
         uint256 shape = parent.shape;
         if (above == 0) return _underClaim(claimId, position);
         if (above == Machine.NODE_CLAIM) {
-            (,, uint64 epoch,, bytes32 modelId,) = _claims.factsOf(claimId);
+            (uint64 epoch, bytes32 modelId) = _claims.laneOf(claimId);
             (place.value, place.shape) = (parent.value, shape);
             _inClaim(place, epoch, modelId, parent.position, position);
         } else if (above == Machine.NODE_TRACE && kind == Machine.NODE_TOTALS) {
@@ -65,11 +65,6 @@ contract NodeRules is INodeRules {
         view
         returns (Place memory place)
     {
-        if (Positions.kind(parent.position) != Machine.NODE_JOB) {
-            revert IChallenges.BadPosition("parent's kind", Positions.kind(parent.position), Machine.NODE_JOB);
-        }
-        bytes32 found = keccak256(abi.encode(job));
-        if (found != parent.value) revert IChallenges.BadContents(found, parent.value);
         uint256 kind = Positions.kind(position);
         Programs.Program memory program;
         if (kind == Machine.NODE_TRACE) {
@@ -86,11 +81,8 @@ contract NodeRules is INodeRules {
     }
 
     function _underClaim(bytes32 claimId, uint256 position) private view returns (Place memory place) {
-        (IClaims.Status status, uint64 windowEnd, uint64 epoch,, bytes32 modelId, bytes32 root) =
-            _claims.factsOf(claimId);
-        if (status != IClaims.Status.Standing || _claims.finalClaim(epoch, modelId) != 0) {
-            revert IChallenges.NotLive(claimId);
-        }
+        (uint64 windowEnd, uint64 epoch, bytes32 modelId, bytes32 root) = _claims.liveFactsOf(claimId);
+        if (windowEnd == 0) revert IChallenges.NotLive(claimId);
         uint256 lanes = _inbox.laneCount(epoch, modelId);
         (place.value, place.windowEnd, place.shape) = (root, windowEnd, Shapes.pack(0, 0, lanes, 0, 0));
         if (lanes > 1) {
@@ -125,18 +117,17 @@ contract NodeRules is INodeRules {
     }
 
     function _programOf(bytes32 claimId) private view returns (Programs.Program memory) {
-        (,,,, bytes32 modelId,) = _claims.factsOf(claimId);
+        (, bytes32 modelId) = _claims.laneOf(claimId);
         return _programOfModel(modelId);
     }
 
     function _programOfModel(bytes32 modelId) private view returns (Programs.Program memory) {
-        (address program,,) = _models.commitmentsOf(modelId);
-        return Programs.load(program);
+        return Programs.load(_models.programCodeOf(modelId));
     }
 
     /// @dev As `_programOf`, for a node of a job that samples: at temperature 0 there is no selection.
     function _samplingOf(bytes32 claimId, uint256 position) private view returns (Programs.Program memory) {
-        (,, uint64 epoch,, bytes32 modelId,) = _claims.factsOf(claimId);
+        (uint64 epoch, bytes32 modelId) = _claims.laneOf(claimId);
         uint256 inputId = _inbox.laneInput(epoch, modelId, Positions.lane(position));
         if (ParamsWord.unpack(_inbox.input(inputId).params).temperatureMilli == 0) {
             revert IChallenges.BadPosition("temperature", 0, 1);

@@ -5,6 +5,7 @@ import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {INodeRules} from "../interfaces/INodeRules.sol";
 import {Children} from "../libraries/Children.sol";
+import {Jobs} from "../libraries/Jobs.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Nodes} from "../libraries/Nodes.sol";
 import {Positions} from "../libraries/Positions.sol";
@@ -51,7 +52,7 @@ abstract contract Opening is ChallengesBase {
     {
         Record memory parent = parent_;
         bytes32 parentKey = _revealed(claimId, parent);
-        return _open(claimId, parent, parentKey, position, rules.inJob(claimId, parent, job, position));
+        return _open(claimId, parent, parentKey, position, _placeInJob(claimId, parent, job, position));
     }
 
     /// @inheritdoc IChallenges
@@ -69,7 +70,7 @@ abstract contract Opening is ChallengesBase {
         view
         returns (uint256 gas_, uint256 extraWei)
     {
-        return _quote(claimId, position, rules.inJob(claimId, parent, job, position));
+        return _quote(claimId, position, _placeInJob(claimId, parent, job, position));
     }
 
     function _open(
@@ -134,6 +135,35 @@ abstract contract Opening is ChallengesBase {
         place.inTree = true;
         (place.value, place.shape) = (parent.value, parent.shape);
         place.levels = Children.inTree(parent.position, parent.shape, position);
+    }
+
+    /// @dev `rules.inJob` of the parent's job: the call is put together from its parts, since the job's encoding is hashed as well.
+    function _placeInJob(bytes32 claimId, Record memory parent, IFaults.Job calldata job, uint256 position)
+        private
+        view
+        returns (INodeRules.Place memory)
+    {
+        if (Positions.kind(parent.position) != Machine.NODE_JOB) {
+            revert BadPosition("parent's kind", Positions.kind(parent.position), Machine.NODE_JOB);
+        }
+        bytes4 selector = INodeRules.inJob.selector;
+        uint256 args;
+        assembly ("memory-safe") {
+            args := add(mload(0x40), 0x20)
+        }
+        // Claim, six words of the parent, where the job begins, the position, the job.
+        uint256 end = Jobs.write(job, args + 9 * 32);
+        bytes32 found = Jobs.hash(args + 9 * 32, end);
+        if (found != parent.value) revert BadContents(found, parent.value);
+        assembly ("memory-safe") {
+            mstore(sub(args, 0x20), shr(224, selector))
+            mstore(args, claimId)
+            mcopy(add(args, 0x20), parent, 0xc0)
+            mstore(add(args, 0xe0), 0x120)
+            mstore(add(args, 0x100), position)
+            mstore(0x40, end)
+        }
+        return abi.decode(_view(address(rules), args - 4, end), (INodeRules.Place));
     }
 
     function _quote(bytes32 claimId, uint256 position, INodeRules.Place memory place)

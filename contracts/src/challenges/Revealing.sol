@@ -5,6 +5,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IVouchers} from "../interfaces/IVouchers.sol";
+import {Jobs} from "../libraries/Jobs.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Nodes} from "../libraries/Nodes.sol";
 import {Positions} from "../libraries/Positions.sol";
@@ -79,7 +80,8 @@ abstract contract Revealing is ChallengesBase {
         }
         (bytes32 found, bool traced) = _jobRecord(job);
         if (found != record.value) revert BadContents(found, record.value);
-        bytes memory contents = abi.encode(job);
+        // Its fields are as they must be: they were hashed one by one.
+        bytes memory contents = Jobs.encode(job);
         record.value = keccak256(contents);
         if (traced) _checkSigned(claimId, record, signature);
         // Nobody has to compute a trace for a job without one.

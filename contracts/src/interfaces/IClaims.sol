@@ -88,7 +88,8 @@ interface IClaims {
     /// @notice Gives the fee of an unanswered input back to its payer: its deadline passed and no standing or final claim posted before it covers its lane; once.
     function refund(uint256 inputId) external;
     /// @notice Called by the disputes contract: the claim is wrong. Its bond goes to the caller, which divides it.
-    function fall(bytes32 claimId) external;
+    /// @return fallenWei The bond.
+    function fall(bytes32 claimId) external returns (uint256 fallenWei);
     /// @notice Pays the caller's released bonds out.
     function withdraw(address payable to) external;
 
@@ -102,6 +103,13 @@ interface IClaims {
         external
         view
         returns (Status status, uint64 windowEnd, uint64 epoch, address proposer, bytes32 modelId, bytes32 root);
+    /// @notice The lane of a claim; zeros for an unknown one.
+    function laneOf(bytes32 claimId) external view returns (uint64 epoch, bytes32 modelId);
+    /// @notice As `factsOf` of a claim that can still fall: it is standing and its lane isn't final; else all zeros.
+    function liveFactsOf(bytes32 claimId)
+        external
+        view
+        returns (uint64 windowEnd, uint64 epoch, bytes32 modelId, bytes32 root);
     /// @notice A claim's proposer, or 0.
     function proposerOf(bytes32 claimId) external view returns (address);
     /// @notice All claims of a lane, oldest first.

@@ -117,6 +117,11 @@ interface IInbox {
     function laneInput(uint64 epoch, bytes32 modelId, uint32 index) external view returns (uint256 inputId);
     function epochOf(uint256 blockNumber) external view returns (uint64);
     function currentEpoch() external view returns (uint64);
+    /// @notice What a claim needs of a lane: its inputs, the epoch's end and running hash; in one call.
+    function laneFacts(uint64 epoch, bytes32 modelId)
+        external
+        view
+        returns (uint256 inputs, uint256 endBlock, bytes32 accumulator);
     /// @notice First block of an epoch and of the next one.
     function epochBounds(uint64 epoch) external view returns (uint256 startBlock, uint256 endBlock);
     function epochBlocks() external view returns (uint64);

@@ -69,6 +69,10 @@ interface IModels {
         external
         view
         returns (address program, bytes32 weightsRoot, bytes32 tokenizerRoot);
+    /// @notice As `commitmentsOf`, the program alone.
+    function programCodeOf(bytes32 modelId) external view returns (address program);
+    /// @notice As `commitmentsOf`, without the tokenizer.
+    function weightsOf(bytes32 modelId) external view returns (address program, bytes32 weightsRoot);
     function count() external view returns (uint256);
     /// @notice Ids in order of registration.
     function ids(uint256 from, uint256 limit) external view returns (bytes32[] memory);

@@ -21,7 +21,7 @@ interface INodeRules {
         external
         view
         returns (Place memory);
-    /// @notice The place of a job's child. Reverts if the job isn't the parent's, or nothing can be opened there.
+    /// @notice The place of a job's child. Reverts if nothing can be opened there. That the parent is a job, and the job its contents, is for the caller to see.
     function inJob(bytes32 claimId, IChallenges.Record calldata parent, IFaults.Job calldata job, uint256 position)
         external
         view

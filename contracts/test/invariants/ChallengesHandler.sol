@@ -251,7 +251,7 @@ contract ChallengesHandler is Arena {
         }
         for (uint256 i = 0; i < claimIds.length; ++i) {
             if (_verdicts[claimIds[i]].length == 0) continue;
-            wei_ += BOND / 4 + abi.decode(_verdicts[claimIds[i]], (IChallenges.Verdict)).rewardWei;
+            wei_ += BOND - BOND / 4 + abi.decode(_verdicts[claimIds[i]], (IChallenges.Verdict)).rewardWei;
         }
     }
 
@@ -391,7 +391,6 @@ contract ChallengesHandler is Arena {
         (_verdicts[id], _culprits[id]) = (verdict, culprit + 1);
         ++falls;
         paidWei += BOND;
-        withdrawnWei += BOND - 2 * (BOND / 4); // burned at once
     }
 
     /// @dev One outcome a claim; time left never shrinks; nothing is alive past W + 2C.

@@ -42,7 +42,7 @@ abstract contract Arena is Deployment {
     using Forest for bytes32[][];
 
     uint64 internal constant BUDGET = 40;
-    uint64 internal constant GRACE = 10;
+    uint64 internal constant GRACE = 40;
     uint64 internal constant NAMING = 20;
     uint256 internal constant BASE_FEE = 7 gwei;
     uint32 internal constant N_PROMPT = 70;
@@ -92,11 +92,7 @@ abstract contract Arena is Deployment {
         attacker = account("attacker");
         address code = account("program");
         vm.etch(code, _program());
-        vm.mockCall(
-            address(models),
-            abi.encodeCall(IModels.commitmentsOf, (modelId)),
-            abi.encode(code, keccak256("weights"), keccak256("tokenizer"))
-        );
+        vm.mockCall(address(models), abi.encodeCall(IModels.programCodeOf, (modelId)), abi.encode(code));
     }
 
     /// @dev Submits, seals and claims; `lanes` inputs, of which the last has the job that can be opened.

@@ -28,7 +28,7 @@ pub struct DeployParams {
     pub window_seconds: u64,
     /// What each side of a challenge has, in all: a claim is decided by its window and twice this.
     pub budget_seconds: u64,
-    /// From so long before the end of a claim's window on openings carry a deposit.
+    /// From so long before the end of a claim's window on openings carry a deposit; not less than the budget.
     pub grace_seconds: u64,
     /// After a claim's fall, how long declarations of its fault can be named.
     pub declaration_seconds: u64,
@@ -52,7 +52,7 @@ impl DeployParams {
             window_seconds: 2,
             // A block is a second of the embedded chain's time at least, and a dispute is many blocks.
             budget_seconds: 60,
-            grace_seconds: 1,
+            grace_seconds: 60,
             declaration_seconds: 2,
             answer_seconds: 3_600,
             callback_gas: 6_000_000,

@@ -47,7 +47,7 @@ pub(crate) struct RuleArgs {
     /// Seconds that each side of a challenge has, in all.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     budget_seconds: Option<u64>,
-    /// From so many seconds before the end of a claim's window on openings carry a deposit.
+    /// From so many seconds before the end of a claim's window on openings carry a deposit; not less than the budget, which it is by default.
     #[arg(long, value_name = "N")]
     grace_seconds: Option<u64>,
     /// Seconds after a claim's fall in which declarations of its fault can be named.
@@ -88,7 +88,9 @@ impl RuleArgs {
             max_payload_bytes: self.max_payload_bytes.unwrap_or(dev.max_payload_bytes),
             window_seconds: self.window_seconds.unwrap_or(dev.window_seconds),
             budget_seconds: self.budget_seconds.unwrap_or(dev.budget_seconds),
-            grace_seconds: self.grace_seconds.unwrap_or(dev.grace_seconds),
+            grace_seconds: self
+                .grace_seconds
+                .unwrap_or(self.budget_seconds.unwrap_or(dev.grace_seconds)),
             declaration_seconds: self.declaration_seconds.unwrap_or(dev.declaration_seconds),
             answer_seconds: self.answer_seconds.unwrap_or(dev.answer_seconds),
             bond_wei: self.bond_wei.unwrap_or(dev.bond_wei),

@@ -31,7 +31,7 @@ library Traces {
         if (trace.nTokens <= trace.nPrompt) revert IFaults.BadWitness("no trace");
         trace.root = c.job.traceRoots[index];
         trace.rows = trace.nTokens - 1;
-        (address code,,) = models.commitmentsOf(c.modelId);
+        address code = models.programCodeOf(c.modelId);
         trace.program = Programs.load(code);
     }
 

@@ -41,7 +41,7 @@ library Sites {
         returns (Programs.Program memory p, bytes32 weightsRoot, uint8 op)
     {
         address code;
-        (code, weightsRoot,) = models.commitmentsOf(c.modelId);
+        (code, weightsRoot) = models.weightsOf(c.modelId);
         p = Programs.load(code);
         if (step >= Programs.stepCount(p)) revert IFaults.BadWitness("step");
         (op,) = Programs.place(p, step);

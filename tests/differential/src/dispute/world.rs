@@ -21,7 +21,7 @@ pub const WINDOW_SECONDS: u64 = 86_400;
 /// C: seconds of each side's budget.
 pub const BUDGET_SECONDS: u64 = 43_200;
 /// g: seconds before the window's end from which on an opening carries a deposit.
-pub const GRACE_SECONDS: u64 = 3_600;
+pub const GRACE_SECONDS: u64 = 43_200;
 /// Seconds after a claim's fall in which declarations are named.
 pub const DECLARATION_SECONDS: u64 = 600;
 /// The bond of a claim.
