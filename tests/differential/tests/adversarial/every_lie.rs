@@ -147,8 +147,7 @@ fn tell(
         scene.withdraw(challenger);
         scene.withdraw(claimed.proposer);
         let rounds = claimed.view.nodes().len();
-        // Half burned when it fell.
-        let burned = (scene.burned() - before + BOND / 2) as i128;
+        let burned = (scene.burned() - before) as i128;
         let (won, lost) = (scene.gain(challenger), scene.gain(claimed.proposer));
         let (theirs, own) = (scene.purse(challenger), scene.purse(claimed.proposer));
         println!(
