@@ -146,6 +146,7 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     let court = Court::new(&DeployParams {
         window_seconds: 12,
         budget_seconds: 20,
+        grace_seconds: 20,
         ..DeployParams::dev()
     })
     .await;
@@ -298,6 +299,7 @@ async fn a_dispute_survives_restarts_of_both_sides() {
     let court = Court::new(&DeployParams {
         window_seconds: 12,
         budget_seconds: 600,
+        grace_seconds: 600,
         ..DeployParams::dev()
     })
     .await;
