@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod job;
 pub mod prompt;
+pub(crate) mod range;
 pub mod selection;
 pub mod span;
 pub mod step;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use alloy_primitives::{B256, Bytes};
 
+use super::range::{range_path, range_root};
 use crate::dispute::abi::{Leaf, Row};
 use crate::dispute::source::TraceSource;
 use crate::{Digest, Error};
@@ -35,18 +36,10 @@ pub fn open(source: &mut dyn TraceSource, row: u32, first: u32, count: u32) -> R
     }
     let left = source.leaf_path(row, first)?;
     let right = source.leaf_path(row, last)?;
-    let mut path = Vec::new();
-    for (height, (left, right)) in left.iter().zip(&right).enumerate() {
-        if first >> height & 1 == 1 {
-            path.push(B256::from(left.0));
-        }
-        if last >> height & 1 == 0 {
-            path.push(B256::from(right.0));
-        }
-    }
+    let path = range_path(first.into(), last.into(), [&left, &right]);
     Ok(Leaf {
         data: data.into(),
-        path,
+        path: path.iter().map(|digest| digest.0.into()).collect(),
     })
 }
 
@@ -95,24 +88,9 @@ pub fn check(
     if count == 0 || opened.data.len() != count * leaf_bytes {
         return Err(Refused("span length"));
     }
-    let mut nodes: Vec<Digest> = opened.data.chunks(leaf_bytes).map(Digest::of).collect();
-    let mut first = first;
-    let mut path = opened.path.iter().map(|digest| Digest(digest.0));
-    for _ in 0..depth {
-        if first & 1 == 1 {
-            nodes.insert(0, path.next().ok_or(Refused("span path"))?);
-            first -= 1;
-        }
-        if nodes.len() & 1 == 1 {
-            nodes.push(path.next().ok_or(Refused("span path"))?);
-        }
-        nodes = nodes
-            .chunks_exact(2)
-            .map(|pair| Digest::of_pair(pair[0], pair[1]))
-            .collect();
-        first >>= 1;
-    }
-    if path.next().is_some() || first != 0 || nodes.len() != 1 || nodes[0].0 != root.0 {
+    let leaves: Vec<Digest> = opened.data.chunks(leaf_bytes).map(Digest::of).collect();
+    let path: Vec<Digest> = opened.path.iter().map(|digest| Digest(digest.0)).collect();
+    if range_root(first, &leaves, depth, &path).is_none_or(|found| found.0 != root.0) {
         return Err(Refused("span path"));
     }
     Ok(())

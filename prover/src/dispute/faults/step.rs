@@ -6,14 +6,13 @@
 
 mod builder;
 mod needs;
-mod range;
 mod recompute;
 mod stored;
 mod witness;
 
+pub use super::range::{range_path, range_root};
 pub use builder::{Builder, leaf_in_node};
 pub use needs::{Needs, TraceRange, WeightRange, is_long_sum, needs, tile_needs, weight_shape};
-pub use range::{range_path, range_root};
 pub use recompute::{Opened, combine, recompute, recompute_tile};
 pub use stored::{Place, SCALES, first_difference, stored, well_shaped};
 pub use witness::{CombineWitness, SHAPE, StepWitness, TotalWitness};

@@ -155,42 +155,6 @@ impl Dispute<'_> {
     /// Proves a fault with a declaration, names it, settles and pays out. `path` is the node and its ancestors up to the job.
     pub fn convict(&mut self, path: &[Record], fault: u8, witness: Vec<u8>) {
         let challenges = self.world.contracts.challenges;
-        if std::env::var_os("JUDGE").is_some() {
-            let node = |record: &Record| sworn_prover::dispute::abi::Node {
-                position: record.position,
-                value: record.value,
-            };
-            let zero = || sworn_prover::dispute::abi::Node {
-                position: U256::ZERO,
-                value: B256::ZERO,
-            };
-            use alloy_sol_types::SolValue;
-            let case = sworn_prover::dispute::abi::Case {
-                epoch: self.world.epoch,
-                modelId: self.world.model_id,
-                job: sworn_prover::dispute::abi::Job::abi_decode(&self.job.abi_encode())
-                    .expect("job"),
-                node: node(&path[0]),
-                parent: path.get(1).map_or_else(zero, node),
-            };
-            let call = sworn_prover::dispute::abi::IFaults::isFaultCall {
-                c: case,
-                fault,
-                witness: witness.clone().into(),
-            };
-            let data = call.abi_encode();
-            let out = self
-                .world
-                .evm
-                .call(self.world.contracts.faults, data.clone())
-                .expect("judge");
-            eprintln!(
-                "judge {fault}: execution {} witness {} bytes, zero {}",
-                out.execution,
-                witness.len(),
-                witness.iter().filter(|b| **b == 0).count()
-            );
-        }
         // Node, parent, job, without repetition.
         let mut needed = vec![path[0].clone()];
         if path.len() > 2 {

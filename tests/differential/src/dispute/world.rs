@@ -53,8 +53,6 @@ pub struct Contracts {
     pub claims: Address,
     /// `Challenges`.
     pub challenges: Address,
-    /// `Faults`.
-    pub faults: Address,
 }
 
 /// A chain with a model and sealed inputs.
@@ -399,6 +397,5 @@ fn deploy(evm: &mut Evm) -> Contracts {
         inbox,
         claims,
         challenges,
-        faults,
     }
 }

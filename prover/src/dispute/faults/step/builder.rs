@@ -4,12 +4,12 @@ use alloy_primitives::B256;
 use alloy_sol_types::SolValue;
 
 use super::needs::{Needs, TraceRange, WeightRange, needs, tile_needs};
-use super::range::range_path;
 use super::recompute::{Opened, recompute_tile};
 use super::stored::Place;
 use super::witness::{CombineWitness, SHAPE, StepWitness, TotalWitness};
 use crate::constants::TOKEN_LEAF_ELEMENTS;
 use crate::dispute::abi::{Leaf, Row};
+use crate::dispute::faults::range::range_path;
 use crate::dispute::source::{TraceSource, WeightSource};
 use crate::dispute::trace::{Step, TraceLayout};
 use crate::merkle::{self, Tree};
