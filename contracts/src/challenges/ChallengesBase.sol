@@ -11,7 +11,7 @@ import {Payout} from "../libraries/Payout.sol";
 import {NodeRules} from "./NodeRules.sol";
 
 /// @title What all parts of the challenges share: configuration, records, states, money
-/// @dev The balance of the contract is always: the prepayments and deposits of the nodes, the bonds of fallen claims until their settlement
+/// @dev The balance of the contract is always: the prepayments and deposits of the lines, the bonds of fallen claims until their settlement
 /// (without what the senders of proofs got), and the balances.
 abstract contract ChallengesBase is IChallenges {
     using Nodes for Record;
@@ -35,7 +35,7 @@ abstract contract ChallengesBase is IChallenges {
     /// @dev | windowEnd u40 | aliveUntil u40 | pending u32 | fallen bit | settled bit |, from bit 0 on.
     mapping(bytes32 claimId => uint256) internal _states;
     /// @inheritdoc IChallenges
-    mapping(bytes32 key => bytes32) public slotOf;
+    mapping(bytes32 line => bytes32) public slotOf;
     /// @inheritdoc IChallenges
     mapping(address account => uint256) public balanceOf;
     /// @inheritdoc IChallenges
@@ -87,8 +87,8 @@ abstract contract ChallengesBase is IChallenges {
     }
 
     /// @inheritdoc IChallenges
-    function keyOf(bytes32 claimId, uint256 position, bytes32 parentKey) external pure returns (bytes32) {
-        return Nodes.key(claimId, position, parentKey);
+    function lineOf(bytes32 claimId, address owner, uint16 number) external pure returns (bytes32) {
+        return Nodes.line(claimId, Nodes.opened(owner, 0, number));
     }
 
     /// @inheritdoc IChallenges
@@ -103,16 +103,17 @@ abstract contract ChallengesBase is IChallenges {
         });
     }
 
-    /// @dev The key of a node whose record is the one that counts.
-    function _known(bytes32 claimId, Record memory record) internal view returns (bytes32 key) {
-        key = Nodes.key(claimId, record.position, record.parentKey);
-        bytes32 found = record.hash();
-        if (slotOf[key] != found) revert WrongRecord(key, found, slotOf[key]);
+    /// @dev The line of a node that is its lowest, and the record's hash.
+    function _known(bytes32 claimId, Record memory record) internal view returns (bytes32 line, bytes32 found) {
+        line = Nodes.line(claimId, record.times);
+        found = record.hash(claimId);
+        bytes32 expected = slotOf[line];
+        if (expected != found) revert WrongRecord(line, found, expected);
     }
 
-    function _revealed(bytes32 claimId, Record memory record) internal view returns (bytes32 key) {
-        key = _known(claimId, record);
-        if (record.revealedAt() == 0) revert NotRevealed(key);
+    function _revealed(bytes32 claimId, Record memory record) internal view returns (bytes32 line, bytes32 found) {
+        (line, found) = _known(claimId, record);
+        if (record.revealedAt() == 0) revert NotRevealed(Nodes.key(line, record.position));
     }
 
     /// @dev Reverts unless something can still happen to the claim.

@@ -37,16 +37,16 @@ abstract contract Judging is ChallengesBase {
         uint256 gasBefore = gasleft();
         uint256 state = _states[claimId];
         _live(claimId, state);
-        bytes32 key = _judge(claimId, path, job, fault, witness);
-
         Verdict memory verdict;
-        verdict.culprit = path[0];
+        bytes32 line;
+        (line, verdict.culprit) = _judge(claimId, path, job, fault, witness);
         if (salt != 0) {
+            if (verdict.culprit.opener() != msg.sender) revert NotAuthorised(msg.sender);
             verdict.winner = msg.sender;
-            verdict.declaredAt = _declared(claimId, key, verdict.culprit, msg.sender, salt, block.timestamp);
+            verdict.declaredAt = _declared(claimId, verdict.culprit, salt, block.timestamp);
         }
-        _fall(claimId, key, state, verdict, gasBefore);
-        emit Proven(claimId, key, msg.sender, fault, verdict);
+        _fall(claimId, line, state, verdict, gasBefore);
+        emit Proven(claimId, Nodes.key(line, verdict.culprit.position), msg.sender, fault, verdict);
     }
 
     /// @inheritdoc IChallenges
@@ -56,11 +56,12 @@ abstract contract Judging is ChallengesBase {
         if (state & FALLEN != 0) revert AlreadyFallen(claimId);
         Verdict memory verdict;
         verdict.culprit = record;
-        bytes32 key = _known(claimId, verdict.culprit);
+        (bytes32 line,) = _known(claimId, verdict.culprit);
+        bytes32 key = Nodes.key(line, verdict.culprit.position);
         if (verdict.culprit.revealedAt() != 0) revert AlreadyRevealed(key);
         uint256 used = verdict.culprit.proposerSeconds() + block.timestamp - verdict.culprit.openedAt();
         if (used <= budgetSeconds) revert ProposerInTime(used, budgetSeconds);
-        _fall(claimId, key, state, verdict, gasBefore);
+        _fall(claimId, line, state, verdict, gasBefore);
         emit Expired(claimId, key, msg.sender, verdict);
     }
 
@@ -72,54 +73,56 @@ abstract contract Judging is ChallengesBase {
     }
 
     /// @inheritdoc IChallenges
-    function redeem(bytes32 claimId, Verdict calldata verdict_, address challenger, bytes32 salt) external {
+    function redeem(bytes32 claimId, Verdict calldata verdict_, Record calldata own_, bytes32 salt) external {
         Verdict memory verdict = verdict_;
-        bytes32 key = _judged(claimId, verdict);
+        Record memory own = own_;
+        bytes32 line = _judged(claimId, verdict);
+        _known(claimId, own);
+        if (own.position != verdict.culprit.position) {
+            revert BadPosition("position", own.position, verdict.culprit.position);
+        }
         uint256 last = uint256(verdict.fellAt) + declarationSeconds;
         if (block.timestamp > last) revert TooLate(block.timestamp, last);
-        uint64 time = _declared(claimId, key, verdict.culprit, challenger, salt, verdict.fellAt);
+        uint64 time = _declared(claimId, own, salt, verdict.fellAt);
         if (verdict.declaredAt != 0 && time >= verdict.declaredAt) revert NotEarlier(time, verdict.declaredAt);
-        (verdict.winner, verdict.declaredAt) = (challenger, time);
-        slotOf[key] = _hash(verdict);
-        emit Redeemed(claimId, challenger, verdict);
+        (verdict.winner, verdict.declaredAt) = (own.opener(), time);
+        slotOf[line] = _hash(claimId, verdict);
+        emit Redeemed(claimId, verdict.winner, verdict);
     }
 
     /// @inheritdoc IChallenges
-    function settle(bytes32 claimId, Verdict calldata verdict_, Record[] calldata ancestors) external {
+    function settle(bytes32 claimId, Verdict calldata verdict_) external {
         Verdict memory verdict = verdict_;
-        bytes32 key = _judged(claimId, verdict);
+        bytes32 line = _judged(claimId, verdict);
         uint256 last = uint256(verdict.fellAt) + declarationSeconds;
         if (block.timestamp <= last) revert TooEarly(block.timestamp, last + 1);
         _states[claimId] |= SETTLED;
-        delete slotOf[key];
+        delete slotOf[line];
 
-        // The whole path, from the culprit up to the claim.
-        Record[] memory path = new Record[](ancestors.length + 1);
-        path[0] = verdict.culprit;
-        uint256 spentWei = verdict.culprit.spent();
-        for (uint256 i = 1; i < path.length; ++i) {
-            path[i] = ancestors[i - 1];
-            key = _known(claimId, path[i]);
-            if (key != path[i - 1].parentKey) revert WrongRecord(key, key, path[i - 1].parentKey);
-            delete slotOf[key];
-            spentWei += path[i].spent();
-        }
-        if (path[path.length - 1].parentKey != 0) revert BadLength(ancestors.length, ancestors.length + 1);
-
+        Record memory culprit = verdict.culprit;
         uint256 bondWei = claims.bondWei();
-        (uint256 refundedWei, uint256 rewardedWei) = _payPath(claimId, path, verdict, spentWei, bondWei);
+        uint256 refundedWei = culprit.spent();
+        if (refundedWei > bondWei / 4) refundedWei = bondWei / 4;
+        uint256 ownerWei = refundedWei + culprit.prepaid() + verdict.senderWei;
+        if (culprit.late()) ownerWei += bondWei / DEPOSIT_DIVISOR;
+        address owner = culprit.opener();
+        address winner = verdict.winner == address(0) ? owner : verdict.winner;
+        emit Rewarded(claimId, winner, verdict.rewardWei);
         // Refunds are a quarter at most, rewards what the sender of the proof left of another: at least half burns.
-        uint256 burnedWei = bondWei - bondWei / 4 + verdict.rewardWei - refundedWei - rewardedWei;
-        emit Settled(claimId, refundedWei, rewardedWei, burnedWei);
+        uint256 burnedWei = bondWei - bondWei / 4 - refundedWei;
+        emit Settled(claimId, refundedWei, verdict.rewardWei, burnedWei);
+
+        uint256 callerWei = _pay(owner, ownerWei) + _pay(winner, verdict.rewardWei);
         _send(BURN, burnedWei);
+        if (callerWei != 0) _send(msg.sender, callerWei);
     }
 
     /// @inheritdoc IChallenges
     function reclaim(bytes32 claimId, Record calldata record_) external {
         Record memory record = record_;
-        bytes32 key = _known(claimId, record);
+        (bytes32 line,) = _known(claimId, record);
         bool wrong = _decidedWrong(claimId);
-        delete slotOf[key];
+        delete slotOf[line];
         uint256 openerWei = record.prepaid();
         uint256 proposerWei = 0;
         if (record.late()) {
@@ -128,7 +131,7 @@ abstract contract Judging is ChallengesBase {
         }
         _credit(record.opener(), openerWei);
         if (proposerWei > 0) _credit(claims.proposerOf(claimId), proposerWei);
-        emit Reclaimed(claimId, key, record.opener(), openerWei, proposerWei);
+        emit Reclaimed(claimId, Nodes.key(line, record.position), record.opener(), openerWei, proposerWei);
     }
 
     /// @inheritdoc IDisputes
@@ -139,15 +142,15 @@ abstract contract Judging is ChallengesBase {
     }
 
     /// @inheritdoc IChallenges
-    function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt)
+    function declarationOf(bytes32 claimId, uint256 position, address challenger, bytes32 salt)
         public
         view
         returns (bytes32)
     {
-        return sha256(abi.encode(TAG_DECLARATION, block.chainid, address(this), claimId, key, challenger, salt));
+        return sha256(abi.encode(TAG_DECLARATION, block.chainid, address(this), claimId, position, challenger, salt));
     }
 
-    /// @dev Reverts unless it is a fault of the first node of the path; that node's key. Everything that it is judged against is bound by the claim, or was
+    /// @dev Reverts unless it is a fault of the first node of the path; its line and record. Everything that it is judged against is bound by the claim, or was
     /// posted for it.
     function _judge(
         bytes32 claimId,
@@ -155,29 +158,17 @@ abstract contract Judging is ChallengesBase {
         IFaults.Job calldata job,
         uint8 fault,
         bytes calldata witness
-    ) private view returns (bytes32 key) {
-        if (path.length == 0) revert BadLength(0, 1);
-        Record memory node = path[0];
+    ) private view returns (bytes32 line, Record memory node) {
+        if (path.length == 0 || path.length > 2) revert BadLength(path.length, 2);
+        node = path[0];
         Record memory parent;
-        Record memory jobNode = node;
-        uint256 used = 1;
-        key = _revealed(claimId, node);
-        if (!_isJob(node)) {
-            if (path.length == 1) revert BadLength(1, 2);
-            (parent, jobNode, used) = (path[1], path[1], 2);
-            bytes32 parentKey = _revealed(claimId, parent);
-            if (parentKey != node.parentKey) revert WrongRecord(parentKey, parentKey, node.parentKey);
-            if (!_isJob(parent)) {
-                if (path.length == 2) revert BadLength(2, 3);
-                (jobNode, used) = (path[2], 3);
-                _revealed(claimId, jobNode);
-                // A claim has one job a lane.
-                uint256 expected = Positions.tree(Machine.NODE_JOB, Positions.lane(node.position), 0, 0, 0);
-                if (jobNode.position != expected) revert BadPosition("job", jobNode.position, expected);
-            }
+        (line,) = _revealed(claimId, node);
+        if (path.length == 2) {
+            parent = path[1];
+            bytes32 found = parent.hash(claimId);
+            if (found != node.parentHash) revert WrongRecord(line, found, node.parentHash);
         }
-        if (path.length != used) revert BadLength(path.length, used);
-        if (!_isFault(claimId, node, parent, jobNode.value, job, fault, witness)) revert NoFault(fault);
+        if (!_isFault(claimId, node, parent, job, fault, witness)) revert NoFault(fault);
     }
 
     /// @dev `faults.isFault`: the call is put together from its parts, since the job's encoding is hashed as well and a witness may be long.
@@ -185,7 +176,6 @@ abstract contract Judging is ChallengesBase {
         bytes32 claimId,
         Record memory node,
         Record memory parent,
-        bytes32 jobHash,
         IFaults.Job calldata job,
         uint8 fault,
         bytes calldata witness
@@ -198,7 +188,7 @@ abstract contract Judging is ChallengesBase {
         // Where the case begins, the fault, where the witness begins; the case: seven words, of which the third says where its job begins, then the job.
         uint256 end = Jobs.write(job, args + 10 * 32);
         bytes32 found = Jobs.hash(args + 10 * 32, end);
-        if (found != jobHash) revert BadContents(found, jobHash);
+        if (found != node.job) revert BadContents(found, node.job);
         bytes4 selector = IFaults.isFault.selector;
         assembly ("memory-safe") {
             mstore(sub(args, 0x20), shr(224, selector))
@@ -222,86 +212,57 @@ abstract contract Judging is ChallengesBase {
         return abi.decode(_view(address(faults), args - 4, end), (bool));
     }
 
-    function _hash(Verdict memory verdict) private pure returns (bytes32) {
-        return keccak256(abi.encode(verdict));
-    }
-
-    function _isJob(Record memory record) private pure returns (bool) {
-        return Positions.kind(record.position) == Machine.NODE_JOB;
+    function _hash(bytes32 claimId, Verdict memory verdict) private pure returns (bytes32) {
+        return keccak256(abi.encode(claimId, verdict));
     }
 
     /// @dev Fells the claim. All of the bond is kept until its settlement: half to burn, a quarter for refunds, a quarter for rewards, of which the sender is paid first.
-    function _fall(bytes32 claimId, bytes32 key, uint256 state, Verdict memory verdict, uint256 gasBefore) private {
+    function _fall(bytes32 claimId, bytes32 line, uint256 state, Verdict memory verdict, uint256 gasBefore) private {
         _states[claimId] = state | FALLEN;
         uint256 quarterWei = claims.fall(claimId) / 4;
 
         uint256 tokens = RevealGas.tokensOfCall();
-        uint256 after_ = UNMEASURED_GAS + (balanceOf[msg.sender] == 0 ? NEW_BALANCE_GAS : 0);
+        // Whom the settlement pays anyway needs no balance now.
+        bool isOwner = verdict.culprit.opener() == msg.sender;
+        uint256 after_ = UNMEASURED_GAS + (isOwner || balanceOf[msg.sender] != 0 ? 0 : NEW_BALANCE_GAS);
         uint256 cost = RevealGas.transaction(gasBefore - gasleft() + after_, tokens);
         if (cost > MOST_GAS) cost = MOST_GAS;
         uint256 paidWei = cost * block.basefee * 11 / 10;
         if (paidWei > quarterWei) paidWei = quarterWei;
-        _credit(msg.sender, paidWei);
+        if (isOwner) verdict.senderWei = paidWei;
+        else _credit(msg.sender, paidWei);
         emit Rewarded(claimId, msg.sender, paidWei);
 
         verdict.rewardWei = quarterWei - paidWei;
         verdict.fellAt = uint64(block.timestamp);
-        slotOf[key] = _hash(verdict);
+        slotOf[line] = _hash(claimId, verdict);
     }
 
-    /// @dev When the challenger declared the node: after it was revealed, before the claim fell.
-    function _declared(
-        bytes32 claimId,
-        bytes32 key,
-        Record memory node,
-        address challenger,
-        bytes32 salt,
-        uint256 before
-    ) private view returns (uint64) {
-        bytes32 declaration = declarationOf(claimId, key, challenger, salt);
+    /// @dev When the opener of a node declared it: after it was revealed, before the claim fell.
+    function _declared(bytes32 claimId, Record memory node, bytes32 salt, uint256 before)
+        private
+        view
+        returns (uint64)
+    {
+        bytes32 declaration = declarationOf(claimId, node.position, node.opener(), salt);
         uint256 time = declaredAt[declaration];
         uint256 since = node.revealedAt() == 0 ? node.openedAt() : node.revealedAt();
         if (time < since || time >= before) revert BadDeclaration(declaration, time);
         return uint64(time);
     }
 
-    /// @dev The key of the culprit of a claim that fell and isn't settled.
-    function _judged(bytes32 claimId, Verdict memory verdict) private view returns (bytes32 key) {
+    /// @dev The line of the culprit of a claim that fell and isn't settled.
+    function _judged(bytes32 claimId, Verdict memory verdict) private view returns (bytes32 line) {
         if (_states[claimId] & FALLEN == 0) revert NotFallen(claimId);
-        key = Nodes.key(claimId, verdict.culprit.position, verdict.culprit.parentKey);
-        bytes32 found = _hash(verdict);
-        if (slotOf[key] != found) revert WrongRecord(key, found, slotOf[key]);
+        line = Nodes.line(claimId, verdict.culprit.times);
+        bytes32 found = _hash(claimId, verdict);
+        if (slotOf[line] != found) revert WrongRecord(line, found, slotOf[line]);
     }
 
-    /// @dev Neighbours on the path that one account opened are paid together.
-    function _payPath(bytes32 claimId, Record[] memory path, Verdict memory verdict, uint256 spentWei, uint256 bondWei)
-        private
-        returns (uint256 refundedWei, uint256 rewardedWei)
-    {
-        uint256 shareWei = verdict.winner == address(0) ? verdict.rewardWei / path.length : 0;
-        uint256 refundWei = bondWei / 4;
-        uint256 dueWei = 0;
-        uint256 dueShareWei = 0;
-        for (uint256 i = 0; i < path.length; ++i) {
-            Record memory node = path[i];
-            uint256 backWei = node.spent();
-            if (spentWei > refundWei) backWei = backWei * refundWei / spentWei;
-            refundedWei += backWei;
-            if (node.late()) backWei += bondWei / DEPOSIT_DIVISOR;
-            dueWei += backWei + node.prepaid() + shareWei;
-            dueShareWei += shareWei;
-            address opener = node.opener();
-            if (i + 1 < path.length && path[i + 1].opener() == opener) continue;
-            _credit(opener, dueWei);
-            if (dueShareWei > 0) emit Rewarded(claimId, opener, dueShareWei);
-            rewardedWei += dueShareWei;
-            (dueWei, dueShareWei) = (0, 0);
-        }
-        if (verdict.winner != address(0)) {
-            rewardedWei = verdict.rewardWei;
-            _credit(verdict.winner, rewardedWei);
-            emit Rewarded(claimId, verdict.winner, rewardedWei);
-        }
+    /// @dev Credits an account unless it is the caller, whose part it returns.
+    function _pay(address account, uint256 amountWei) private returns (uint256 callerWei) {
+        if (account == msg.sender) return amountWei;
+        _credit(account, amountWei);
     }
 
     /// @dev Whether a decided claim was wrong: it fell, or an unequal one of its lane is final. Reverts for a claim that isn't decided, or is not settled.

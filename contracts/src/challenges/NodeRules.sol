@@ -67,9 +67,7 @@ contract NodeRules is INodeRules {
     {
         uint256 kind = Positions.kind(position);
         Programs.Program memory program;
-        if (kind == Machine.NODE_TRACE) {
-            program = _programOf(claimId);
-        } else if (kind == Machine.NODE_SELECTION) {
+        if (kind == Machine.NODE_SELECTION) {
             program = _samplingOf(claimId, position);
         } else if (
             kind < Machine.NODE_TOKENS || kind > Machine.NODE_TEXT && kind != Machine.NODE_PROMPT
@@ -78,6 +76,14 @@ contract NodeRules is INodeRules {
             revert IChallenges.BadPosition("kind", kind, Machine.NODE_JOB);
         }
         (place.shape, place.value) = Children.inJob(job, parent.position, position, program);
+        place.inTree = kind <= Machine.NODE_TEXT;
+    }
+
+    /// @inheritdoc INodeRules
+    function traceShape(bytes32 claimId) external view returns (uint256) {
+        Programs.Program memory program = _programOf(claimId);
+        uint256 leaves = uint256(program.headLeaves) + uint256(program.layers) * program.bodyLeaves + program.tailLeaves;
+        return Shapes.pack(0, 0, leaves, program.tailLeaves, program.rowDepth);
     }
 
     function _underClaim(bytes32 claimId, uint256 position) private view returns (Place memory place) {

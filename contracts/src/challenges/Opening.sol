@@ -17,42 +17,49 @@ import {ChallengesBase} from "./ChallengesBase.sol";
 abstract contract Opening is ChallengesBase {
     using Nodes for Record;
 
-    /// @inheritdoc IChallenges
-    function open(bytes32 claimId, Record calldata parent_, uint256 position, bytes32 value, bytes32[] calldata path)
-        external
-        payable
-        returns (bytes32 key)
-    {
-        // Under the claim itself the parent is nothing: no seconds used, revealed with the claim.
-        Record memory parent;
-        bytes32 parentKey = 0;
-        if (parent_.position != 0) {
-            parent = parent_;
-            parentKey = _revealed(claimId, parent);
-        }
-        INodeRules.Place memory place = _placeUnder(claimId, parent, position);
-        if (path.length != place.levels) revert BadLength(path.length, place.levels);
-        if (place.inTree) {
-            uint256 index =
-                Positions.kind(position) == Machine.NODE_JOB ? Positions.lane(position) : Positions.index(position);
-            bytes32 found = Sha256Merkle.climb(value, index, path);
-            if (found != place.value) revert BadPath(found, place.value);
-            place.value = value;
-        } else if (value != 0) {
-            revert BadContents(value, 0);
-        }
-        return _open(claimId, parent, parentKey, position, place);
+    /// @dev What a node is opened under; all zero for the claim itself.
+    struct Above {
+        Record record;
+        bytes32 line;
+        bytes32 hash;
     }
 
     /// @inheritdoc IChallenges
-    function openInJob(bytes32 claimId, Record calldata parent_, IFaults.Job calldata job, uint256 position)
-        external
-        payable
-        returns (bytes32 key)
-    {
-        Record memory parent = parent_;
-        bytes32 parentKey = _revealed(claimId, parent);
-        return _open(claimId, parent, parentKey, position, _placeInJob(claimId, parent, job, position));
+    function open(
+        bytes32 claimId,
+        Record calldata parent_,
+        uint256 position,
+        bytes32 value,
+        bytes32[] calldata path,
+        uint16 line
+    ) external payable returns (bytes32 key) {
+        // Under the claim itself the parent is nothing: no seconds used, revealed with the claim.
+        Above memory above;
+        if (parent_.position != 0) {
+            above.record = parent_;
+            (above.line, above.hash) = _revealed(claimId, above.record);
+        }
+        INodeRules.Place memory place = _placeUnder(claimId, above.record, position);
+        _climb(place, position, value, path);
+        return _open(claimId, above, position, place, line);
+    }
+
+    /// @inheritdoc IChallenges
+    function openInJob(
+        bytes32 claimId,
+        Record calldata parent_,
+        IFaults.Job calldata job,
+        uint256 position,
+        bytes32 value,
+        bytes32[] calldata path,
+        uint16 line
+    ) external payable returns (bytes32 key) {
+        Above memory above;
+        above.record = parent_;
+        (above.line, above.hash) = _revealed(claimId, above.record);
+        INodeRules.Place memory place = _placeInJob(claimId, above.record, job, position);
+        _climb(place, position, value, path);
+        return _open(claimId, above, position, place, line);
     }
 
     /// @inheritdoc IChallenges
@@ -73,35 +80,53 @@ abstract contract Opening is ChallengesBase {
         return _quote(claimId, position, _placeInJob(claimId, parent, job, position));
     }
 
-    function _open(
-        bytes32 claimId,
-        Record memory parent,
-        bytes32 parentKey,
-        uint256 position,
-        INodeRules.Place memory place
-    ) private returns (bytes32 key) {
+    /// @dev Whether the digest stands at the position, by its path; then it is the place's value.
+    function _climb(INodeRules.Place memory place, uint256 position, bytes32 value, bytes32[] calldata path)
+        private
+        view
+    {
+        if (path.length != place.levels) revert BadLength(path.length, place.levels);
+        if (place.inTree) {
+            uint256 index =
+                Positions.kind(position) == Machine.NODE_JOB ? Positions.lane(position) : Positions.index(position);
+            bytes32 found = Sha256Merkle.climb(value, index, path);
+            if (found != place.value) revert BadPath(found, place.value);
+            place.value = value;
+        } else if (value != 0) {
+            revert BadContents(value, 0);
+        }
+    }
+
+    function _open(bytes32 claimId, Above memory above, uint256 position, INodeRules.Place memory place, uint16 line)
+        private
+        returns (bytes32 key)
+    {
         uint256 state = _states[claimId];
         // The first node of a claim is one under the claim itself.
         if (state == 0) state = place.windowEnd | (uint256(place.windowEnd) << 40);
         _live(claimId, state);
 
+        uint256 times = Nodes.opened(msg.sender, block.timestamp, line);
+        bytes32 at = Nodes.line(claimId, times);
+        bool goesOn = at == above.line;
+        if (!goesOn && slotOf[at] != 0) revert LineInUse(at);
         Record memory record = Record({
             position: position,
-            parentKey: parentKey,
+            parentHash: above.hash,
             value: place.value,
-            times: Nodes.opened(msg.sender, block.timestamp),
-            funds: _charge(state, parent, position, place.shape),
-            shape: place.shape
+            times: times,
+            funds: _charge(state, above.record, goesOn, position, place.shape),
+            shape: place.shape,
+            job: above.record.job
         });
-        key = Nodes.key(claimId, position, parentKey);
-        if (slotOf[key] != 0) revert AlreadyOpen(key);
-        slotOf[key] = record.hash();
+        slotOf[at] = record.hash(claimId);
         _states[claimId] = state + PENDING_ONE;
+        key = Nodes.key(at, position);
         emit Opened(claimId, key, msg.sender, record);
     }
 
-    /// @dev The new node's `funds`: its clocks and what its opener paid.
-    function _charge(uint256 state, Record memory parent, uint256 position, uint256 shape)
+    /// @dev The new node's `funds`: its clocks, and what its opener paid for the line.
+    function _charge(uint256 state, Record memory parent, bool goesOn, uint256 position, uint256 shape)
         private
         view
         returns (uint256)
@@ -113,13 +138,20 @@ abstract contract Opening is ChallengesBase {
         if (block.timestamp > since) used += block.timestamp - since;
         if (used > budgetSeconds) revert ChallengersOutOfTime(used, budgetSeconds);
 
-        bool late = _isLate(_windowEnd(state));
-        uint256 depositWei = late ? _deposit() : 0;
+        uint256 paidWei = msg.value;
+        uint256 spentWei = 0;
+        uint256 depositWei = 0;
+        bool late = goesOn && parent.late();
+        if (!late && _isLate(_windowEnd(state))) (late, depositWei) = (true, _deposit());
+        if (goesOn) {
+            paidWei += parent.prepaid();
+            spentWei = parent.spent();
+        }
         uint256 leastWei = RevealGas.bound(position, shape) * GAS_FACTOR * block.basefee + depositWei;
         if (Positions.kind(position) == Machine.NODE_JOB) leastWei += shape;
-        if (msg.value < leastWei) revert NotEnoughPaid(msg.value, leastWei);
-        if (msg.value > type(uint88).max) revert TooMuchPaid(msg.value);
-        return Nodes.funds(parent.proposerSeconds(), used, msg.value - depositWei, 0, late);
+        if (paidWei < leastWei) revert NotEnoughPaid(paidWei, leastWei);
+        if (paidWei > type(uint88).max) revert TooMuchPaid(paidWei);
+        return Nodes.funds(parent.proposerSeconds(), used, paidWei - depositWei, spentWei, late);
     }
 
     /// @dev Children of a tree, by far the most, are placed here; the others need more than the parent's shape, or little gas matters.
@@ -137,11 +169,11 @@ abstract contract Opening is ChallengesBase {
         place.levels = Children.inTree(parent.position, parent.shape, position);
     }
 
-    /// @dev `rules.inJob` of the parent's job: the call is put together from its parts, since the job's encoding is hashed as well.
+    /// @dev `rules.inJob` of the parent's job: the call is put together from its parts, since the job's encoding is hashed as well. Nodes of traces are placed here.
     function _placeInJob(bytes32 claimId, Record memory parent, IFaults.Job calldata job, uint256 position)
         private
         view
-        returns (INodeRules.Place memory)
+        returns (INodeRules.Place memory place)
     {
         if (Positions.kind(parent.position) != Machine.NODE_JOB) {
             revert BadPosition("parent's kind", Positions.kind(parent.position), Machine.NODE_JOB);
@@ -151,16 +183,21 @@ abstract contract Opening is ChallengesBase {
         assembly ("memory-safe") {
             args := add(mload(0x40), 0x20)
         }
-        // Claim, six words of the parent, where the job begins, the position, the job.
-        uint256 end = Jobs.write(job, args + 9 * 32);
-        bytes32 found = Jobs.hash(args + 9 * 32, end);
-        if (found != parent.value) revert BadContents(found, parent.value);
+        // Claim, seven words of the parent, where the job begins, the position, the job.
+        uint256 end = Jobs.write(job, args + 10 * 32);
+        bytes32 found = Jobs.hash(args + 10 * 32, end);
+        if (found != parent.job) revert BadContents(found, parent.job);
+        if (Positions.kind(position) == Machine.NODE_TRACE) {
+            place.inTree = true;
+            (place.shape, place.value, place.levels) = Children.traceInJob(job, parent.position, parent.shape, position);
+            return place;
+        }
         assembly ("memory-safe") {
             mstore(sub(args, 0x20), shr(224, selector))
             mstore(args, claimId)
-            mcopy(add(args, 0x20), parent, 0xc0)
-            mstore(add(args, 0xe0), 0x120)
-            mstore(add(args, 0x100), position)
+            mcopy(add(args, 0x20), parent, 0xe0)
+            mstore(add(args, 0x100), 0x140)
+            mstore(add(args, 0x120), position)
             mstore(0x40, end)
         }
         return abi.decode(_view(address(rules), args - 4, end), (INodeRules.Place));

@@ -23,7 +23,7 @@ abstract contract Revealing is ChallengesBase {
     bytes32 private constant DOMAIN =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant REVEAL =
-        keccak256("Reveal(bytes32 claimId,uint256 position,bytes32 parentKey,bytes32 contentsHash)");
+        keccak256("Reveal(bytes32 claimId,bytes32 line,uint256 position,bytes32 contentsHash)");
     bytes32 private constant NAME = keccak256("Sworn Challenges");
     bytes32 private constant VERSION = keccak256("1");
 
@@ -40,19 +40,19 @@ abstract contract Revealing is ChallengesBase {
     function revealDigests(bytes32 claimId, Record calldata record_, bytes32[] calldata digests) external {
         uint256 gasBefore = gasleft();
         Record memory record = record_;
-        bytes32 key = _closed(claimId, record);
+        bytes32 line = _closed(claimId, record);
         (uint256 kind, uint256 height, uint256 levels) = _tree(record.position);
         if (levels == 0) revert BadPosition("height", height, Machine.CONTENT_LEVELS + 1);
         bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), levels);
         if (found != record.value) revert BadContents(found, record.value);
-        _reveal(claimId, key, record, abi.encode(digests), 0, HEAD_TOKENS + 128 * digests.length, gasBefore);
+        _reveal(claimId, line, record, abi.encode(digests), 0, HEAD_TOKENS + 128 * digests.length, gasBefore);
     }
 
     /// @inheritdoc IChallenges
     function revealLeaves(bytes32 claimId, Record calldata record_, bytes[] calldata leaves) external {
         uint256 gasBefore = gasleft();
         Record memory record = record_;
-        bytes32 key = _closed(claimId, record);
+        bytes32 line = _closed(claimId, record);
         (uint256 kind, uint256 height, uint256 levels) = _tree(record.position);
         if (levels != 0) revert BadPosition("height", height, Machine.CONTENT_LEVELS);
         if (leaves.length > 1 << height) revert BadLength(leaves.length, 1 << height);
@@ -65,28 +65,37 @@ abstract contract Revealing is ChallengesBase {
         }
         bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), height);
         if (found != record.value) revert BadContents(found, record.value);
-        _reveal(claimId, key, record, abi.encode(leaves), 0, RevealGas.tokensOfCall(), gasBefore);
+        _reveal(claimId, line, record, abi.encode(leaves), 0, RevealGas.tokensOfCall(), gasBefore);
     }
 
     /// @inheritdoc IChallenges
-    function revealJob(bytes32 claimId, Record calldata record_, IFaults.Job calldata job, bytes calldata signature)
-        external
-    {
+    function revealJob(
+        bytes32 claimId,
+        Record calldata record_,
+        IFaults.Job calldata job,
+        bytes32[] calldata digests,
+        bytes calldata signature
+    ) external {
         uint256 gasBefore = gasleft();
         Record memory record = record_;
-        bytes32 key = _closed(claimId, record);
+        bytes32 line = _closed(claimId, record);
         if (Positions.kind(record.position) != Machine.NODE_JOB) {
             revert BadPosition("kind", Positions.kind(record.position), Machine.NODE_JOB);
         }
         (bytes32 found, bool traced) = _jobRecord(job);
         if (found != record.value) revert BadContents(found, record.value);
         // Its fields are as they must be: they were hashed one by one.
-        bytes memory contents = Jobs.encode(job);
-        record.value = keccak256(contents);
-        if (traced) _checkSigned(claimId, record, signature);
+        record.value = Jobs.hashOf(job);
+        record.job = record.value;
         // Nobody has to compute a trace for a job without one.
-        uint256 proposerWei = traced ? record.shape : 0;
-        _reveal(claimId, key, record, contents, proposerWei, RevealGas.tokensOfCall(), gasBefore);
+        uint256 proposerWei = 0;
+        if (traced) {
+            proposerWei = record.shape;
+            _checkSigned(claimId, line, record, signature);
+            record.shape = rules.traceShape(claimId);
+        }
+        _checkTraces(job, record.shape, digests);
+        _reveal(claimId, line, record, abi.encode(job, digests), proposerWei, RevealGas.tokensOfCall(), gasBefore);
     }
 
     /// @inheritdoc IChallenges
@@ -95,7 +104,7 @@ abstract contract Revealing is ChallengesBase {
     {
         uint256 gasBefore = gasleft();
         Record memory record = record_;
-        bytes32 key = _closed(claimId, record);
+        bytes32 line = _closed(claimId, record);
         uint256 kind = Positions.kind(record.position);
         if (kind <= Machine.NODE_TRACE) revert BadPosition("kind", kind, Machine.NODE_TOTALS);
         uint256 expected = Shapes.count(record.shape);
@@ -105,26 +114,26 @@ abstract contract Revealing is ChallengesBase {
         }
         if (contents.length != expected) revert BadLength(contents.length, expected);
         record.value = sha256(contents);
-        _checkSigned(claimId, record, signature);
-        _reveal(claimId, key, record, contents, 0, RevealGas.tokensOfCall(), gasBefore);
+        _checkSigned(claimId, line, record, signature);
+        _reveal(claimId, line, record, contents, 0, RevealGas.tokensOfCall(), gasBefore);
     }
 
     /// @inheritdoc IChallenges
-    function revealHash(bytes32 claimId, uint256 position, bytes32 parentKey, bytes32 contentsHash)
+    function revealHash(bytes32 claimId, bytes32 line, uint256 position, bytes32 contentsHash)
         public
         view
         returns (bytes32)
     {
         bytes32 domain = keccak256(abi.encode(DOMAIN, NAME, VERSION, block.chainid, address(this)));
-        bytes32 message = keccak256(abi.encode(REVEAL, claimId, position, parentKey, contentsHash));
+        bytes32 message = keccak256(abi.encode(REVEAL, claimId, line, position, contentsHash));
         return keccak256(abi.encodePacked(hex"1901", domain, message));
     }
 
-    /// @dev The key of a node that waits for its reveal, in time.
-    function _closed(bytes32 claimId, Record memory record) private view returns (bytes32 key) {
+    /// @dev The line whose lowest node waits for its reveal, in time.
+    function _closed(bytes32 claimId, Record memory record) private view returns (bytes32 line) {
         if (_states[claimId] & FALLEN != 0) revert AlreadyFallen(claimId);
-        key = _known(claimId, record);
-        if (record.revealedAt() != 0) revert AlreadyRevealed(key);
+        (line,) = _known(claimId, record);
+        if (record.revealedAt() != 0) revert AlreadyRevealed(Nodes.key(line, record.position));
         uint256 used = record.proposerSeconds() + block.timestamp - record.openedAt();
         if (used > budgetSeconds) revert ProposerOutOfTime(used, budgetSeconds);
     }
@@ -157,21 +166,40 @@ abstract contract Revealing is ChallengesBase {
         return (Records.job(job.inputId, count, runsRoot, job.scoreRoot), traced);
     }
 
+    /// @dev Whether the digests are those below the trace roots, of one run after the other.
+    function _checkTraces(IFaults.Job calldata job, uint256 shape, bytes32[] calldata digests) private view {
+        uint256 used = 0;
+        uint256 count = job.runs.length;
+        for (uint256 i = 0; i < count; ++i) {
+            (uint256 nPrompt, uint256 nTokens) = (job.runs[i].nPrompt, job.runs[i].nTokens);
+            if (Shapes.rows(nPrompt, nTokens) == 0) continue;
+            uint256 ofRun = Shapes.ofTrace(shape, nPrompt, nTokens);
+            uint256 depth = Shapes.traceDepth(ofRun);
+            uint256 levels = Shapes.levelsInJob(count, depth);
+            uint256 present = Shapes.presentInTrace(ofRun, depth - levels);
+            if (used + present > digests.length) revert BadLength(digests.length, used + present);
+            bytes32 found = Trees.node(digests[used:used + present], Machine.NODE_TRACE, ofRun, depth, 0, levels);
+            if (found != job.traceRoots[i]) revert BadContents(found, job.traceRoots[i]);
+            used += present;
+        }
+        if (used != digests.length) revert BadLength(digests.length, used);
+    }
+
     /// @dev Contents that no hash binds are the proposer's: it calls, or it signed.
-    function _checkSigned(bytes32 claimId, Record memory record, bytes calldata signature) private view {
+    function _checkSigned(bytes32 claimId, bytes32 line, Record memory record, bytes calldata signature) private view {
         address proposer = claims.proposerOf(claimId);
         if (signature.length == 0) {
             if (msg.sender != proposer) revert NotAuthorised(msg.sender);
             return;
         }
-        bytes32 hash = revealHash(claimId, record.position, record.parentKey, record.value);
+        bytes32 hash = revealHash(claimId, line, record.position, record.value);
         if (!SignatureChecker.isValidSignatureNowCalldata(proposer, hash, signature)) revert BadSignature(proposer);
     }
 
     /// @dev Ends a reveal: the clocks, who is paid what, the record.
     function _reveal(
         bytes32 claimId,
-        bytes32 key,
+        bytes32 line,
         Record memory record,
         bytes memory contents,
         uint256 proposerWei,
@@ -193,12 +221,12 @@ abstract contract Revealing is ChallengesBase {
             record.proposerSeconds() + block.timestamp - record.openedAt(),
             record.challengerSeconds(),
             prepaidWei - spentWei,
-            spentWei,
+            record.spent() + spentWei,
             record.late()
         );
         record.times = Nodes.revealed(record.times, block.timestamp);
-        slotOf[key] = record.hash();
-        emit Revealed(claimId, key, msg.sender, record, contents);
+        slotOf[line] = record.hash(claimId);
+        emit Revealed(claimId, Nodes.key(line, record.position), msg.sender, record, contents);
     }
 
     /// @dev What the reveal cost its sender, and a tenth; at most what it should have.

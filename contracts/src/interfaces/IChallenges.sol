@@ -9,22 +9,27 @@ import {INodeRules} from "./INodeRules.sol";
 
 /// @title Challenges: open the box
 /// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; who reveals is paid at once; anyone proves
-/// a fault; nodes not revealed in time expire. Contents are in events; the chain keeps one slot a node: the hash of its record, which callers bring.
+/// a fault; nodes not revealed in time expire. Contents are in events.
+///
+/// Who disputes goes down from the claim in a **line**: each opening takes the place of the one above it, and the chain keeps one slot a line: the hash of its
+/// lowest node's record, which callers bring. Every account has as many lines as it starts; nobody moves another's. What one line lost no other needs.
 /// Money that comes free is kept as balances to withdraw.
 interface IChallenges is IDisputes {
-    /// @notice A node's record, packed (`libraries/Nodes.sol`). Its key is `keccak256(abi.encode(claimId, position, parentKey))`.
+    /// @notice A node's record, packed (`libraries/Nodes.sol`). A line is `keccak256(abi.encode(claimId, owner u160 | number u16))`, a node's key
+    /// `keccak256(abi.encode(line, position))`, a record's hash `keccak256(abi.encode(claimId, record))`.
     struct Record {
         uint256 position; // section 10.2
-        bytes32 parentKey; // 0 when the parent is the claim itself
+        bytes32 parentHash; // of the parent's record as it was revealed; 0 when the parent is the claim itself
         bytes32 value; // tree nodes: the digest, from the opening on; job: its digest, after the reveal keccak256(abi.encode(Job)); posted: 0, then sha256 of the contents
-        uint256 times; // from the most significant byte: opener address | openedAt u40, seconds | revealedAt u40, 0 while pending | 2 zero bytes
-        uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u88, what is left | spentWei u88, what the reveal took | late u16, 1 with a deposit
-        uint256 shape; // what the children's shapes follow from, below; job: what the proposer is paid for its traces, wei
+        uint256 times; // from the most significant byte: opener address | openedAt u40, seconds | revealedAt u40, 0 while pending | the line's number u16
+        uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u88, what is left in the line | spentWei u88, what its reveals took | late u16, 1 if the line has a deposit
+        uint256 shape; // what the children's shapes follow from, below; job: what the proposer is paid for its traces, wei, until it is revealed
+        bytes32 job; // keccak256(abi.encode(Job)) of the revealed job that this is or is under; 0 above
     }
 
     // Shape, from the most significant byte: 11 zero bytes | rowDepth u8 | tail u32 | count u64 | nTokens u32 | nPrompt u32.
     //   claim: count = leaves (jobs) of the claim tree.
-    //   tokens, offsets, text: count = leaves. trace: count = N, tail = leaves of the tail steps, rowDepth as in section 10.1.
+    //   tokens, offsets, text: count = leaves. trace, and a revealed job with one: count = N, tail = leaves of the tail steps, rowDepth as in section 10.1.
     //   posted contents: count = their length in bytes (malformed: the most); totals, tile: rowDepth = the operation's code;
     //   selection, group: tail = leaves of the logits.
     //   nTokens and nPrompt are the run's in all but claim and job nodes.
@@ -32,7 +37,8 @@ interface IChallenges is IDisputes {
     /// @notice A claim that fell by a node, until it is settled.
     struct Verdict {
         Record culprit; // the node that showed the fault, or was not revealed
-        uint256 rewardWei; // what is left for the path, or for a declaration
+        uint256 rewardWei; // what is left for the line's owner, or for a declaration
+        uint256 senderWei; // what the line's owner is still owed for having sent the proof, or the expiry
         address winner; // whose declaration is the earliest so far, or 0
         uint64 declaredAt; // its seconds; 0 without one
         uint64 fellAt; // seconds
@@ -70,8 +76,9 @@ interface IChallenges is IDisputes {
     error PastFinality(bytes32 claimId, uint64 aliveUntil, uint256 nowSeconds);
     error AlreadyFallen(bytes32 claimId);
     /// @notice No such node, or another record of it counts.
-    error WrongRecord(bytes32 key, bytes32 found, bytes32 expected);
-    error AlreadyOpen(bytes32 key);
+    error WrongRecord(bytes32 line, bytes32 found, bytes32 expected);
+    /// @notice The opener has a line of that number that is elsewhere.
+    error LineInUse(bytes32 line);
     error NotRevealed(bytes32 key);
     error AlreadyRevealed(bytes32 key);
     /// @notice The position can't be: fields that must be zero, a kind that the parent has no child of, an index or height outside the shape.
@@ -103,38 +110,56 @@ interface IChallenges is IDisputes {
     error TransferFailed(address to, uint256 amountWei);
 
     /// @notice Opens a job or a node of the claim tree (`parent` all zero: under the claim itself), a node of a run's tree under one of the same tree, or
-    /// posted contents under another parent than the job. `msg.value` is the prepayment, see `quoteOpen`; what is not used comes back (`reclaim`, `settle`).
-    /// @param parent The parent's record, revealed.
+    /// posted contents under another parent than the job. `msg.value` is the prepayment, see `quoteOpen`, of which a line that goes on has what is left of
+    /// its earlier ones; what is not used comes back (`reclaim`, `settle`).
+    /// @param parent The parent's record, revealed, the lowest of its line.
     /// @param value The node's digest; 0 for posted contents.
     /// @param path The siblings from the node upwards to the parent's digest; empty for posted contents.
-    function open(bytes32 claimId, Record calldata parent, uint256 position, bytes32 value, bytes32[] calldata path)
-        external
-        payable
-        returns (bytes32 key);
-    /// @notice Opens a child of a revealed job: the root of a run's tree, or posted contents.
-    function openInJob(bytes32 claimId, Record calldata parent, IFaults.Job calldata job, uint256 position)
-        external
-        payable
-        returns (bytes32 key);
+    /// @param line The number of the caller's line that the node will be the lowest of: the parent's, if the parent is the caller's, or a new one. A new line leaves
+    /// the parent where it is.
+    function open(
+        bytes32 claimId,
+        Record calldata parent,
+        uint256 position,
+        bytes32 value,
+        bytes32[] calldata path,
+        uint16 line
+    ) external payable returns (bytes32 key);
+    /// @notice Opens a child of a revealed job: the root of a run's tree, of its trace a node whose digest came with the job, or posted contents.
+    function openInJob(
+        bytes32 claimId,
+        Record calldata parent,
+        IFaults.Job calldata job,
+        uint256 position,
+        bytes32 value,
+        bytes32[] calldata path,
+        uint16 line
+    ) external payable returns (bytes32 key);
 
     /// @notice Reveals a high node of a tree by the digests `min(OPEN_LEVELS, ...)` levels below it; absent ones are left out. Anyone may.
     function revealDigests(bytes32 claimId, Record calldata record, bytes32[] calldata digests) external;
     /// @notice Reveals a node of at most CONTENT_LEVELS levels by the bytes of its leaves; absent ones are left out. Anyone may.
     function revealLeaves(bytes32 claimId, Record calldata record, bytes[] calldata leaves) external;
     /// @notice Reveals a job. A run without trace has the trace root 0.
+    /// @param digests Of every run with a trace, one after the other, the digests below its trace root that section 10.2 says.
     /// @param signature The proposer's, see `revealHash`; empty when the caller is the proposer or no run has a trace.
-    function revealJob(bytes32 claimId, Record calldata record, IFaults.Job calldata job, bytes calldata signature)
-        external;
+    function revealJob(
+        bytes32 claimId,
+        Record calldata record,
+        IFaults.Job calldata job,
+        bytes32[] calldata digests,
+        bytes calldata signature
+    ) external;
     /// @notice Reveals posted contents.
     /// @param signature The proposer's, see `revealHash`; empty when the caller is the proposer.
     function revealPosted(bytes32 claimId, Record calldata record, bytes calldata contents, bytes calldata signature)
         external;
 
     /// @notice Proves a fault; the claim falls. The sender gets its gas and a tenth of it.
-    /// @param path The node; unless it is a job, its parent; unless that is the job, the job. All revealed.
+    /// @param path The node, revealed, the lowest of its line; and its parent, if the fault is about both.
     /// @param job The job's contents.
     /// @param witness As the fault's family reads it (`IFaults`).
-    /// @param salt Of the caller's declaration of this node, or 0 without one.
+    /// @param salt Of the declaration of this node by the line's owner, who then is the caller; or 0 without one.
     function prove(
         bytes32 claimId,
         Record[] calldata path,
@@ -148,14 +173,15 @@ interface IChallenges is IDisputes {
 
     /// @notice Keeps the time of a declaration, see `declarationOf`. Optional: without any the openers of the path share the reward.
     function declare(bytes32 declaration) external;
-    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the node was revealed (or opened, if it
-    /// wasn't revealed), and earlier than the one that counts so far; until `declarationSeconds` after the fall.
-    function redeem(bytes32 claimId, Verdict calldata verdict, address challenger, bytes32 salt) external;
-    /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the path's openers back, shares the reward, burns the rest. Anyone may, once.
-    /// @param ancestors The culprit's parent, its parent, and so on; all of them.
-    function settle(bytes32 claimId, Verdict calldata verdict, Record[] calldata ancestors) external;
-    /// @notice Of a decided claim (final; another one of its lane final; fallen and settled): gives what is left of a node's prepayment back to its opener, and
-    /// the deposit of a late opening: to the proposer if the claim was right, else to the opener. Anyone may. Records never change between reveal and decision.
+    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the challenger had the node revealed (or opened, if it
+    /// wasn't revealed) in a line of its own, and earlier than the one that counts so far; until `declarationSeconds` after the fall.
+    /// @param own The record of the node at the culprit's position in the challenger's line, its lowest.
+    function redeem(bytes32 claimId, Verdict calldata verdict, Record calldata own, bytes32 salt) external;
+    /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the owner of the culprit's line back, pays the reward, burns the rest. Anyone may, once.
+    /// What the caller gets is sent to it; others have it on their balance.
+    function settle(bytes32 claimId, Verdict calldata verdict) external;
+    /// @notice Of a decided claim (final; another one of its lane final; fallen and settled): gives what is left of a line's prepayments back to its owner, and
+    /// the deposit of a late one: to the proposer if the claim was right, else to the owner. Anyone may.
     function reclaim(bytes32 claimId, Record calldata record) external;
     /// @notice Pays the caller's balance out.
     function withdraw(address payable to) external;
@@ -171,23 +197,23 @@ interface IChallenges is IDisputes {
         view
         returns (uint256 gas_, uint256 extraWei);
 
-    /// @notice EIP-712 hash that the proposer signs for `revealJob` and `revealPosted`: of Reveal(bytes32 claimId,uint256 position,bytes32 parentKey,bytes32
+    /// @notice EIP-712 hash that the proposer signs for `revealJob` and `revealPosted`: of Reveal(bytes32 claimId,bytes32 line,uint256 position,bytes32
     /// contentsHash) in the domain ("Sworn Challenges", "1", chain id, this contract).
     /// @param contentsHash The record's value after the reveal.
-    function revealHash(bytes32 claimId, uint256 position, bytes32 parentKey, bytes32 contentsHash)
+    function revealHash(bytes32 claimId, bytes32 line, uint256 position, bytes32 contentsHash)
         external
         view
         returns (bytes32);
-    /// @notice `sha256(abi.encode("sworn/declaration/1", chain id, this contract, claimId, key, challenger, salt))`, the tag as bytes32.
-    function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt)
+    /// @notice `sha256(abi.encode("sworn/declaration/1", chain id, this contract, claimId, position, challenger, salt))`, the tag as bytes32.
+    function declarationOf(bytes32 claimId, uint256 position, address challenger, bytes32 salt)
         external
         view
         returns (bytes32);
     /// @notice Seconds at which a declaration was made, or 0.
     function declaredAt(bytes32 declaration) external view returns (uint256);
-    function keyOf(bytes32 claimId, uint256 position, bytes32 parentKey) external pure returns (bytes32);
-    /// @notice keccak256(abi.encode(record)) of a node; 0: not open; of the culprit of a fallen claim keccak256(abi.encode(verdict)); 0 again: paid out.
-    function slotOf(bytes32 key) external view returns (bytes32);
+    function lineOf(bytes32 claimId, address owner, uint16 number) external pure returns (bytes32);
+    /// @notice The hash of the record of a line's lowest node; 0: no such line; of the culprit of a fallen claim keccak256(abi.encode(claimId, verdict)); 0 again: paid out.
+    function slotOf(bytes32 line) external view returns (bytes32);
     function stateOf(bytes32 claimId) external view returns (State memory);
     function balanceOf(address account) external view returns (uint256 wei_);
 

@@ -26,4 +26,6 @@ interface INodeRules {
         external
         view
         returns (Place memory);
+    /// @notice What the traces of a claim's jobs have in common: count, tail and rowDepth of their shape.
+    function traceShape(bytes32 claimId) external view returns (uint256 shape);
 }

@@ -48,7 +48,36 @@ library Children {
         }
     }
 
-    /// @notice The root of a tree of a run, or posted contents, under the job.
+    /// @notice A node of a run's trace whose digest came with the job.
+    /// @param shape Of the revealed job.
+    /// @return shape_ The trace's.
+    /// @return root The trace's.
+    /// @return levels From the root down to the node.
+    function traceInJob(IFaults.Job calldata job, uint256 parent, uint256 shape, uint256 position)
+        internal
+        pure
+        returns (uint256 shape_, bytes32 root, uint256 levels)
+    {
+        uint256 run = Positions.run(position);
+        if (run >= job.runs.length) revert IChallenges.BadPosition("run", run, job.runs.length);
+        IVouchers.Run calldata fields = job.runs[run];
+        if (Shapes.rows(fields.nPrompt, fields.nTokens) == 0) revert IChallenges.AbsentNode(position);
+        root = job.traceRoots[run];
+        shape_ = Shapes.ofTrace(shape, fields.nPrompt, fields.nTokens);
+        uint256 depth = Shapes.traceDepth(shape_);
+        levels = Shapes.levelsInJob(job.runs.length, depth);
+        uint64 index = Positions.index(position);
+        _same(
+            position,
+            Positions.tree(Machine.NODE_TRACE, Positions.lane(parent), uint8(run), uint8(depth - levels), index)
+        );
+        // Absent as well when the index is past the end.
+        if (Shapes.present(Machine.NODE_TRACE, shape_, depth - levels, index, 1) == 0) {
+            revert IChallenges.AbsentNode(position);
+        }
+    }
+
+    /// @notice The root of a tree of a run but its trace, or posted contents, under the job.
     /// @param program Of the model; only loaded for kinds that need it.
     /// @return shape The child's.
     /// @return value The root; 0 for posted contents.
@@ -63,9 +92,6 @@ library Children {
         uint256 kind = Positions.kind(position);
         uint256 nTokens = fields.nTokens;
         uint256 count = 0;
-        uint256 tail = 0;
-        uint256 rowDepth = 0;
-        uint256 depth;
         if (kind == Machine.NODE_TOKENS) {
             (value, count) = (fields.tokensRoot, _leaves(nTokens));
         } else if (kind == Machine.NODE_OFFSETS) {
@@ -73,13 +99,6 @@ library Children {
         } else if (kind == Machine.NODE_TEXT) {
             (value, count) =
             (fields.textRoot, (uint256(fields.textLength) + Machine.TEXT_LEAF_BYTES - 1) / Machine.TEXT_LEAF_BYTES);
-        } else if (kind == Machine.NODE_TRACE) {
-            uint256 rows = Shapes.rows(fields.nPrompt, nTokens);
-            if (rows == 0) revert IChallenges.AbsentNode(position);
-            value = job.traceRoots[run];
-            (tail, rowDepth) = (program.tailLeaves, program.rowDepth);
-            count = uint256(program.headLeaves) + uint256(program.layers) * program.bodyLeaves + tail;
-            depth = Programs.log2Ceil(rows) + rowDepth;
         } else if (kind == Machine.NODE_MALFORMED) {
             // Only of a run that says so.
             if (!_saysMalformed(fields)) revert IChallenges.BadPosition("kind", kind, Machine.NODE_PROMPT);
@@ -88,14 +107,14 @@ library Children {
             revert IChallenges.BadPosition("kind", kind, Machine.NODE_MALFORMED);
         }
 
-        shape = Shapes.pack(fields.nPrompt, nTokens, count, tail, rowDepth);
+        shape = Shapes.pack(fields.nPrompt, nTokens, count, 0, 0);
         if (kind == Machine.NODE_PROMPT) {
             shape = prompt(parent, shape, position);
         } else if (kind == Machine.NODE_SELECTION) {
             shape = selection(parent, shape, position, program);
         } else {
             if (count == 0) revert IChallenges.AbsentNode(position);
-            if (kind < Machine.NODE_TRACE) depth = Programs.log2Ceil(count);
+            uint256 depth = kind < Machine.NODE_TRACE ? Programs.log2Ceil(count) : 0;
             _same(position, Positions.tree(uint8(kind), Positions.lane(parent), uint8(run), uint8(depth), 0));
         }
     }

@@ -42,6 +42,15 @@ library Jobs {
         }
     }
 
+    /// @notice keccak256(abi.encode(job)).
+    function hashOf(IFaults.Job calldata job) internal pure returns (bytes32) {
+        uint256 to;
+        assembly ("memory-safe") {
+            to := add(mload(0x40), 0x20)
+        }
+        return hash(to, write(job, to));
+    }
+
     /// @notice abi.encode(job).
     function encode(IFaults.Job calldata job) internal pure returns (bytes memory data) {
         uint256 to;

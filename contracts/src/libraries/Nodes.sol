@@ -6,23 +6,35 @@ import {IChallenges} from "../interfaces/IChallenges.sol";
 /// @title Records of nodes
 /// @notice The packed fields of `IChallenges.Record`:
 ///
-///   times | opener u160 | openedAt u40 | revealedAt u40 | 16 zero bits |
+///   times | opener u160 | openedAt u40 | revealedAt u40 | line u16 |
 ///   funds | proposerSeconds u32 | challengerSeconds u32 | prepaidWei u88 | spentWei u88 | late u16 |
 library Nodes {
-    function key(bytes32 claimId, uint256 position, bytes32 parentKey) internal pure returns (bytes32 digest) {
+    /// @notice Where the record of a line's lowest node is kept: keccak256(abi.encode(claimId, owner u160 | number u16)).
+    /// @param times Of one of the line's nodes.
+    function line(bytes32 claimId, uint256 times) internal pure returns (bytes32 digest) {
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, claimId)
-            mstore(add(at, 0x20), position)
-            mstore(add(at, 0x40), parentKey)
-            digest := keccak256(at, 0x60)
+            mstore(0x00, claimId)
+            mstore(0x20, or(shl(16, shr(96, times)), and(times, 0xffff)))
+            digest := keccak256(0x00, 0x40)
         }
     }
 
-    /// @notice keccak256(abi.encode(record)): six words in a row.
-    function hash(IChallenges.Record memory record) internal pure returns (bytes32 digest) {
+    /// @notice A node's name in events: keccak256(abi.encode(line, position)). A line goes downwards, so it has a position once.
+    function key(bytes32 line_, uint256 position) internal pure returns (bytes32 digest) {
         assembly ("memory-safe") {
-            digest := keccak256(record, 0xc0)
+            mstore(0x00, line_)
+            mstore(0x20, position)
+            digest := keccak256(0x00, 0x40)
+        }
+    }
+
+    /// @notice keccak256(abi.encode(claimId, record)): eight words.
+    function hash(IChallenges.Record memory record, bytes32 claimId) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, claimId)
+            mcopy(add(at, 0x20), record, 0xe0)
+            digest := keccak256(at, 0x100)
         }
     }
 
@@ -59,8 +71,8 @@ library Nodes {
     }
 
     /// @notice `times` of a node that is opened.
-    function opened(address opener_, uint256 time) internal pure returns (uint256) {
-        return (uint256(uint160(opener_)) << 96) | (time << 56);
+    function opened(address opener_, uint256 time, uint16 line_) internal pure returns (uint256) {
+        return (uint256(uint160(opener_)) << 96) | (time << 56) | line_;
     }
 
     /// @notice `times` with a reveal.

@@ -15,6 +15,8 @@ library RevealGas {
     uint256 private constant PER_DIGEST = 1_350;
     uint256 private constant PER_LEAF = 16_500;
     uint256 private constant PER_RUN = 14_000;
+    /// @dev To read what a program says of its traces.
+    uint256 private constant PER_PROGRAM = 25_000;
     uint256 private constant PER_BYTE = 46;
     /// @dev Longer contents than any of an honest claim for a context of a million tokens. A liar's may be as long as it says, and cost its opener no more.
     uint256 private constant MAX_BYTES = 16_384;
@@ -22,7 +24,9 @@ library RevealGas {
     /// @notice An upper bound on the gas of a transaction that reveals a node as it should be.
     function bound(uint256 position, uint256 shape) internal pure returns (uint256) {
         uint256 kind = Positions.kind(position);
-        if (kind == Machine.NODE_JOB) return FIXED + PER_RUN * Machine.MAX_RUNS;
+        if (kind == Machine.NODE_JOB) {
+            return FIXED + PER_PROGRAM + PER_RUN * Machine.MAX_RUNS + (PER_DIGEST << Machine.OPEN_LEVELS);
+        }
         if (kind > Machine.NODE_TRACE) {
             uint256 length = Shapes.count(shape);
             return FIXED + PER_BYTE * (length < MAX_BYTES ? length : MAX_BYTES);

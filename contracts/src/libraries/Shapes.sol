@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {Machine} from "./Machine.sol";
+import {Programs} from "./Programs.sol";
 
 /// @title Shapes of trees: where something belongs
 /// @notice A shape is a word of a node's record (`IChallenges.Record`), from the most significant byte:
@@ -52,10 +53,34 @@ library Shapes {
     }
 
     /// @notice How many levels a node's opening goes down; 0: its contents are its leaves' bytes.
+    /// @dev As few openings as possible, all about as deep.
     function levels(uint256 kind, uint256 height) internal pure returns (uint256) {
-        uint256 contents = kind == Machine.NODE_CLAIM ? 0 : Machine.CONTENT_LEVELS;
-        if (height <= contents) return 0;
-        return height - contents < Machine.OPEN_LEVELS ? height - contents : Machine.OPEN_LEVELS;
+        unchecked {
+            uint256 contents = kind == Machine.NODE_CLAIM ? 0 : Machine.CONTENT_LEVELS;
+            if (height <= contents) return 0;
+            uint256 rest = height - contents;
+            uint256 openings = (rest + Machine.OPEN_LEVELS - 1) / Machine.OPEN_LEVELS;
+            return (rest + openings - 1) / openings;
+        }
+    }
+
+    /// @notice How many levels below the root of a trace of that depth the digests are that come with a job of `runs` runs.
+    function levelsInJob(uint256 runs, uint256 depth) internal pure returns (uint256) {
+        unchecked {
+            uint256 rest = depth > Machine.CONTENT_LEVELS ? depth - Machine.CONTENT_LEVELS : 0;
+            uint256 most = Machine.OPEN_LEVELS - Programs.log2Ceil(runs);
+            return rest < most ? rest : most;
+        }
+    }
+
+    /// @notice The shape of a run's trace, from what its job's record says of all.
+    function ofTrace(uint256 shape, uint256 nPrompt_, uint256 nTokens_) internal pure returns (uint256) {
+        return (shape & ~uint256(type(uint64).max)) | nPrompt_ | (nTokens_ << 32);
+    }
+
+    /// @notice Levels of a run's trace; it has a row.
+    function traceDepth(uint256 shape) internal pure returns (uint256) {
+        return rowDepth(shape) + Programs.log2Ceil(rows(nPrompt(shape), nTokens(shape)));
     }
 
     /// @notice How many of the `width` nodes of `height` from `first` on hold something that belongs there. They come first, if they are
@@ -84,6 +109,18 @@ library Shapes {
             if (end <= first) return 0;
             found = end - first;
             if (found > width) found = width;
+        }
+    }
+
+    /// @notice How many nodes of that height hold something, in a whole trace.
+    function presentInTrace(uint256 shape, uint256 height) internal pure returns (uint256 found) {
+        unchecked {
+            uint256 rows_ = rows(nPrompt(shape), nTokens(shape));
+            uint256 depth = rowDepth(shape);
+            if (height >= depth) return _ceil(rows_, height - depth);
+            uint256 early = nPrompt(shape) == 0 ? 0 : nPrompt(shape) - 1;
+            if (early > rows_) early = rows_;
+            return early * _ceil(count(shape) - tail(shape), height) + (rows_ - early) * _ceil(count(shape), height);
         }
     }
 
