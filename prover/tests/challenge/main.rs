@@ -20,7 +20,9 @@ use sworn_prover::dispute::contents::{Contents, claim_tree, contents_of, publish
 use sworn_prover::dispute::lie::{Field, Hiding, Liar, Lie};
 use sworn_prover::dispute::own::OwnResults;
 use sworn_prover::dispute::position::{NodeKind, Position};
-use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput, run_record, LaneResults as _};
+use sworn_prover::dispute::results::{
+    Answer, DisputeModel, LaneInput, LaneResults as _, run_record,
+};
 use sworn_prover::dispute::shape::TreeShape;
 use sworn_prover::dispute::strategy::{ClaimView, Move, defence, next};
 use sworn_prover::dispute::trace::{ModelWeights, TraceLayout, TraceOptions};

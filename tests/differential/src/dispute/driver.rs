@@ -3,8 +3,9 @@
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use sworn_prover::Digest;
-use sworn_prover::constants::{CONTENT_LEVELS, OPEN_LEVELS};
+use sworn_prover::constants::CONTENT_LEVELS;
 use sworn_prover::dispute::position::{NodeKind, Position};
+use sworn_prover::dispute::shape::{levels_down, levels_in_job};
 use sworn_prover::dispute::strategy::goes_on;
 use sworn_prover::merkle::Tree;
 
@@ -41,13 +42,6 @@ impl std::fmt::Debug for LiarTree {
     }
 }
 
-/// Levels from the root of the trace of a job's only run down to the digests that come with the job.
-fn levels_in_job(depth: u32) -> u32 {
-    depth
-        .saturating_sub(CONTENT_LEVELS as u32)
-        .min(OPEN_LEVELS as u32)
-}
-
 fn words(digests: &[Digest]) -> Vec<B256> {
     digests.iter().map(|digest| B256::from(digest.0)).collect()
 }
@@ -73,7 +67,7 @@ impl Dispute<'_> {
         };
         self.lines = 1;
         let record = self.opened("open job", self.price(gas, extra), &call);
-        let levels = levels_in_job(trace.depth());
+        let levels = levels_in_job(trace.depth(), 1);
         let call = abi::revealJobCall {
             claimId: self.claim_id,
             record,
@@ -137,7 +131,7 @@ impl Dispute<'_> {
         let content = CONTENT_LEVELS as u32;
         let mut height = tree.tree.depth();
         let levels = match kind {
-            NodeKind::Trace => levels_in_job(height),
+            NodeKind::Trace => levels_in_job(height, 1),
             _ => 0,
         };
         height -= levels;
@@ -165,8 +159,7 @@ impl Dispute<'_> {
                 path.insert(0, self.revealed(format!("reveal {what} leaves"), &call));
                 return path;
             }
-            let openings = (height - content).div_ceil(OPEN_LEVELS as u32);
-            let levels = (height - content).div_ceil(openings);
+            let levels = levels_down(height - content);
             let call = abi::revealDigestsCall {
                 claimId: self.claim_id,
                 record,
