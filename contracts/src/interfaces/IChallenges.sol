@@ -9,7 +9,7 @@ import {INodeRules} from "./INodeRules.sol";
 
 /// @title Challenges: open the box
 /// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; who reveals is paid at once; anyone proves
-/// a fault; nodes not revealed in time expire. Contents are in events.
+/// a fault; nodes not revealed in time expire. Contents are in events, or in the data of transactions.
 ///
 /// Who disputes goes down from the claim in a **line**: each opening takes the place of the one above it, and the chain keeps one slot a line: the hash of its
 /// lowest node's record, which callers bring. Every account has as many lines as it starts; nobody moves another's. What one line lost no other needs.
@@ -54,7 +54,8 @@ interface IChallenges is IDisputes {
     }
 
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
-    /// @param contents Digests or leaves (abi.encode(bytes32[]) or abi.encode(bytes[])), abi.encode(Job), or the posted bytes.
+    /// @param contents Digests or leaves (abi.encode(bytes32[]) or abi.encode(bytes[])), abi.encode(Job, bytes32[] digests), or the posted bytes. Empty if an account
+    /// without code called by itself: then the data of the transaction has them.
     event Revealed(
         bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents
     );
