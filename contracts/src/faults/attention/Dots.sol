@@ -56,18 +56,18 @@ library Dots {
         return wide == OUT ? bits : Wide.toBits(wide);
     }
 
-    /// @notice The sum of the products of `n` posted pairs (f32_be, f16_be).
+    /// @notice `sum`, canonical, plus the products of `n` posted pairs (f32_be, f16_be) from byte `from` on. A sum of -0 counts as +0.
     /// @dev The caller made sure that there are as many.
-    function pairs(bytes calldata data, uint256 n) internal pure returns (uint256) {
-        int256 wide;
-        uint256 bits;
+    function pairs(uint256 sum, bytes calldata data, uint256 from, uint256 n) internal pure returns (uint256) {
+        uint256 bits = sum;
+        int256 wide = (sum >> 23) & 0xff < FIELD_LIMIT ? Wide.fromBits(sum) : OUT;
         unchecked {
             for (uint256 i = 0; i < n; i += 8) {
                 uint256 wx;
                 uint256 wh;
                 assembly ("memory-safe") {
                     // Pairs 0 to 3 and 4 to 7; pair k of either begins 48 k bits from its word's top.
-                    let first := add(data.offset, mul(6, i))
+                    let first := add(add(data.offset, from), mul(6, i))
                     let pair := calldataload(first)
                     wx := and(pair, 0xffffffff00000000000000000000000000000000000000000000000000000000)
                     wh := and(shl(16, pair), 0xffff00000000000000000000000000000000000000000000000000000000)

@@ -96,12 +96,6 @@ library Traces {
         Openings.inNode(opened, node, (t << trace.program.rowDepth) | leaf);
     }
 
-    /// @notice Checks posted contents: their length, and their hash against the node's.
-    function contents(bytes calldata found, bytes32 value, uint256 length) internal pure {
-        if (found.length != length) revert IFaults.BadWitness("contents length");
-        if (sha256(found) != value) revert IFaults.BadWitness("contents");
-    }
-
     /// @notice The u32, little-endian, at element `i` of a leaf of whose length the caller made sure.
     function word(bytes calldata data, uint256 i) internal pure returns (uint256 w) {
         assembly ("memory-safe") {

@@ -5,13 +5,16 @@ use alloy_sol_types::SolValue;
 use sworn_inference::numeric::exp;
 use sworn_inference::program::Op;
 
-use super::contents::{combine, read_tile, read_totals, same, total_of};
+use super::contents::{Addend, combine, read_addends, read_totals, run_sum, same};
 use super::find::beats;
 use super::witness::{Addends, Combine, Element, Score, Value, Weight};
 use super::{Site, TILE, pair, positions_of, score, tiles};
-use crate::constants::{FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT};
+use crate::constants::{
+    FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT, PART_SUMS, RUN_ADDENDS,
+};
 use crate::dispute::abi::{Case, Leaf, Row, Run};
 use crate::dispute::faults::span::{self, Refused, f16_le, f32_le};
+use crate::dispute::parts::Parts;
 use crate::dispute::position::{NodeKind, Position};
 use crate::dispute::trace::layout::{Step, TraceLayout};
 use crate::{Digest, merkle};
@@ -53,11 +56,10 @@ pub(crate) fn position(word: [u8; 32]) -> Result<Position, Refused> {
     Position::from_word(&word).ok_or(Refused("position"))
 }
 
-/// Checks posted contents against their node.
-pub(crate) fn check_contents(contents: &[u8], value: B256) -> Result<(), Refused> {
-    (Digest::of(contents).0 == value.0)
-        .then_some(())
-        .ok_or(Refused("contents"))
+/// The last of a tile's running sums.
+fn last_sum(head: &[u8]) -> Result<f32, Refused> {
+    let sums = read_totals(head).ok_or(Refused("contents length"))?;
+    sums.last().copied().ok_or(Refused("contents length"))
 }
 
 /// Checks that `leaf` is at `index` of the tree that the node is of.
@@ -164,8 +166,8 @@ impl Judge<'_> {
         Ok(site)
     }
 
-    /// The site, row and positions of a tile, whose contents are checked.
-    fn tile(&self, contents: &[u8]) -> Result<(Site, u32, std::ops::Range<u32>), Refused> {
+    /// The site, row, positions and parts of a tile.
+    fn tile(&self) -> Result<(Site, u32, usize, Parts), Refused> {
         if self.node.kind != NodeKind::Tile {
             return Err(Refused("node"));
         }
@@ -175,15 +177,38 @@ impl Judge<'_> {
         if positions.is_empty() {
             return Err(Refused("tile"));
         }
-        self.contents(contents, positions.len() * site.addend_bytes())?;
-        Ok((site, row, positions))
+        let parts = site.tile_parts(row, self.node.c);
+        Ok((site, row, positions.len(), parts))
     }
 
-    fn contents(&self, contents: &[u8], length: usize) -> Result<(), Refused> {
-        if contents.len() != length {
+    /// The running sums and the addends of a run of a tile.
+    fn run(&self, opened: &Leaf, run: usize) -> Result<(Vec<f32>, Vec<Addend>), Refused> {
+        let (site, _, count, parts) = self.tile()?;
+        let width = site.addend_bytes();
+        let length = parts.head + count * width;
+        parts.check(opened, self.case.node.value, length, run)?;
+        let (head, addends) = opened.data.split_at(parts.head);
+        match (read_totals(head), read_addends(addends, width)) {
+            (Some(sums), Some(addends)) => Ok((sums, addends)),
+            _ => Err(Refused("contents length")),
+        }
+    }
+
+    /// An addend of a tile.
+    fn addend(&self, opened: &Leaf, index: u32) -> Result<Addend, Refused> {
+        let (_, addends) = self.run(opened, index as usize / RUN_ADDENDS)?;
+        let addend = addends.get(index as usize % RUN_ADDENDS).copied();
+        addend.ok_or(Refused("index"))
+    }
+
+    fn totals(&self, contents: &[u8], row: u32, value: B256) -> Result<Vec<f32>, Refused> {
+        if contents.len() != 4 * tiles(row) as usize {
             return Err(Refused("contents length"));
         }
-        check_contents(contents, self.case.node.value)
+        if Parts::TOTALS.digest(contents).0 != value.0 {
+            return Err(Refused("contents"));
+        }
+        read_totals(contents).ok_or(Refused("contents length"))
     }
 
     fn score(
@@ -263,17 +288,14 @@ impl Judge<'_> {
         let site = self.posted()?;
         let row = self.node.index as u32;
         let totals = match self.node.kind {
-            NodeKind::Totals => {
-                self.contents(&w.contents, 4 * tiles(row) as usize)?;
-                read_totals(&w.contents).ok_or(Refused("contents length"))?
-            }
+            NodeKind::Totals => self.totals(&w.contents, row, self.case.node.value)?,
             _ => {
-                self.tile(&w.contents)?;
+                let (_, _, _, parts) = self.tile()?;
                 if tiles(row) != 1 {
                     return Err(Refused("tile"));
                 }
-                let addends = read_tile(&w.contents, site.addend_bytes());
-                vec![total_of(&addends.ok_or(Refused("contents length"))?)]
+                parts.check_head(&w.contents, self.case.node.value)?;
+                vec![last_sum(&w.contents[..parts.head])?]
             }
         };
         let parent = position(self.parent)?;
@@ -302,7 +324,17 @@ impl Judge<'_> {
     }
 
     fn addends(&self, w: &Addends) -> Result<bool, Refused> {
-        let (site, row, _) = self.tile(&w.contents)?;
+        let (_, row, _, parts) = self.tile()?;
+        let index = w.index as usize;
+        if 4 * index != parts.head {
+            let (sums, run) = self.run(&w.contents, index)?;
+            let before = match index {
+                0 => 0.0,
+                _ => sums.get(index - 1).copied().ok_or(Refused("part"))?,
+            };
+            let claimed = sums.get(index).ok_or(Refused("part"))?;
+            return Ok(!same(run_sum(before, &run), *claimed));
+        }
         let totals = Position {
             kind: NodeKind::Totals,
             c: 0,
@@ -311,44 +343,35 @@ impl Judge<'_> {
         if self.parent != totals.to_word() {
             return Err(Refused("parent"));
         }
-        if w.totals.len() != 4 * tiles(row) as usize {
-            return Err(Refused("contents length"));
-        }
-        check_contents(&w.totals, self.case.parent.value)?;
-        let totals = read_totals(&w.totals).ok_or(Refused("contents length"))?;
-        let addends = read_tile(&w.contents, site.addend_bytes());
-        let total = total_of(&addends.ok_or(Refused("contents length"))?);
-        let claimed = totals.get(self.node.c as usize).ok_or(Refused("tile"))?;
-        Ok(!same(total, *claimed))
+        parts.check_head(&w.contents.data, self.case.node.value)?;
+        let tile = self.node.c as usize;
+        let length = 4 * tiles(row) as usize;
+        let (value, part) = (self.case.parent.value, tile / PART_SUMS);
+        Parts::TOTALS.check(&w.totals, value, length, part)?;
+        let totals = read_totals(&w.totals.data).ok_or(Refused("contents length"))?;
+        let claimed = totals.get(tile % PART_SUMS).ok_or(Refused("part"))?;
+        let last = last_sum(&w.contents.data[..parts.head])?;
+        Ok(!same(last, *claimed))
     }
 
     fn weight(&self, w: &Weight) -> Result<bool, Refused> {
-        let (site, row, positions) = self.tile(&w.contents)?;
-        if w.index as usize >= positions.len() {
-            return Err(Refused("index"));
-        }
+        let (site, row, ..) = self.tile()?;
+        let claimed = self.addend(&w.contents, w.index)?;
         let head = site.head_of(self.node.b);
         let at = self.node.c * TILE + w.index;
         let (score, root) = self.score(&site, &w.score, row, head, at)?;
         let (data, i) = self.trace.span(&w.maxima, root, &site.maxima, head, 1)?;
         let (max, _) = pair(data, i).ok_or(Refused("leaf length"))?;
-        let addends = read_tile(&w.contents, site.addend_bytes());
-        let claimed = addends.and_then(|addends| addends.get(w.index as usize).copied());
-        let claimed = claimed.ok_or(Refused("index"))?;
         Ok(!same(exp(score - max), claimed.weight))
     }
 
     fn value(&self, w: &Value) -> Result<bool, Refused> {
-        let (site, _, positions) = self.tile(&w.contents)?;
-        if w.index as usize >= positions.len() {
-            return Err(Refused("index"));
-        }
+        let (site, ..) = self.tile()?;
+        let claimed = self.addend(&w.contents, w.index)?;
         let values = site.values.ok_or(Refused("step"))?;
         let root = self.trace.row(&w.row, self.node.c * TILE + w.index)?;
         let at = site.value_of(self.node.b);
         let (data, i) = self.trace.span(&w.values, root, &values, at, 1)?;
-        let addends = read_tile(&w.contents, site.addend_bytes());
-        let claimed = addends.and_then(|addends| addends.get(w.index as usize).copied());
-        Ok(f16_le(data, i) != claimed.ok_or(Refused("index"))?.value)
+        Ok(f16_le(data, i) != claimed.value)
     }
 }

@@ -3,10 +3,12 @@
 
 use alloy_sol_types::{SolValue, sol};
 
-use super::{LEAF, Site};
+use super::Site;
 use crate::Error;
+use crate::constants::{PART_GROUPS, PART_SUMS};
 use crate::dispute::abi::{Leaf, Row};
 use crate::dispute::faults::span;
+use crate::dispute::parts::Parts;
 use crate::dispute::source::TraceSource;
 
 sol! {
@@ -24,7 +26,7 @@ sol! {
     /// 81.
     #[derive(Debug, PartialEq, Eq)]
     struct Best {
-        bytes contents; // of the node
+        bytes contents; // of the node: its head and the root of its groups
         uint32 beater; // the rest is empty when best is not below the vocabulary size
         Row row;
         Leaf beaterLogits;
@@ -45,15 +47,15 @@ sol! {
     #[derive(Debug, PartialEq, Eq)]
     struct GroupSum {
         bytes contents; // of the node
-        bytes selection; // of the parent
+        Leaf selection; // head and group of the parent
     }
 
     /// 84.
     #[derive(Debug, PartialEq, Eq)]
     struct LeafSum {
-        bytes contents; // of the node
-        bytes selection; // of the parent
-        uint32 index; // of the leaf in the group
+        Leaf contents; // part of the node
+        bytes selection; // of the parent: its head and the root of its groups
+        uint32 index; // of the sum in the group
         Leaf tokens; // with the claimed token, to the run's tokens root; component 6 only, else empty
         Row row;
         Leaf bestLogits;
@@ -110,7 +112,7 @@ impl Site {
             (span::no_row(), span::no_leaf(), span::no_leaf())
         };
         Ok(Best {
-            contents: contents.to_vec().into(),
+            contents: Parts::SELECTION.head_and_root(contents).into(),
             beater,
             row,
             beaterLogits: beater_logits,
@@ -141,7 +143,7 @@ impl Site {
         .abi_encode())
     }
 
-    /// Fault 84 of leaf `index` of a group; `tokens` as for fault 82, used for component 6 only.
+    /// Fault 84 of sum `index` of a group; `tokens` as for fault 82, used for component 6 only.
     ///
     /// # Errors
     /// As [`TraceSource::leaf`].
@@ -153,26 +155,28 @@ impl Site {
         tokens: Leaf,
         best: u32,
     ) -> Result<Vec<u8>, Error> {
-        let leaf = group * self.groups.group_leaves + index;
+        let token = self.groups.summed(group, index).start;
         Ok(LeafSum {
-            contents: contents.to_vec().into(),
-            selection: selection.to_vec().into(),
+            contents: Parts::GROUP.open(contents, index as usize / PART_SUMS)?,
+            selection: Parts::SELECTION.head_and_root(selection).into(),
             index,
             tokens: if which == 6 { tokens } else { span::no_leaf() },
             row: span::open_row(source, self.row)?,
             bestLogits: self.leaf_with(source, best)?,
-            logits: self.leaf_with(source, leaf * LEAF)?,
+            logits: self.leaf_with(source, token)?,
         }
         .abi_encode())
     }
 }
 
-/// Fault 83.
-#[must_use]
-pub fn group_sum_witness(contents: &[u8], selection: &[u8]) -> Vec<u8> {
-    GroupSum {
+/// Fault 83 of a group.
+///
+/// # Errors
+/// The selection has no such group.
+pub fn group_sum_witness(group: u32, contents: &[u8], selection: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(GroupSum {
         contents: contents.to_vec().into(),
-        selection: selection.to_vec().into(),
+        selection: Parts::SELECTION.open(selection, group as usize / PART_GROUPS)?,
     }
-    .abi_encode()
+    .abi_encode())
 }
