@@ -58,7 +58,7 @@ contract AttentionFaults is IFaults {
         Openings.Leaf contents; // running sums and the run
         uint32 index; // in the tile
         Openings.Leaf maxima; // to the root of the score's row
-        Score score;
+        Score score; // the query beside the maxima
     }
 
     /// @notice 69.
@@ -80,6 +80,8 @@ contract AttentionFaults is IFaults {
 
     uint256 private constant TILE = Machine.TILE_ELEMENTS;
     uint256 private constant RUN = Machine.RUN_ADDENDS;
+    /// @dev A leaf that no row has.
+    uint256 private constant NOTHING = type(uint256).max;
 
     IModels public immutable models;
 
@@ -152,7 +154,8 @@ contract AttentionFaults is IFaults {
         if (place > site.row) return true;
         uint256 position = w.position;
         if (position > site.row) revert BadWitness("position");
-        (uint256 score,) = _score(site, w.score, site.element, position);
+        bytes32 root = site.trace.row(w.score.row, site.row);
+        uint256 score = _score(site, w.score, root, site.element, position, w.score.query.path, NOTHING);
         if (position == place) return score != max;
         int256 scoreKey = Binary32.softmaxKey(score);
         int256 maxKey = Binary32.softmaxKey(max);
@@ -230,10 +233,12 @@ contract AttentionFaults is IFaults {
         uint256 claimed = _addend(c, site, w.contents, head_, index) >> 224;
         uint256 head = _head(site);
         uint256 position = TILE * Positions.c(c.node.position) + index;
-        (uint256 score, bytes32 root) = _score(site, w.score, head, position);
+        bytes32 root = site.trace.row(w.score.row, site.row);
         uint256 distance = site.step.op == Machine.OP_ATTN_MIX ? 2 : 1;
         uint256 maxima = site.trace.firstLeaf(site.number - distance);
         uint256 at = site.trace.span(w.maxima, root, maxima, Machine.MAXIMA_LEAF_ELEMENTS, head, 1);
+        maxima += head / Machine.MAXIMA_LEAF_ELEMENTS;
+        uint256 score = _score(site, w.score, root, head, position, w.maxima.path, maxima);
         uint256 weight = Functions.exp(Binary32.sub(score, Traces.word(w.maxima.data, 2 * at)));
         return weight != Binary32.canonical(claimed);
     }
@@ -316,20 +321,24 @@ contract AttentionFaults is IFaults {
         return Binary32.canonical(_word(_offset(data) + at) >> 224);
     }
 
-    /// @dev The score of a head's query with the keys at a position, canonical, and the root of the query's row.
-    function _score(Site memory site, Score calldata w, uint256 head, uint256 position)
-        private
-        view
-        returns (uint256 score, bytes32 root)
-    {
-        root = site.trace.row(w.row, site.row);
+    /// @dev The score of a head's query with the keys at a position, canonical. The query is opened beside another leaf of its row, if that is not NOTHING.
+    function _score(
+        Site memory site,
+        Score calldata w,
+        bytes32 root,
+        uint256 head,
+        uint256 position,
+        bytes32[] calldata otherPath,
+        uint256 otherLeaf
+    ) private view returns (uint256) {
         bytes32 keyRoot = position == site.row ? root : site.trace.row(w.keyRow, position);
         uint256 dim = site.step.dims[2];
         uint256 firstLeaf = site.trace.firstLeaf(site.step.inputs[0]);
-        uint256 q = site.trace.span(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim);
+        uint256 q = site.trace
+            .spanBeside(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim, otherPath, otherLeaf);
         firstLeaf = site.trace.firstLeaf(site.step.inputs[1]);
         uint256 k = site.trace.span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
-        score = Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
+        return Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
     }
 
     /// @dev Elements of the step's output; heads for attn_max.

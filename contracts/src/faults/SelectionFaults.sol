@@ -28,7 +28,7 @@ contract SelectionFaults is IFaults {
         Openings.Leaf tokens; // in the node
         Openings.Row row; // of the logits: the one before the place
         Openings.Leaf beaterLogits; // to the row's root
-        Openings.Leaf claimedLogits; // to the row's root
+        Openings.Leaf claimedLogits; // beside it
     }
 
     /// @notice 81.
@@ -37,7 +37,7 @@ contract SelectionFaults is IFaults {
         uint32 beater; // the rest is ignored when best is not below the vocabulary size
         Openings.Row row;
         Openings.Leaf beaterLogits;
-        Openings.Leaf bestLogits;
+        Openings.Leaf bestLogits; // beside it
     }
 
     /// @notice 82.
@@ -46,7 +46,7 @@ contract SelectionFaults is IFaults {
         Openings.Leaf tokens; // with the claimed token, to the run's tokens root
         Openings.Row row;
         Openings.Leaf bestLogits;
-        Openings.Leaf claimedLogits;
+        Openings.Leaf claimedLogits; // beside it
     }
 
     /// @notice 83.
@@ -63,7 +63,7 @@ contract SelectionFaults is IFaults {
         Openings.Leaf tokens; // with the claimed token, to the run's tokens root; component 6 only
         Openings.Row row;
         Openings.Leaf bestLogits;
-        Openings.Leaf logits;
+        Openings.Leaf logits; // beside it
     }
 
     /// @dev Where a token is chosen.
@@ -132,7 +132,7 @@ contract SelectionFaults is IFaults {
         uint256 claimed = _token(w.tokens, site.place);
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 beater = _logit(site, w.beaterLogits, root, w.beater);
-        uint256 own = _logit(site, w.claimedLogits, root, claimed);
+        uint256 own = _logitBeside(site, w.claimedLogits, root, claimed, w.beaterLogits, w.beater);
         (IInbox.Params memory params,) = _input(c);
         if (params.temperatureMilli != 0 && beater != Binary32.INFINITY) return false;
         return _beats(beater, w.beater, own, claimed);
@@ -146,7 +146,8 @@ contract SelectionFaults is IFaults {
         if (best >= site.groups.vocabulary) return true;
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 beater = _logit(site, w.beaterLogits, root, w.beater);
-        return _beats(beater, w.beater, _logit(site, w.bestLogits, root, best), best);
+        uint256 own = _logitBeside(site, w.bestLogits, root, best, w.beaterLogits, w.beater);
+        return _beats(beater, w.beater, own, best);
     }
 
     function _choice(Case calldata c, Choice calldata w) private view returns (bool) {
@@ -160,7 +161,7 @@ contract SelectionFaults is IFaults {
         uint256 best = Choices.best(w.contents);
         uint256 max = _logit(site, w.bestLogits, root, best);
         if (!Binary32.isFinite(max)) return claimed != best;
-        uint256 logit = _logit(site, w.claimedLogits, root, claimed);
+        uint256 logit = _logitBeside(site, w.claimedLogits, root, claimed, w.bestLogits, best);
         uint256 mass = Functions.mass(logit, max, Functions.temperature(params.temperatureMilli));
         uint256 draw = Choices.draw(seed, Positions.run(c.node.position), site.place);
         return !Choices.chooses(params, w.contents, site.groups, mass, draw);
@@ -197,7 +198,8 @@ contract SelectionFaults is IFaults {
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 max = _logit(site, w.bestLogits, root, Choices.best(w.selection));
         first = EACH * Positions.b(c.node.position) * site.groups.groupLeaves + Machine.SUM_TOKENS * first;
-        uint256 at = site.trace.span(w.logits, root, site.logits, EACH, first, 1);
+        uint256 best = site.logits + Choices.best(w.selection) / EACH;
+        uint256 offset = site.trace.spanBeside(w.logits, root, site.logits, EACH, first, 1, w.bestLogits.path, best);
         uint256 count = site.groups.vocabulary - first;
         if (count > Machine.SUM_TOKENS) count = Machine.SUM_TOKENS;
         if (component == Choices.BEFORE) {
@@ -206,7 +208,7 @@ contract SelectionFaults is IFaults {
         }
         uint256 least = Choices.threshold(component, w.selection, params.minPPpm);
         uint256 temperature = Functions.temperature(params.temperatureMilli);
-        (uint256 counted, uint256 mass) = Masses.sum(w.logits.data, at, count, max, temperature, least);
+        (uint256 counted, uint256 mass) = Masses.sum(w.logits.data, offset, count, max, temperature, least);
         return sum != (component < Choices.MASSES ? counted : mass);
     }
 
@@ -269,6 +271,21 @@ contract SelectionFaults is IFaults {
     {
         if (token >= site.groups.vocabulary) revert BadWitness("token");
         return Traces.word(leaf.data, site.trace.span(leaf, root, site.logits, EACH, token, 1));
+    }
+
+    /// @dev The same beside another token's leaf, which is checked.
+    function _logitBeside(
+        Site memory site,
+        Openings.Leaf calldata leaf,
+        bytes32 root,
+        uint256 token,
+        Openings.Leaf calldata other,
+        uint256 otherToken
+    ) private view returns (uint256) {
+        if (token >= site.groups.vocabulary) revert BadWitness("token");
+        uint256 otherLeaf = site.logits + otherToken / EACH;
+        uint256 place = site.trace.spanBeside(leaf, root, site.logits, EACH, token, 1, other.path, otherLeaf);
+        return Traces.word(leaf.data, place);
     }
 
     /// @dev A higher key (NaN lowest), or the same and a lower id.

@@ -154,7 +154,20 @@ library Dots {
                     and(wh, 0x000003ff000003ff000003ff000003ff000003ff000003ff000003ff000003ff),
                     0x0000040000000400000004000000040000000400000004000000040000000400
                 )
+                // Two lanes a turn.
                 for { let lane := 256 } lane {} {
+                    lane := sub(lane, 32)
+                    {
+                        let p := mul(and(shr(lane, wx), 0xffffff), and(shr(lane, wh), 0x7ff))
+                        let short := iszero(shr(34, p))
+                        p := shl(short, p)
+                        p := shr(11, add(add(p, 0x3ff), and(shr(11, p), 1)))
+                        p := shl(sub(and(shr(lane, fields), 0x1ff), short), p)
+                        let s := sub(0, and(shr(31, shr(lane, signs)), 1))
+                        sum := add(sum, sub(xor(p, s), s))
+                        let last := shl(sub(232, clz(or(xor(sum, sar(255, sum)), 0x1000000))), 1)
+                        sum := and(sub(add(sum, shr(1, last)), iszero(and(sum, last))), sub(0, last))
+                    }
                     lane := sub(lane, 32)
                     let p := mul(and(shr(lane, wx), 0xffffff), and(shr(lane, wh), 0x7ff))
                     let short := iszero(shr(34, p))

@@ -137,6 +137,34 @@ impl<'a> Trace<'a> {
         )?;
         Ok((&opened.data, (start % each) as usize))
     }
+
+    /// As [`Trace::span`], beside a leaf of the same row whose path is checked.
+    pub(crate) fn span_beside<'b>(
+        &self,
+        opened: &'b Leaf,
+        root: B256,
+        step: &Step,
+        (start, count): (u32, u32),
+        (other, other_leaf): (&Leaf, u32),
+    ) -> Result<(&'b [u8], usize), Refused> {
+        let each = step.kind.elements();
+        let (first, last) = (start / each, (start + count - 1) / each);
+        let leaves = last - first + 1;
+        let first = step.first_leaf + first;
+        let Some(height) = span::height_beside(first, leaves, other_leaf) else {
+            return self.span(opened, root, step, start, count);
+        };
+        let root = other.path.get(height as usize).copied();
+        span::check(
+            opened,
+            root.ok_or(Refused("span path"))?,
+            u64::from(first) & ((1 << height) - 1),
+            leaves as usize,
+            height,
+            LEAF_BYTES,
+        )?;
+        Ok((&opened.data, (start % each) as usize))
+    }
 }
 
 struct Judge<'a> {
@@ -218,7 +246,8 @@ impl Judge<'_> {
         row: u32,
         head: u32,
         at: u32,
-    ) -> Result<(f32, B256), Refused> {
+        beside: Option<(&Leaf, u32)>,
+    ) -> Result<f32, Refused> {
         let root = self.trace.row(&w.row, row)?;
         let key_root = if at == row {
             root
@@ -226,16 +255,23 @@ impl Judge<'_> {
             self.trace.row(&w.keyRow, at)?
         };
         let dim = site.head_dim();
-        let (query, q) = self
-            .trace
-            .span(&w.query, root, &site.query, head * dim, dim)?;
+        let range = (head * dim, dim);
+        let (query, q) = match beside {
+            Some(other) => {
+                let step = &site.query;
+                self.trace.span_beside(&w.query, root, step, range, other)?
+            }
+            None => self
+                .trace
+                .span(&w.query, root, &site.query, head * dim, dim)?,
+        };
         let (keys, k) =
             self.trace
                 .span(&w.keys, key_root, &site.keys, site.key_start(head), dim)?;
         let query: Option<Vec<f32>> = (q..q + dim as usize).map(|i| f32_le(query, i)).collect();
         let keys: Option<Vec<u16>> = (k..k + dim as usize).map(|i| f16_le(keys, i)).collect();
         match (query, keys) {
-            (Some(query), Some(keys)) => Ok((score(&query, &keys, site.scale()), root)),
+            (Some(query), Some(keys)) => Ok(score(&query, &keys, site.scale())),
             _ => Err(Refused("span length")),
         }
     }
@@ -276,7 +312,7 @@ impl Judge<'_> {
         if w.position > w.row {
             return Err(Refused("position"));
         }
-        let (score, _) = self.score(&site, &w.score, w.row, w.element, w.position)?;
+        let score = self.score(&site, &w.score, w.row, w.element, w.position, None)?;
         Ok(if w.position == place {
             score.to_bits() != max.to_bits()
         } else {
@@ -359,8 +395,11 @@ impl Judge<'_> {
         let claimed = self.addend(&w.contents, w.index)?;
         let head = site.head_of(self.node.b);
         let at = self.node.c * TILE + w.index;
-        let (score, root) = self.score(&site, &w.score, row, head, at)?;
+        let root = self.trace.row(&w.score.row, row)?;
         let (data, i) = self.trace.span(&w.maxima, root, &site.maxima, head, 1)?;
+        let (leaf, _) = site.maxima.leaf_of(head).map_err(|_| Refused("leaf"))?;
+        let beside = Some((&w.maxima, leaf));
+        let score = self.score(&site, &w.score, row, head, at, beside)?;
         let (max, _) = pair(data, i).ok_or(Refused("leaf length"))?;
         Ok(!same(exp(score - max), claimed.weight))
     }

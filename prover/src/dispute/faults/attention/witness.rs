@@ -56,7 +56,7 @@ sol! {
         Leaf contents; // running sums and the run
         uint32 index; // in the tile
         Leaf maxima; // to the root of the score's row
-        Score score;
+        Score score; // the query beside the maxima
     }
 
     /// 69.
@@ -92,7 +92,7 @@ impl Site {
         span::open(source, row, first, last - first + 1)
     }
 
-    /// What the score of a head at `position` is made from.
+    /// What the score of a head at `position` is made from; the query is opened beside leaf `other` of its row.
     ///
     /// # Errors
     /// As [`TraceSource::leaf`].
@@ -102,11 +102,20 @@ impl Site {
         row: u32,
         head: u32,
         position: u32,
+        other: Option<u32>,
     ) -> Result<Score, Error> {
         let dim = self.head_dim();
+        let query = match other {
+            Some(other) => {
+                let (first, _) = self.query.leaf_of(head * dim)?;
+                let (last, _) = self.query.leaf_of(head * dim + dim - 1)?;
+                span::open_beside(source, row, first, last - first + 1, other)?
+            }
+            None => self.span(source, row, &self.query, head * dim, dim)?,
+        };
         Ok(Score {
             row: span::open_row(source, row)?,
-            query: self.span(source, row, &self.query, head * dim, dim)?,
+            query,
             keyRow: if position == row {
                 span::no_row()
             } else {
@@ -129,7 +138,7 @@ impl Site {
         position: Option<u32>,
     ) -> Result<Vec<u8>, Error> {
         let score = match position {
-            Some(position) => self.open_score(source, at.row, at.element, position)?,
+            Some(position) => self.open_score(source, at.row, at.element, position, None)?,
             None => Score {
                 row: span::no_row(),
                 query: span::no_leaf(),
@@ -249,11 +258,12 @@ impl Site {
         index: u32,
     ) -> Result<Vec<u8>, Error> {
         let head = self.head_of(at.element);
+        let (maxima, _) = self.maxima.leaf_of(head)?;
         Ok(Weight {
             contents: self.run_with(at.row, tile, contents, index)?,
             index,
             maxima: self.span(source, at.row, &self.maxima, head, 1)?,
-            score: self.open_score(source, at.row, head, tile * TILE + index)?,
+            score: self.open_score(source, at.row, head, tile * TILE + index, Some(maxima))?,
         }
         .abi_encode())
     }

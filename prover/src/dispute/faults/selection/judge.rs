@@ -5,7 +5,7 @@ use alloy_sol_types::SolValue;
 
 use super::contents::{Selection, read_sums};
 use super::witness::{Argmax, Best, Choice, GroupSum, LeafSum};
-use super::{COMPONENTS, Rule, Site, TOKENS, beats, component, mass_of};
+use super::{COMPONENTS, LEAF, Rule, Site, TOKENS, beats, component, mass_of};
 use crate::constants::{
     FAULT_ARGMAX, FAULT_BEST, FAULT_CHOICE, FAULT_GROUP_SUM, FAULT_LEAF_SUM, PART_GROUPS, PART_SUMS,
 };
@@ -79,6 +79,25 @@ impl Judge<'_> {
         f32_le(data, i).ok_or(Refused("span length"))
     }
 
+    fn logit_beside(
+        &self,
+        site: &Site,
+        leaf: &Leaf,
+        root: B256,
+        token: u32,
+        (other, other_token): (&Leaf, u32),
+    ) -> Result<f32, Refused> {
+        if token >= site.groups.vocabulary {
+            return Err(Refused("token"));
+        }
+        let other = (other, site.logits.first_leaf + other_token / LEAF);
+        let step = &site.logits;
+        let (data, i) = self
+            .trace
+            .span_beside(leaf, root, step, (token, 1), other)?;
+        f32_le(data, i).ok_or(Refused("span length"))
+    }
+
     fn row(&self, site: &Site, row: &Row) -> Result<B256, Refused> {
         self.trace.row(row, site.row)
     }
@@ -110,7 +129,8 @@ impl Judge<'_> {
         let claimed = token(&w.tokens, w.place.into())?;
         let root = self.row(&site, &w.row)?;
         let beater = self.logit(&site, &w.beaterLogits, root, w.beater)?;
-        let own = self.logit(&site, &w.claimedLogits, root, claimed)?;
+        let other = (&w.beaterLogits, w.beater);
+        let own = self.logit_beside(&site, &w.claimedLogits, root, claimed, other)?;
         if self.params.temperature_milli != 0 && beater != f32::INFINITY {
             return Ok(false);
         }
@@ -128,7 +148,8 @@ impl Judge<'_> {
         }
         let root = self.row(&site, &w.row)?;
         let beater = self.logit(&site, &w.beaterLogits, root, w.beater)?;
-        let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
+        let other = (&w.beaterLogits, w.beater);
+        let best = self.logit_beside(&site, &w.bestLogits, root, selection.best, other)?;
         Ok(beats(beater, w.beater, best, selection.best))
     }
 
@@ -149,7 +170,8 @@ impl Judge<'_> {
         if !best.is_finite() {
             return Ok(claimed != selection.best);
         }
-        let logit = self.logit(&site, &w.claimedLogits, root, claimed)?;
+        let other = (&w.bestLogits, selection.best);
+        let logit = self.logit_beside(&site, &w.claimedLogits, root, claimed, other)?;
         let rule = Rule {
             params: *self.params,
             seed: *self.seed,
@@ -227,9 +249,14 @@ impl Judge<'_> {
         };
         let root = self.row(&site, &w.row)?;
         let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
+        let other = (
+            &w.bestLogits,
+            site.logits.first_leaf + selection.best / LEAF,
+        );
+        let (step, range) = (&site.logits, (tokens.start, 1));
         let (data, at) = self
             .trace
-            .span(&w.logits, root, &site.logits, tokens.start, 1)?;
+            .span_beside(&w.logits, root, step, range, other)?;
         let t = selection.thresholds(self.params);
         let mut own = 0;
         for (i, token) in tokens.enumerate() {

@@ -20,7 +20,7 @@ sol! {
         Leaf tokens; // in the node
         Row row; // of the logits: the one before the place
         Leaf beaterLogits; // to the row's root
-        Leaf claimedLogits; // to the row's root
+        Leaf claimedLogits; // beside it
     }
 
     /// 81.
@@ -30,7 +30,7 @@ sol! {
         uint32 beater; // the rest is empty when best is not below the vocabulary size
         Row row;
         Leaf beaterLogits;
-        Leaf bestLogits;
+        Leaf bestLogits; // beside it
     }
 
     /// 82.
@@ -40,7 +40,7 @@ sol! {
         Leaf tokens; // with the claimed token, to the run's tokens root
         Row row;
         Leaf bestLogits;
-        Leaf claimedLogits;
+        Leaf claimedLogits; // beside it
     }
 
     /// 83.
@@ -59,7 +59,7 @@ sol! {
         Leaf tokens; // with the claimed token, to the run's tokens root; component 6 only, else empty
         Row row;
         Leaf bestLogits;
-        Leaf logits;
+        Leaf logits; // beside it
     }
 }
 
@@ -67,6 +67,17 @@ impl Site {
     fn leaf_with(&self, source: &mut dyn TraceSource, token: u32) -> Result<Leaf, Error> {
         let (leaf, _) = self.logits.leaf_of(token)?;
         span::open(source, self.row, leaf, 1)
+    }
+
+    fn leaf_beside(
+        &self,
+        source: &mut dyn TraceSource,
+        token: u32,
+        other: u32,
+    ) -> Result<Leaf, Error> {
+        let (leaf, _) = self.logits.leaf_of(token)?;
+        let (other, _) = self.logits.leaf_of(other)?;
+        span::open_beside(source, self.row, leaf, 1, other)
     }
 
     /// Fault 80: `beater` beats `claimed`, whose leaf in the node is `tokens`.
@@ -86,7 +97,7 @@ impl Site {
             tokens,
             row: span::open_row(source, self.row)?,
             beaterLogits: self.leaf_with(source, beater)?,
-            claimedLogits: self.leaf_with(source, claimed)?,
+            claimedLogits: self.leaf_beside(source, claimed, beater)?,
         }
         .abi_encode())
     }
@@ -106,7 +117,7 @@ impl Site {
             (
                 span::open_row(source, self.row)?,
                 self.leaf_with(source, beater)?,
-                self.leaf_with(source, best)?,
+                self.leaf_beside(source, best, beater)?,
             )
         } else {
             (span::no_row(), span::no_leaf(), span::no_leaf())
@@ -138,7 +149,7 @@ impl Site {
             tokens,
             row: span::open_row(source, self.row)?,
             bestLogits: self.leaf_with(source, best)?,
-            claimedLogits: self.leaf_with(source, claimed)?,
+            claimedLogits: self.leaf_beside(source, claimed, best)?,
         }
         .abi_encode())
     }
@@ -163,7 +174,7 @@ impl Site {
             tokens: if which == 6 { tokens } else { span::no_leaf() },
             row: span::open_row(source, self.row)?,
             bestLogits: self.leaf_with(source, best)?,
-            logits: self.leaf_with(source, token)?,
+            logits: self.leaf_beside(source, token, best)?,
         }
         .abi_encode())
     }
