@@ -247,9 +247,9 @@ contract ChallengesOpenTest is Arena {
         _refusedUnder(parent, _posted(TILE, 0, row, 7, 63), "tiles", 2);
         node = revealPostedFrom(proposer, claimId, node);
         IChallenges.Record memory tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 0), 0, none());
-        same(tile.shape, _shape(256 * 6, 0, 10), "a full tile of the mix");
+        same(tile.shape, _shape(256 * 6 + 8 * 4, 0, 10), "a full tile of the mix");
         tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 1), 0, none());
-        same(tile.shape, _shape(5 * 6, 0, 10), "the last tile");
+        same(tile.shape, _shape(5 * 6 + 4, 0, 10), "the last tile");
         _refusedUnder(node, _tile(row, 7, 63, 2), "c", 2);
         _refusedUnder(node, _tile(row, 7, 62, 0), "position", 62);
         _refusedUnder(node, _tile(row, 6, 63, 0), "position", 6);
@@ -257,14 +257,14 @@ contract ChallengesOpenTest is Arena {
         node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 6, 1), 0, none());
         node = revealPostedFrom(proposer, claimId, node);
         tile = openFrom(challenger, claimId, node, _tile(row, 6, 1, 0), 0, none());
-        same(tile.shape, _shape(256 * 4, 0, 9), "a tile of the sum");
+        same(tile.shape, _shape(256 * 4 + 8 * 4, 0, 9), "a tile of the sum");
     }
 
     /// @dev Short sums of attention have one tile, right under the leaf.
     function test_A24_theOnlyTile() external {
         IChallenges.Record memory parent = descend(claimId, _job(), TRACE, (50 << ROW_DEPTH) + 4, 2, traceForest());
         IChallenges.Record memory tile = openFrom(challenger, claimId, parent, _tile(50, 6, 0, 0), 0, none());
-        same(tile.shape, _shape(51 * 4, 0, 9), "the only tile");
+        same(tile.shape, _shape(51 * 4 + 2 * 4, 0, 9), "the only tile");
         _refusedUnder(parent, _tile(50, 6, 0, 1), "c", 1);
         _refusedUnder(parent, _posted(TOTALS, 0, 50, 6, 0), "tiles", 1);
         _refusedUnder(parent, _posted(TILE, 0, 50, 4, 0), "tiles", 2);
@@ -283,10 +283,10 @@ contract ChallengesOpenTest is Arena {
         IChallenges.Record memory tokens = descend(claimId, jobNode, TOKENS, 0, 3, forestOf(TOKENS));
         IChallenges.Record memory node =
             openFrom(challenger, claimId, tokens, _posted(SELECTION, 0, 70, 0, 0), 0, none());
-        same(node.shape, _shape(12 + 2 * 42, 8, 0), "selection");
+        same(node.shape, _shape(12 + 2 * 42, 512, 0), "selection");
         node = revealPostedFrom(proposer, claimId, node);
         IChallenges.Record memory child = openFrom(challenger, claimId, node, _posted(GROUP, 0, 70, 6, 1), 0, none());
-        same(child.shape, _shape(4 * 6, 8, 0), "group");
+        same(child.shape, _shape(16 * 6, 512, 0), "group");
         _refusedUnder(node, _posted(GROUP, 0, 70, 7, 1), "a", 7);
         _refusedUnder(node, _posted(GROUP, 0, 70, 6, 2), "b", 2);
         _refusedUnder(node, _posted(GROUP, 0, 71, 6, 1), "position", _posted(GROUP, 0, 71, 6, 1));

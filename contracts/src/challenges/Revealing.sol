@@ -5,6 +5,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IVouchers} from "../interfaces/IVouchers.sol";
+import {Contents} from "../libraries/Contents.sol";
 import {Jobs} from "../libraries/Jobs.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Nodes} from "../libraries/Nodes.sol";
@@ -137,7 +138,7 @@ abstract contract Revealing is ChallengesBase {
             expected = 4 + 4 * uint256(uint32(bytes4(contents[0:4])));
         }
         if (contents.length != expected) revert BadLength(contents.length, expected);
-        record.value = sha256(contents);
+        record.value = Contents.digest(record.position, contents);
         _checkSigned(claimId, line, record, signature);
         _reveal(claimId, line, record, _isPlainCall() ? bytes("") : contents, 0, RevealGas.tokensOfCall(), gasBefore);
     }
