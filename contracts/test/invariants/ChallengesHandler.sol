@@ -167,12 +167,13 @@ contract ChallengesHandler is Arena {
         try challenges.reclaim(id, record) {
             broken = "reclaimed by a wrong record";
         } catch {}
+        Try memory t;
+        (t.id, t.above, t.job, t.price, t.number) = (id, record, job_, 1 ether, 7);
+        t.position = Positions.tree(TEXT, 0, 0, 2, 0);
+        t.root = job_.runs[0].textRoot;
         vm.deal(address(this), 1 ether);
-        try challenges.openInJob{value: 1 ether}(
-            id, record, job_, Positions.tree(TEXT, 0, 0, 2, 0), job_.runs[0].textRoot, none(), 7
-        ) {
-            broken = "opened under a wrong record";
-        } catch {}
+        (bool ok,) = _tryOpenInJob(t);
+        if (ok) broken = "opened under a wrong record";
         bytes32[] memory digests = jobDigests();
         vm.prank(claims.proposerOf(id));
         try challenges.revealJob(id, record, job_, digests, "") {
@@ -411,21 +412,39 @@ contract ChallengesHandler is Arena {
         }
     }
 
+    struct Try {
+        address who;
+        bytes32 id;
+        IChallenges.Record above;
+        IFaults.Job job;
+        uint256 position;
+        bytes32 root;
+        uint16 number;
+        uint256 price;
+    }
+
     function _openUnderJob(address who, uint256 parent, uint256 position, uint16 number) private {
-        bytes32 id = _claimOf[parent];
-        _lying = isWrong[id];
-        IFaults.Job memory job_ = job(0);
-        IChallenges.Record memory above = _nodes[parent];
-        (uint256 gas_, uint256 extraWei) = challenges.quoteOpenInJob(id, above, job_, position);
-        uint256 price = gas_ * 10 * BASE_FEE + extraWei;
-        bytes32 root = rootIn(job_, position);
-        vm.deal(who, who.balance + price);
+        Try memory t;
+        (t.who, t.id, t.position, t.number) = (who, _claimOf[parent], position, number);
+        _lying = isWrong[t.id];
+        (t.above, t.job) = (_nodes[parent], job(0));
+        t.root = rootIn(t.job, position);
+        (uint256 gas_, uint256 extraWei) = challenges.quoteOpenInJob(t.id, t.above, t.job, position);
+        t.price = gas_ * 10 * BASE_FEE + extraWei;
+        vm.deal(who, who.balance + t.price);
         vm.recordLogs();
         vm.prank(who);
-        try challenges.openInJob{value: price}(id, above, job_, position, root, none(), number) {
-            _opened(id, above, who, number, price);
+        (bool ok, bytes memory error_) = _tryOpenInJob(t);
+        if (ok) _opened(t.id, t.above, who, number, t.price);
+        else _refusedLine(t.id, who, number, error_);
+    }
+
+    function _tryOpenInJob(Try memory t) private returns (bool, bytes memory) {
+        bytes32[] memory path = none();
+        try challenges.openInJob{value: t.price}(t.id, t.above, t.job, t.position, t.root, path, t.number) {
+            return (true, "");
         } catch (bytes memory error_) {
-            _refusedLine(id, who, number, error_);
+            return (false, error_);
         }
     }
 
