@@ -765,6 +765,9 @@ contract ChallengesJudgeTest is Arena {
         same(challenges.graceSeconds(), GRACE, "grace");
         same(challenges.declarationSeconds(), NAMING, "naming");
         check(address(challenges.rules()).code.length > 0, "rules");
+        // EIP-170.
+        check(address(challenges).code.length <= 24_576, "can be deployed");
+        check(address(challenges.rules()).code.length <= 24_576, "and its rules");
         vm.expectRevert();
         make("Challenges", abi.encode(claims, inbox, judge, 0, GRACE, NAMING));
         vm.expectRevert();
