@@ -12,8 +12,8 @@ use super::faults::prompt::{TokenizerBook, honest_places};
 use super::faults::selection::contents::{Masses, Selection, write_sums};
 use super::faults::{attention, selection, step};
 use super::position::{NodeKind, Position};
-use super::results::{LaneResults, RunLeaves, TraceNodes, abi_job};
-use super::shape::TreeShape;
+use super::results::{LaneResults, RunLeaves, TraceNodes, job_of, word};
+use super::shape::{Opened, TreeShape};
 use super::source::TraceSource;
 use super::trace::TraceLayout;
 use crate::constants::CONTENT_LEVELS;
@@ -27,8 +27,8 @@ pub enum Contents {
     Digests(Vec<Digest>),
     /// Leaves of a low node of a tree.
     Leaves(Vec<Vec<u8>>),
-    /// A job.
-    Job(abi::Job),
+    /// A job, with the digests of its traces.
+    Job(abi::Job, Vec<Digest>),
     /// Posted bytes.
     Posted(Vec<u8>),
 }
@@ -38,17 +38,13 @@ impl Contents {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Contents::Digests(digests) => digests
-                .iter()
-                .map(|digest| B256::from(digest.0))
-                .collect::<Vec<B256>>()
-                .abi_encode(),
+            Contents::Digests(digests) => words(digests).abi_encode(),
             Contents::Leaves(leaves) => leaves
                 .iter()
                 .map(|leaf| Bytes::copy_from_slice(leaf))
                 .collect::<Vec<Bytes>>()
                 .abi_encode(),
-            Contents::Job(job) => job.abi_encode(),
+            Contents::Job(job, digests) => (job.clone(), words(digests)).abi_encode_params(),
             Contents::Posted(bytes) => bytes.clone(),
         }
     }
@@ -64,7 +60,11 @@ impl Contents {
             expected: bytes.len() as u64,
         };
         Ok(match position.kind {
-            NodeKind::Job => Contents::Job(abi::Job::abi_decode(bytes).map_err(bad)?),
+            NodeKind::Job => {
+                let (job, digests) =
+                    <(abi::Job, Vec<B256>)>::abi_decode_params(bytes).map_err(bad)?;
+                Contents::Job(job, digests.iter().map(|digest| Digest(digest.0)).collect())
+            }
             kind if kind.is_tree() => {
                 if kind == NodeKind::Claim || position.height > CONTENT_LEVELS as u8 {
                     let digests = Vec::<B256>::abi_decode(bytes).map_err(bad)?;
@@ -91,7 +91,7 @@ pub fn contents_of(results: &mut dyn LaneResults, position: &Position) -> Result
             let shape = TreeShape::claim(results.jobs());
             of_tree(&shape, position, &mut ListNodes(&tree, &[]))
         }
-        NodeKind::Job => Ok(Contents::Job(abi_job(results, lane)?)),
+        NodeKind::Job => job_contents(results, lane, |_, err| Err(err)),
         kind if kind.is_tree() => {
             let answer = results.answer(lane)?;
             let record = at(&answer.commitment.runs, run)?;
@@ -115,6 +115,65 @@ pub fn contents_of(results: &mut dyn LaneResults, position: &Position) -> Result
             None => posted(results, position).map(Contents::Posted),
         },
     }
+}
+
+/// What is revealed of a job; `instead` says the digests of a trace that can't be had, by their number.
+pub(crate) fn job_contents(
+    results: &mut dyn LaneResults,
+    lane: u32,
+    instead: impl Fn(usize, Error) -> Result<Vec<Digest>, Error>,
+) -> Result<Contents, Error> {
+    let answer = results.answer(lane)?;
+    let layout = results.model().layout.clone();
+    let runs = answer.commitment.runs.len() as u32;
+    let (mut roots, mut all) = (Vec::new(), Vec::new());
+    for (run, record) in (0u32..).zip(&answer.commitment.runs) {
+        if !answer.has_trace(run) {
+            roots.push(Digest::ZERO);
+            continue;
+        }
+        let shape = TreeShape::of_run(NodeKind::Trace, lane, run as u8, record, &layout).ok_or(
+            Error::IndexOutOfRange {
+                what: "kind of a trace",
+                found: 0,
+                expected: 0,
+            },
+        )?;
+        let (depth, levels) = (shape.depth(), shape.levels_in_job(runs));
+        let below: Vec<u64> = shape.below(depth, 0, levels).collect();
+        let digests = trace_digests(results, lane, run, depth, levels, &below)
+            .or_else(|err| instead(below.len(), err))?;
+        let opened = Opened::of(&shape, depth, 0, levels, &digests);
+        roots.push(opened.map(|opened| opened.root()).unwrap_or_default());
+        all.extend(digests);
+    }
+    Ok(Contents::Job(job_of(&answer, roots), all))
+}
+
+fn trace_digests(
+    results: &mut dyn LaneResults,
+    lane: u32,
+    run: u32,
+    depth: u32,
+    levels: u32,
+    below: &[u64],
+) -> Result<Vec<Digest>, Error> {
+    let trace = results.trace(lane, run)?;
+    if trace.depth() != depth {
+        return Err(Error::Mismatch {
+            what: "levels of a trace",
+            found: trace.depth().into(),
+            expected: depth.into(),
+        });
+    }
+    below
+        .iter()
+        .map(|index| trace.node(depth - levels, *index))
+        .collect()
+}
+
+fn words(digests: &[Digest]) -> Vec<B256> {
+    digests.iter().copied().map(word).collect()
 }
 
 /// The claim tree of a lane's results.

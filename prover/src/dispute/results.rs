@@ -230,32 +230,6 @@ pub fn run_record(run: &abi::Run) -> RunRecord {
     }
 }
 
-/// The contents of a job: what is said about it, with the roots of its traces.
-///
-/// # Errors
-/// As [`LaneResults::trace`].
-pub fn abi_job(results: &mut dyn LaneResults, lane: u32) -> Result<abi::Job, Error> {
-    let answer = results.answer(lane)?;
-    let roots = (0..answer.commitment.runs.len() as u32)
-        .map(|run| match answer.has_trace(run) {
-            true => trace_root(results, lane, run),
-            false => Ok(Digest::ZERO),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(job_of(&answer, roots))
-}
-
-/// The root of a run's trace.
-pub(crate) fn trace_root(
-    results: &mut dyn LaneResults,
-    lane: u32,
-    run: u32,
-) -> Result<Digest, Error> {
-    let trace = results.trace(lane, run)?;
-    let depth = trace.depth();
-    trace.node(depth, 0)
-}
-
 /// The contents of a job with these trace roots, one a run.
 pub(crate) fn job_of(answer: &Answer, trace_roots: Vec<Digest>) -> abi::Job {
     abi::Job {

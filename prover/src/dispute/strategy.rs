@@ -25,11 +25,11 @@ pub use defence::defence;
 pub use view::{ClaimView, NodeView};
 
 use super::contents::{at, claim_tree};
-use super::position::Position;
+use super::position::{NodeKind, Position};
 use super::results::{LaneResults, run_record};
 use super::shape::TreeShape;
 use crate::{Digest, Error};
-use descent::{Descent, Goal, descend};
+use descent::{Descent, Goal, Top, descend};
 use known::OwnClaim;
 use run::RunDispute;
 use step::nothing;
@@ -66,7 +66,19 @@ pub enum Move {
     Nothing,
 }
 
-/// What to do about a claim. Deterministic, so a challenger that forgot everything goes on where it was.
+/// Whether a node that is opened under one's own takes its place in the line. Where a parent is needed again, a new line begins at it.
+#[must_use]
+pub fn goes_on(parent: NodeKind, child: NodeKind) -> bool {
+    use NodeKind::*;
+    match parent {
+        Claim | Trace | Totals | Selection => true,
+        Job => child == Trace,
+        Tokens => child == Selection,
+        _ => false,
+    }
+}
+
+/// What to do about a claim, of which the view has the lines of one's own. Deterministic, so a challenger that forgot everything goes on where it was.
 ///
 /// # Errors
 /// [`Error::Unproven`] for a difference that shows no fault: then one's own results are wrong, or the view is. What the results can't give.
@@ -78,8 +90,7 @@ pub fn next(view: &ClaimView, results: &mut dyn LaneResults) -> Result<Move, Err
         own: &mut own,
         limit: jobs.into(),
     };
-    let root = view.root();
-    match descend(view, &shape, root.key, root.value, &mut goal)? {
+    match descend(view, &shape, Top::Node(view.root()), &mut goal)? {
         Descent::Act(act) => Ok(act),
         Descent::Same => Ok(Move::Nothing),
         Descent::Leaf { .. } => Err(nothing("a claim tree has no leaves")),

@@ -52,56 +52,61 @@ impl Goal<'_> {
     }
 }
 
-/// Goes down from `top`, a node of the tree that was revealed or is to be opened under `parent` with the digest `value`.
+/// Where a descent begins.
+pub(crate) enum Top<'v> {
+    /// At a node that is there.
+    Node(&'v NodeView),
+    /// At the root of a tree, which is a child of the job with that key and has that digest.
+    Root(Digest, Digest),
+    /// At digests that came with the job of that key.
+    Published(Digest, Opened),
+}
+
+/// Goes down a tree from its top.
 pub(crate) fn descend<'v>(
     view: &'v ClaimView,
     shape: &TreeShape,
-    parent: Digest,
-    value: Digest,
+    top: Top<'v>,
     goal: &mut Goal<'_>,
 ) -> Result<Descent<'v>, Error> {
     let mut at = (shape.depth(), 0);
-    let mut opening = Move::Open {
-        parent,
-        position: shape.position(at.0, 0),
-        value,
-        path: Vec::new(),
+    let (mut node, mut opening) = match top {
+        Top::Node(node) => (Some(node), Move::Nothing),
+        Top::Root(parent, value) => {
+            let position = shape.position(at.0, 0);
+            let opening = Move::Open {
+                parent,
+                position,
+                value,
+                path: Vec::new(),
+            };
+            (view.child(parent, &position), opening)
+        }
+        Top::Published(parent, opened) => match step_down(view, shape, parent, &opened, goal)? {
+            Some(down) => {
+                at = down.at;
+                (down.node, down.opening)
+            }
+            None => return Ok(Descent::Same),
+        },
     };
-    let mut node = if shape.is_claim() {
-        Some(view.root())
-    } else {
-        view.child(parent, &shape.position(at.0, 0))
-    };
-    'down: loop {
+    loop {
         let Some(found) = node else {
             return Ok(Descent::Act(opening));
         };
         let (height, index) = at;
         match &found.contents {
             None => return Ok(Descent::Act(Move::Wait { node: found.key })),
-            Some(Contents::Job(_)) => return Ok(Descent::Job(found)),
+            Some(Contents::Job(..)) => return Ok(Descent::Job(found)),
             Some(Contents::Digests(digests)) => {
                 let levels = shape.levels(height).unwrap_or(0);
                 let opened = Opened::of(shape, height, index, levels, digests)
                     .filter(|opened| opened.root() == found.value)
                     .ok_or_else(|| unreadable(found))?;
-                for child in shape.below(height, index, levels) {
-                    let digest = opened.levels[0][(child - opened.first) as usize];
-                    if !goal.takes(opened.base, child, digest)? {
-                        continue;
-                    }
-                    at = (opened.base, child);
-                    let position = shape.position(opened.base, child);
-                    opening = Move::Open {
-                        parent: found.key,
-                        position,
-                        value: digest,
-                        path: opened.path(child)?,
-                    };
-                    node = view.child(found.key, &position);
-                    continue 'down;
-                }
-                return Ok(Descent::Same);
+                let Some(down) = step_down(view, shape, found.key, &opened, goal)? else {
+                    return Ok(Descent::Same);
+                };
+                (at, node, opening) = (down.at, down.node, down.opening);
             }
             Some(Contents::Leaves(leaves)) => {
                 for (index, leaf) in shape.below(height, index, height).zip(leaves) {
@@ -118,6 +123,40 @@ pub(crate) fn descend<'v>(
             Some(Contents::Posted(_)) => return Err(unreadable(found)),
         }
     }
+}
+
+/// A child that a descent goes into.
+struct Down<'v> {
+    at: (u32, u64),
+    node: Option<&'v NodeView>,
+    opening: Move,
+}
+
+/// The first of the digests below a node that is to be gone into.
+fn step_down<'v>(
+    view: &'v ClaimView,
+    shape: &TreeShape,
+    parent: Digest,
+    opened: &Opened,
+    goal: &mut Goal<'_>,
+) -> Result<Option<Down<'v>>, Error> {
+    for (child, digest) in (opened.first..).zip(&opened.levels[0]) {
+        if !shape.exists(opened.base, child) || !goal.takes(opened.base, child, *digest)? {
+            continue;
+        }
+        let position = shape.position(opened.base, child);
+        return Ok(Some(Down {
+            at: (opened.base, child),
+            node: view.child(parent, &position),
+            opening: Move::Open {
+                parent,
+                position,
+                value: *digest,
+                path: opened.path(child)?,
+            },
+        }));
+    }
+    Ok(None)
 }
 
 fn unreadable(node: &NodeView) -> Error {

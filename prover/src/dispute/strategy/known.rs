@@ -95,15 +95,19 @@ pub(crate) struct Claimed<'a> {
 }
 
 impl<'a> Claimed<'a> {
-    /// The tree with that root.
+    /// The tree with that root, and what is known of it without opening a node.
     pub(crate) fn new(
         view: &ClaimView,
         shape: TreeShape,
         root: Digest,
+        published: Option<&Opened>,
         own: &'a mut dyn OwnTree,
     ) -> Claimed<'a> {
         let mut digests = HashMap::from([((shape.depth(), 0), root)]);
         let mut leaves = HashMap::new();
+        if let Some(opened) = published {
+            insert(&mut digests, opened);
+        }
         for node in view.nodes() {
             let (height, index) = (u32::from(node.position.height), node.position.index);
             if node.position != shape.position(height, index) {
@@ -127,11 +131,7 @@ impl<'a> Claimed<'a> {
             let Some(opened) = opened.filter(|opened| opened.root() == node.value) else {
                 continue;
             };
-            for (k, level) in (0u32..).zip(&opened.levels) {
-                for (i, digest) in (0u64..).zip(level) {
-                    digests.insert((opened.base + k, (opened.first >> k) + i), *digest);
-                }
-            }
+            insert(&mut digests, &opened);
             for (index, leaf) in shape.below(height, index, height).zip(bytes) {
                 leaves.insert(index, leaf.clone());
             }
@@ -206,6 +206,14 @@ impl<'a> Claimed<'a> {
     /// A leaf with its path to the root.
     pub(crate) fn open_to_root(&mut self, index: u64) -> Result<Leaf, Error> {
         self.open(index, self.shape.depth())
+    }
+}
+
+fn insert(digests: &mut HashMap<(u32, u64), Digest>, opened: &Opened) {
+    for (k, level) in (0u32..).zip(&opened.levels) {
+        for (i, digest) in (0u64..).zip(level) {
+            digests.insert((opened.base + k, (opened.first >> k) + i), *digest);
+        }
     }
 }
 

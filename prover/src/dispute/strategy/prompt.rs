@@ -53,6 +53,7 @@ pub(super) fn next(dispute: &RunDispute<'_>) -> Result<Move, Error> {
         dispute.view,
         dispute.shape(NodeKind::Tokens)?,
         dispute.list_root(NodeKind::Tokens),
+        None,
         &mut own,
     )));
     let next = Dispute {

@@ -1,6 +1,6 @@
 //! A run that is not one's own.
 
-use super::descent::{Descent, Goal, descend};
+use super::descent::{Descent, Goal, Top, descend};
 use super::known::{Claimed, ClaimedTrace, OwnList, OwnTrace};
 use super::step::{BadLeaf, nothing};
 use super::view::{ClaimView, NodeView};
@@ -12,8 +12,8 @@ use crate::dispute::contents::at;
 use crate::dispute::faults::prompt::claims_malformed;
 use crate::dispute::faults::step::leaf_in_node;
 use crate::dispute::position::{NodeKind, Position};
-use crate::dispute::results::{Answer, DisputeModel, LaneResults};
-use crate::dispute::shape::TreeShape;
+use crate::dispute::results::{Answer, DisputeModel, LaneResults, run_record};
+use crate::dispute::shape::{Opened, TreeShape};
 use crate::record::RunRecord;
 use crate::{Digest, merkle};
 
@@ -102,8 +102,11 @@ impl<'v> RunDispute<'v> {
             own: &mut own,
             limit: layout.index(place, 0),
         };
-        let found = descend(self.view, &shape, self.job.key, self.trace_root, &mut goal)?;
-        let tree = Claimed::new(self.view, shape, self.trace_root, &mut own);
+        let published = self.published()?;
+        let top = Top::Published(self.job.key, published.clone());
+        let found = descend(self.view, &shape, top, &mut goal)?;
+        let root = self.trace_root;
+        let tree = Claimed::new(self.view, shape, root, Some(&published), &mut own);
         let mut source = ClaimedTrace::new(tree, layout.clone());
         match found {
             Descent::Act(act) => Ok(act),
@@ -115,6 +118,30 @@ impl<'v> RunDispute<'v> {
             Descent::Same => self.choice(place, &mut source),
             Descent::Job(_) => Err(nothing("a trace holds no job")),
         }
+    }
+
+    /// The digests of the run's trace that came with the job.
+    fn published(&self) -> Result<Opened, Error> {
+        let bad = || nothing("the digests of a job's traces are not those of its runs");
+        let job = self.job.job().ok_or_else(bad)?;
+        let mut rest = self.job.digests();
+        for (run, fields) in (0u8..).zip(&job.runs) {
+            let record = run_record(fields);
+            if record.n_tokens <= record.n_prompt {
+                continue;
+            }
+            let layout = &self.model.layout;
+            let shape = TreeShape::of_run(NodeKind::Trace, self.lane, run, &record, layout)
+                .ok_or_else(bad)?;
+            let (depth, levels) = (shape.depth(), shape.levels_in_job(job.runs.len() as u32));
+            let count = shape.below(depth, 0, levels).count();
+            let (own, after) = rest.split_at_checked(count).ok_or_else(bad)?;
+            if run == self.run {
+                return Opened::of(&shape, depth, 0, levels, own).ok_or_else(bad);
+            }
+            rest = after;
+        }
+        Err(bad())
     }
 
     /// The shape of a claimed tree of the run.
@@ -188,7 +215,7 @@ impl<'v> RunDispute<'v> {
         }
         let root = self.list_root(kind);
         Ok(
-            match descend(self.view, &shape, self.job.key, root, goal)? {
+            match descend(self.view, &shape, Top::Root(self.job.key, root), goal)? {
                 Descent::Act(act) => Err(act),
                 Descent::Leaf {
                     node,
@@ -222,6 +249,7 @@ impl<'v> RunDispute<'v> {
             self.view,
             self.shape(kind)?,
             root,
+            None,
             &mut own,
         ))
     }

@@ -26,8 +26,16 @@ impl NodeView {
     #[must_use]
     pub fn job(&self) -> Option<&abi::Job> {
         match &self.contents {
-            Some(Contents::Job(job)) => Some(job),
+            Some(Contents::Job(job, _)) => Some(job),
             _ => None,
+        }
+    }
+
+    /// The digests of traces that came with a revealed job.
+    pub(crate) fn digests(&self) -> &[Digest] {
+        match &self.contents {
+            Some(Contents::Job(_, digests)) => digests,
+            _ => &[],
         }
     }
 
@@ -41,7 +49,7 @@ impl NodeView {
     }
 }
 
-/// A claim with all that was opened and revealed of it.
+/// A claim with all that one opened, and had revealed, in lines of one's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimView {
     /// The claim itself, with the digests that it was published with.
