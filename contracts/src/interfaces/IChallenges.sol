@@ -172,11 +172,11 @@ interface IChallenges is IDisputes {
     /// @notice Shows that a node was not revealed in the proposer's time; the claim falls. The sender gets its gas and a tenth of it.
     function expire(bytes32 claimId, Record calldata record) external;
 
-    /// @notice Keeps the time of a declaration, see `declarationOf`. Optional: without any the openers of the path share the reward.
+    /// @notice Keeps the time of a declaration, see `declarationOf`. Optional: without any the reward is the line's owner's.
     function declare(bytes32 declaration) external;
-    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the challenger had the node revealed (or opened, if it
-    /// wasn't revealed) in a line of its own, and earlier than the one that counts so far; until `declarationSeconds` after the fall.
-    /// @param own The record of the node at the culprit's position in the challenger's line, its lowest.
+    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the challenger had the node revealed (or opened, if the
+    /// culprit wasn't revealed) in a line of its own, and earlier than the one that counts so far; until `declarationSeconds` after the fall.
+    /// @param own The record of the node at the culprit's position in the challenger's line, its lowest; the culprit itself if the line is its own.
     function redeem(bytes32 claimId, Verdict calldata verdict, Record calldata own, bytes32 salt) external;
     /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the owner of the culprit's line back, pays the reward, burns the rest. Anyone may, once.
     /// What the caller gets is sent to it; others have it on their balance.
