@@ -1,34 +1,21 @@
 #!/usr/bin/env python3
 """Recomputes every test vector with machine.py, an implementation of prover/SPEC.md that shares no code with the Rust one.
 
-Usage: python3 check.py [folder [check...]]      exits 0 when everything agrees, else prints what differs and exits 1
+Usage: python3 check.py [--stop] [folder [check...]]
+
+Exits 0 when everything agrees, else prints what differs and exits 1. `--stop`: at the first difference.
 """
 
-import json
 import pathlib
 import sys
 
 sys.dont_write_bytecode = True
 
+import checking  # noqa: E402
 import steps as challenge  # noqa: E402
+from check_faults import *  # noqa: E402, F403
+from checking import expect, load  # noqa: E402
 from machine import *  # noqa: E402, F403
-
-FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent
-failures = []
-checks = 0
-
-
-def expect(what, found, expected):
-    global checks
-    checks += 1
-    if found != expected:
-        failures.append(f"{what}: computed {str(found)[:200]}, the file has {str(expected)[:200]}")
-
-
-def load(name):
-    content = json.loads((FOLDER / name).read_text())
-    expect(f"{name}: machine_version", content["machine_version"], 1)
-    return content
 
 
 def check_merkle():
@@ -262,11 +249,6 @@ def check_selection():
 
 
 
-def tokenizer_of(case):
-    tokens = [(unhex(piece), kind, value(int(score, 16))) for piece, kind, score in case["tokens"]]
-    return Tokenizer(tokens, case["flags"], case["bos"])
-
-
 def check_tokenizer():
     for case in load("tokenizer.json")["tokenizers"]:
         what = "tokenizer " + case["name"]
@@ -434,19 +416,22 @@ def check_steps():
 
 
 def check_manifest():
-    names = {file.name for file in FOLDER.glob("*.json")} - {"MANIFEST.json"}
+    names = {file.name for file in checking.state["folder"].glob("*.json")} - {"MANIFEST.json"}
     manifest = load("MANIFEST.json")["sha256"]
     expect("files of the manifest", set(manifest), names)
     for name in names & set(manifest):
-        expect(name, tohex(sha256((FOLDER / name).read_bytes())), manifest[name])
+        expect(name, tohex(sha256((checking.state["folder"] / name).read_bytes())), manifest[name])
 
 
-CHECKS = {name[6:]: check for name, check in list(globals().items()) if name.startswith("check_")}
-for name in sys.argv[2:] or CHECKS:
-    before = checks
+CHECKS = {name[6:]: check for name, check in list(globals().items()) if name.startswith("check_") and callable(check)}
+arguments = sys.argv[1:]
+if arguments[:1] == ["--stop"]:
+    checking.state["stop"] = True
+    arguments = arguments[1:]
+if arguments:
+    checking.state["folder"] = pathlib.Path(arguments[0])
+for name in arguments[1:] or CHECKS:
+    before = checking.state["checks"]
     CHECKS[name]()
-    print(f"{name}: {checks - before} checks")
-for failure in failures[:20]:
-    print("FAILED", failure)
-print(f"{checks} checks, {len(failures)} failed")
-sys.exit(1 if failures else 0)
+    print(f"{name}: {checking.state['checks'] - before} checks")
+checking.report()

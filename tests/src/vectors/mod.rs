@@ -9,6 +9,7 @@ use sworn_prover::constants::MACHINE_VERSION;
 mod arithmetic;
 mod inputs;
 mod machine;
+mod prompts;
 mod proofs;
 mod records;
 mod selection;
@@ -45,6 +46,7 @@ pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ("arithmetic.json", arithmetic::arithmetic()),
         ("selection.json", selection::cases()),
         ("tokenizer.json", tokenizer::tokenizers()?),
+        ("prompts.json", prompts::prompts()?),
         ("machine.json", machine::answers(&answered)?),
         ("steps.json", steps::steps(folder.path(), &answered)?),
     ]
