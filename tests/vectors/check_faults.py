@@ -1,5 +1,6 @@
 """Checks of right and wrong results: every fault that a vector names shows, and nothing shows where there is none."""
 
+import results
 from checking import expect, load
 from machine import *  # noqa: F403
 from prompts import Prompt, Tables
@@ -35,3 +36,64 @@ def check_prompts():
             fault = (case["fault"], KINDS[case["kind"] - 1], case["index"])
             expect(f"prompt {i}: {fault} among {found}", fault in found, True)
     expect("faults of prompts met", codes, {0, *range(48, 58)})
+
+
+def check_results():
+    file = load("results.json")
+    columns = file["shapes"]
+    for index, n_prompt, n_tokens, finish, wrong in zip(*(columns[n] for n in ("limits", "n_prompt", "n_tokens", "finish", "wrong"))):
+        some = n_tokens > n_prompt
+        rest = {"text_length": int(some), "score": 0, "greedy": False}
+        rest.update(offsets_root=sha256(b"") if some else bytes(32), text_root=sha256(b"") if some else bytes(32))
+        run = {"n_prompt": n_prompt, "n_tokens": n_tokens, "finish": finish, **rest}
+        limits = file["limits"][index]
+        found = results.shape_is_wrong(run, file["context"], *limits)
+        expect(f"shape {n_prompt} {n_tokens} {finish} under {limits}", found, bool(wrong))
+    for case in file["fields"]:
+        run = {**case, "offsets_root": unhex(case["offsets_root"]), "text_root": unhex(case["text_root"])}
+        found = results.shape_is_wrong(run, file["context"], *file["field_limits"])
+        expect(f"fields {case}", found, case["wrong"])
+    for case in file["expansions"]:
+        job = {**case, "score_root": unhex(case["score_root"])}
+        found = results.expansion_is_wrong(case["lane_input_id"], case["n_runs"], job)
+        expect(f"expansion {case}", found, case["wrong"])
+
+
+def changed(run, change):
+    """A run of results.json with one thing changed."""
+    out = {**run, **{kind: [bytearray(unhex(leaf)) for leaf in run[kind]] for kind in LISTS}}
+    what, *rest = change or ["nothing"]
+    if what in ("finish", "text_length"):
+        out[what] = rest[0]
+    elif what != "nothing":
+        leaves, at, new = out[KINDS[rest[0] - 1]], rest[1], rest[2]
+        if what == "number":
+            leaves[at // 64][4 * (at % 64) : 4 * (at % 64) + 4] = struct.pack("<I", new)
+        elif what == "byte":
+            leaves[at // 256][at % 256] = new
+        else:
+            leaves[at] = leaves[at][:new].ljust(new, b"\0")
+    return out
+
+
+LISTS = ("tokens", "offsets", "text")
+
+
+def check_lists():
+    file = load("results.json")["lists"]
+    vocabulary = load("prompts.json")["vocabularies"][file["vocabulary"]]
+    tokenizer = tokenizer_of({**vocabulary, "tokens": BASE + vocabulary["tokens"]})
+    codes = set()
+    for run in file["runs"]:
+        for case in run["cases"]:
+            claimed = changed(run, case["change"])
+            lists = results.Lists(tokenizer, file["size"], file["stop_tokens"], claimed, claimed)
+            named = {(kind, leaf): code for kind, leaf, code in case["faults"]}
+            codes |= set(named.values())
+            for kind in LISTS[: case["judged"]]:
+                for leaf in range(len(claimed[kind])):
+                    found = lists.faults(kind, leaf)
+                    expected = named.get((KINDS.index(kind) + 1, leaf))
+                    what = f"{kind} leaf {leaf} after {case['change']}: {expected} in {sorted(found)}"
+                    expect(what, expected in found if expected else found == set(), True)
+    expect("faults of lists met", codes, set(range(32, 38)))

@@ -12,6 +12,7 @@ mod machine;
 mod prompts;
 mod proofs;
 mod records;
+mod results;
 mod selection;
 mod steps;
 mod tokenizer;
@@ -46,6 +47,7 @@ pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ("arithmetic.json", arithmetic::arithmetic()),
         ("selection.json", selection::cases()),
         ("tokenizer.json", tokenizer::tokenizers()?),
+        ("results.json", results::results()?),
         ("prompts.json", prompts::prompts()?),
         ("machine.json", machine::answers(&answered)?),
         ("steps.json", steps::steps(folder.path(), &answered)?),

@@ -1,7 +1,7 @@
 //! Right and wrong prompts of small vocabularies, each with the fault that a challenger proves of it (`prover/SPEC.md` section 10.5).
 
 mod claims;
-mod vocabularies;
+pub(super) mod vocabularies;
 
 use std::collections::BTreeMap;
 use std::error::Error;

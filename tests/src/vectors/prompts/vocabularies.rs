@@ -45,7 +45,7 @@ fn with_others(mut tokens: Vec<Token>, twice: &[(&str, u32)]) -> Vec<Token> {
 }
 
 /// (name, tokens, flags, BOS).
-pub(super) fn all() -> Vec<(&'static str, Vec<Token>, u32, u32)> {
+pub(in crate::vectors) fn all() -> Vec<(&'static str, Vec<Token>, u32, u32)> {
     let spaces = [
         ("\u{2581}", -9.0),
         ("a", -9.0),
@@ -121,7 +121,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Token>, u32, u32)> {
 }
 
 /// A tokenizer in the form that imported models have.
-pub(super) fn tokenizer(
+pub(in crate::vectors) fn tokenizer(
     tokens: &[Token],
     flags: u32,
     bos: u32,
