@@ -1,5 +1,6 @@
 """Checks of right and wrong results: every fault that a vector names shows, and nothing shows where there is none."""
 
+import choice
 import results
 from checking import expect, load
 from machine import *  # noqa: F403
@@ -97,3 +98,22 @@ def check_lists():
                     what = f"{kind} leaf {leaf} after {case['change']}: {expected} in {sorted(found)}"
                     expect(what, expected in found if expected else found == set(), True)
     expect("faults of lists met", codes, set(range(32, 38)))
+
+
+def check_choices():
+    file = load("choices.json")
+    lists = [[int(bits, 16) for bits in logits] for logits in file["logits"]]
+    expect("choices", len(file["cases"]), file["count"])
+    codes = set()
+    for i, (logits, params, h64, *told, fault, component, group) in enumerate(file["cases"]):
+        claimed = choice.Claimed(lists[logits], file["params"][params], *told)
+        found = claimed.faults(int(h64, 16))
+        codes.add(fault)
+        what = f"choice {i}, fault {fault}: {sorted(found)}"
+        if fault in (choice.ARGMAX, choice.BEST, choice.CHOICE):
+            expect(what, fault in found, True)
+            continue
+        expect(what, found, set())
+        if file["params"][params]["temperature_milli"]:
+            expect(what + ": sums", claimed.wrong_sum(), (component, group) if fault else None)
+    expect("faults of choices met", codes, {0, 80, 81, 82, 83})

@@ -7,6 +7,7 @@ use sworn_prover::Digest;
 use sworn_prover::constants::MACHINE_VERSION;
 
 mod arithmetic;
+mod choices;
 mod inputs;
 mod machine;
 mod prompts;
@@ -47,6 +48,7 @@ pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ("arithmetic.json", arithmetic::arithmetic()),
         ("selection.json", selection::cases()),
         ("tokenizer.json", tokenizer::tokenizers()?),
+        ("choices.json", choices::choices()),
         ("results.json", results::results()?),
         ("prompts.json", prompts::prompts()?),
         ("machine.json", machine::answers(&answered)?),
