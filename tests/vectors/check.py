@@ -404,6 +404,10 @@ def check_steps():
                 alone = challenge.Elements(layout, opened, lambda row: run["tokens"][row])
                 found = alone.element(step.number, element["row"], element["element"])
                 expect(place, stored(step.kind, found), element["value"])
+            for row, number, bits in run.get("values", []):
+                kind = layout.steps[number].kind
+                found = [stored(kind, elements.element(number, row, e)) for e in range(len(bits))]
+                expect(f"{what}, row {row}, step {number} (operation {layout.steps[number].op})", found, bits)
     jobs = [unhex(job) for job in file["claim"]["jobs"]]
     for node in file["claim"]["nodes"]:
         found = challenge.claim_node(jobs, node["height"], node["index"])
