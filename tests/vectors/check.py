@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recomputes every test vector with machine.py, an implementation of prover/SPEC.md that shares no code with the Rust one.
 
-Usage: python3 check.py [--stop] [folder [check...]]
+Usage: python3 check.py [--stop] [folder [check[:part]...]]
 
 Exits 0 when everything agrees, else prints what differs and exits 1. `--stop`: at the first difference.
 """
@@ -282,9 +282,7 @@ def check_machine():
         expect(what + ": tokenizer root", tohex(tokenizer_root), case["tokenizer_root"])
         expect(what + ": id", tohex(model_id), case["model_id"])
 
-        packed, params = unhex(case["params"]), {}
-        for name, size in PARAMS:
-            params[name], packed = int.from_bytes(packed[:size], "big"), packed[size:]
+        params = params_of(unhex(case["params"]))
         runs = generate(program, tensors, tokenizer, params, unhex(case["payload"]), unhex(case["seed"]))
         expect(what + ": runs", len(runs), params["n_runs"])
         digests = []
@@ -336,10 +334,6 @@ def stored(kind, element):
     return [bits_of(element[0]), element[1]] if isinstance(element, tuple) else [bits_of(element)]
 
 
-def tensors_of(case):
-    return [Weights(w["format"], w["cols"], [[unhex(tile) for tile in row] for row in w["rows"]]) for w in case["weights"]]
-
-
 def compare_node(what, node, trace, elements, run, params):
     """The contents of a node of a run, and its position."""
     kind = challenge.KINDS[node["kind"] - 1]
@@ -373,15 +367,16 @@ def compare_node(what, node, trace, elements, run, params):
     return kind
 
 
-def check_steps():
+def check_steps(name=""):
+    """Of all models, or of one."""
     file, machines = load("steps.json"), load("machine.json")["models"]
     kinds, operations = set(), set()
     for case in file["models"]:
+        if not case["name"].startswith(name):
+            continue
         machine = machines[case["machine"]] if "machine" in case else case
         program, tensors = Program(unhex(machine["program"])), tensors_of(machine)
-        packed, params = unhex(case.get("params", tohex(bytes(32)))), {"seed": case.get("seed")}
-        for name, size in PARAMS:
-            params[name], packed = int.from_bytes(packed[:size], "big"), packed[size:]
+        params = {**params_of(unhex(case.get("params", tohex(bytes(32))))), "seed": case.get("seed")}
         for run in case["runs"]:
             what = f"{case['name']} model, run {run['run']}"
             trace = challenge.Trace(program, tensors, run["tokens"], run["n_prompt"])
@@ -414,6 +409,8 @@ def check_steps():
         expect(f"claim node {node['height']} {node['index']}", [tohex(digest) for digest in found], node["contents"])
         position = challenge.position("claim", height=node["height"], index=node["index"])
         expect("its position", tohex(position), node["position"])
+    if name:
+        return
     expect("operations met", operations, set(range(1, 13)))
     expected = {"trace", "tokens", "offsets", "text", "totals", "tile", "selection", "group"}
     expect("kinds of nodes met", kinds, expected)
@@ -436,6 +433,7 @@ if arguments:
     checking.state["folder"] = pathlib.Path(arguments[0])
 for name in arguments[1:] or CHECKS:
     before = checking.state["checks"]
-    CHECKS[name]()
+    check, *which = name.split(":")
+    CHECKS[check](*which)
     print(f"{name}: {checking.state['checks'] - before} checks")
 checking.report()

@@ -1,6 +1,7 @@
 """Checks of right and wrong results: every fault that a vector names shows, and nothing shows where there is none."""
 
 import choice
+import disputes
 import results
 from checking import expect, load
 from machine import *  # noqa: F403
@@ -117,3 +118,97 @@ def check_choices():
         if file["params"][params]["temperature_milli"]:
             expect(what + ": sums", claimed.wrong_sum(), (component, group) if fault else None)
     expect("faults of choices met", codes, {0, 80, 81, 82, 83})
+
+
+def params_of(packed):
+    """A params word's fields."""
+    out = {}
+    for name, size in PARAMS:
+        out[name], packed = int.from_bytes(packed[:size], "big"), packed[size:]
+    return out
+
+
+def tensors_of(case):
+    return [Weights(w["format"], w["cols"], [[unhex(tile) for tile in row] for row in w["rows"]]) for w in case["weights"]]
+
+
+class Models:
+    """The models of machine.json and steps.json with their inputs, made when they are needed."""
+
+    def __init__(self):
+        self.machines = load("machine.json")["models"]
+        self.own_cases = [case for case in load("steps.json")["models"] if "machine" not in case]
+        self.made = {}
+
+    def of(self, case):
+        place = ("machine", case["machine"]) if "machine" in case else ("own", case["own"])
+        if place not in self.made:
+            self.made[place] = getattr(self, place[0])(place[1])
+        return self.made[place]
+
+    def machine(self, number):
+        case = self.machines[number]
+        given = case["input_id"], params_of(unhex(case["params"])), unhex(case["payload"]), unhex(case["seed"])
+        return disputes.Model(Program(unhex(case["program"])), tensors_of(case), Tables(tokenizer_of(case)), *given)
+
+    def own(self, number):
+        """With an input of which only the number of tokens is known."""
+        case = self.own_cases[number]
+        run = case["runs"][0]
+        limits = {"max_new_tokens": len(run["tokens"]) - run["n_prompt"], "max_total_tokens": 0}
+        params = {"n_runs": 1, "temperature_milli": 0, **limits}
+        return disputes.Model(Program(unhex(case["program"])), tensors_of(case), None, 1, params, b"", bytes(32))
+
+
+def job_of(case, model):
+    """What is claimed of a case of lies.json."""
+    unpack = lambda fields: {k: unhex(v) if k.endswith("_root") else v for k, v in fields.items()}
+    lists = {kind: [unhex(leaf) for leaf in case[kind]] for kind in LISTS}
+    runs = [unpack(run) for run in case["runs"]]
+    trace = None
+    if case["trace"]:
+        honest = model.trace(case["trace"]["tokens"], runs[case["run"]]["n_prompt"])
+        trace = disputes.ClaimedTrace(honest, case["trace"]["bent"])
+    posted = [(disputes.position_of(unhex(word)), unhex(contents or "0x")) for word, contents in case["opened"]]
+    head = {"input_id": case["input_id"], "score_root": unhex(case["score_root"])}
+    return disputes.Job(model, head, runs, case["run"], lists, trace, posted)
+
+
+def expect_honest_row(what, job):
+    """Nothing shows in the first row with logits of a trace that is right."""
+    depth = job.trace.layout.row_depth
+    row = job.run["n_prompt"] - 1
+    for index in range(row << depth >> 2, (row + 1) << depth >> 2):
+        node = {"kind": "trace", "height": 2, "index": index}
+        expect(f"{what}: honest node {index}", job.faults(node), set())
+
+
+def check_lies(lie=""):
+    """Of all lies, or of those whose names start so."""
+    file, models = load("lies.json"), Models()
+    expect("lies", len(file["cases"]), file["count"])
+    codes = set()
+    for case in file["cases"]:
+        if not case["lie"].startswith(lie):
+            continue
+        model = models.of(case)
+        job = job_of(case, model)
+        node = disputes.position_of(unhex(case["node"]))
+        what = f"{case['lie']} of {'machine' if 'machine' in case else 'own'} model"
+        if node["kind"] != "job":
+            roots = job.list_roots()
+            expect(what + ": roots", {name: job.run[name] for name in roots}, roots)
+        if job.trace:
+            expect(what + ": trace root", job.trace.tree.root(), job.run["trace_root"])
+        expect(what + ": node", node in [at for at, _ in job.posted], True)
+        found = job.faults(node)
+        codes.add(case["fault"])
+        expect(f"{what}: {case['fault']} among {sorted(found)}", case["fault"] in found, True)
+        # Whoever opens goes on where nothing shows yet; but what follows from a bent element may be wrong too.
+        for at, _ in job.posted:
+            if at != node and (model.tables or at["kind"] != "tokens"):
+                expect(f"{what}: {at}", sorted(job.faults(at) - {disputes.STEP, disputes.ARGMAX}), [])
+        if case["lie"] == "Token(None)":
+            expect_honest_row(what, job)
+    if not lie:
+        expect("faults of lies met", codes, {16, 17, *range(32, 38), 49, 50, 52, 54, 56, 57, *range(64, 68), 80, 81, 82, 83})

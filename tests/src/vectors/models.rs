@@ -176,7 +176,10 @@ pub(super) fn own_answered(folder: &Path) -> Result<Vec<OwnAnswered>, Box<dyn Er
             model: small_model(folder, own.name, own.format, &own.config, &own.bend)?,
             input: LaneInput {
                 input_id: 1,
-                params: Params::default(),
+                params: Params {
+                    max_new_tokens: n_new as u32,
+                    ..Params::default()
+                },
                 payload: vec![1],
                 seed: sample("steps seed", 0),
             },
