@@ -67,6 +67,11 @@ def changed(run, change):
     what, *rest = change or ["nothing"]
     if what in ("finish", "text_length"):
         out[what] = rest[0]
+    elif what == "shifted":
+        out["text_length"] += 1
+        for i in range(run["n_tokens"] - run["n_prompt"]):
+            leaf, at = out["offsets"][i // 64], 4 * (i % 64)
+            struct.pack_into("<I", leaf, at, struct.unpack_from("<I", leaf, at)[0] + 1)
     elif what != "nothing":
         leaves, at, new = out[KINDS[rest[0] - 1]], rest[1], rest[2]
         if what == "number":

@@ -1,7 +1,7 @@
 //! Right and wrong choices of tokens, with right and wrong contents of `selection`, each with the fault that shows (`prover/SPEC.md` section 10.4).
 
 use serde_json::{Value, json};
-use sworn_inference::numeric::selection_key;
+use sworn_inference::numeric::{mass, selection_key};
 use sworn_prover::constants::{
     COMPONENT_COUNT, FAULT_ARGMAX, FAULT_BEST, FAULT_CHOICE, FAULT_GROUP_SUM,
 };
@@ -11,6 +11,16 @@ use sworn_prover::params::Params;
 
 use super::arithmetic::{Random, bits};
 use super::select;
+
+/// A logit that has a mass beside a best one of 0.
+fn with_mass(wanted: u32) -> f32 {
+    let start = (wanted as f32 / 1_073_741_824.0).ln();
+    let beside = |i: u32| [start.to_bits() + i, start.to_bits() - i].map(f32::from_bits);
+    (0..1000)
+        .flat_map(beside)
+        .find(|logit| mass(*logit, 0.0, 1000) == wanted)
+        .unwrap_or(start)
+}
 
 /// Logits whose masses lie close together, so that thresholds have neighbours.
 fn lists(random: &mut Random) -> Vec<Vec<f32>> {
@@ -24,12 +34,16 @@ fn lists(random: &mut Random) -> Vec<Vec<f32>> {
         *logit = beside(-6.93, (i as u32 * 29) % 31);
     }
     close[33] = 0.0;
+    // What is left out when 977 millionths are rounded up.
+    close[5] = with_mass(1_049_045);
     // Four leaves in two groups, the last of one token.
     let many: Vec<f32> = (0..193).map(|_| random.near(4.0)).collect();
     vec![
         small,
         close,
         many,
+        // A share of 999,999 millionths is a part of one more than the best.
+        vec![0.0, with_mass(1074)],
         vec![1.0, 3.0, 3.0, 2.0, 3.0, 1.0],
         vec![-0.0, 0.0, -0.0, 0.0],
         vec![30.0, 9.0, 9.3, 8.0, -1e30, f32::NEG_INFINITY],
@@ -175,6 +189,14 @@ impl Site<'_> {
             (0, 0),
         ];
         all.extend(beside.map(|(t1, t2)| self.with_thresholds(claimed, &honest, t1, t2)));
+        // Thresholds with sums that are others'.
+        for (t1, t2) in [(t1, t1.saturating_sub(1)), (t1 + 1, t2), (t1, t2 + 1)] {
+            all.push(Selection {
+                t1,
+                t2,
+                ..honest.clone()
+            });
+        }
         for best in [
             honest.best + 1,
             honest.best.wrapping_sub(1),

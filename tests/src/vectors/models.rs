@@ -98,6 +98,7 @@ fn own_models() -> Vec<Own> {
             },
             n_prompt: 2,
             tokens: tokens(4),
+            listed: true,
             ..long
         },
         // Keys that do not depend on their position, of tokens that come again; heads of which a part is rotated.
@@ -105,6 +106,7 @@ fn own_models() -> Vec<Own> {
             name: "ties",
             config: LlamaConfig {
                 context: 8,
+                n_layers: 2,
                 dim: 16,
                 n_heads: 4,
                 n_kv_heads: 2,
@@ -127,6 +129,22 @@ fn own_models() -> Vec<Own> {
                     }
                 }
             },
+            listed: true,
+            ..long
+        },
+        // Maxima of more than one leaf.
+        Own {
+            name: "heads",
+            config: LlamaConfig {
+                context: 8,
+                n_heads: 34,
+                n_kv_heads: 2,
+                head_dim: 2,
+                rope_dim: 2,
+                ..small.clone()
+            },
+            n_prompt: 1,
+            tokens: tokens(4),
             listed: true,
             ..long
         },

@@ -8,7 +8,7 @@ use std::error::Error;
 
 use serde_json::{Value, json};
 use sworn_inference::tokenizer::Segment;
-use sworn_prover::constants::{FINISH_TOO_LONG, TOKEN_LEAF_ELEMENTS};
+use sworn_prover::constants::{FAULT_SEGMENTS, TOKEN_LEAF_ELEMENTS};
 use sworn_prover::dispute::faults::prompt::{Dispute, Next, TokenizerBook};
 use sworn_prover::dispute::position::NodeKind;
 use sworn_prover::payload;
@@ -19,10 +19,15 @@ use claims::{Claim, Contents, honest};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Cases that are kept of every fault of a vocabulary.
-const KEPT: usize = 5;
-/// Right ones that are kept of a vocabulary.
-const KEPT_RIGHT: usize = 10;
+/// Cases that are kept of every fault about a prompt; more where lists of segments or leaves have borders.
+const fn kept(code: u8, long: bool) -> usize {
+    match code {
+        FAULT_SEGMENTS => 6,
+        _ if long => 4,
+        _ => 2,
+    }
+}
+
 /// Lies that are tried about every prompt.
 const TRIED: usize = 300;
 
@@ -56,13 +61,15 @@ fn verdict(
 
 fn texts(random: &mut Random, book: &TokenizerBook<'_>, parts: usize) -> Vec<u8> {
     let vocabulary = book.record().vocabulary as usize;
-    let odd: [&[u8]; 6] = [
+    let odd: [&[u8]; 8] = [
         b"z",
         b"\x80",
         b"\xe5",
         "é".as_bytes(),
+        "ö".as_bytes(),
         "\u{2581}".as_bytes(),
         b" ",
+        b"<user>",
     ];
     let mut out = Vec::new();
     for _ in 0..parts {
@@ -93,6 +100,11 @@ fn payloads(random: &mut Random, book: &TokenizerBook<'_>) -> Result<Vec<Vec<u8>
         vec![Segment::Control(2), a, Segment::Control(last), text(b""), b],
         vec![b, Segment::Control(1), Segment::Control(2)],
         vec![long],
+        vec![text(b"a"), text(b"b"), text(b"a"), text(b"a")],
+        vec![text(b"aaa")],
+        vec![text(b"bbbab")],
+        vec![text(b"abcab"), Segment::Control(2), text(b"abc")],
+        vec![text("aöéa".as_bytes())],
         vec![text(b"a"), Segment::Control(0), a],
         vec![Segment::Control(2), a, Segment::Control(u32::MAX)],
         vec![Segment::Control(259)],
@@ -140,37 +152,21 @@ pub(super) fn prompts() -> Result<Value> {
             "bos": made.bos(),
             "tokens": tokenizer::vocabulary_from(&made, &tokens, vocabularies::BASE),
         }));
-        // By fault, and whether it is at the border of two leaves.
-        let mut kept: BTreeMap<(u8, bool), usize> = BTreeMap::new();
-        let mut keep = |payload: &[u8], claim: &Claim, contents: &Contents| -> Result<()> {
-            let found = verdict(&book, payload, claim, contents)?;
-            let code = found.map_or(0, |found| found.0);
-            let long = claim.tokens.len() > TOKEN_LEAF_ELEMENTS;
-            let most = match code {
-                0 => KEPT_RIGHT,
-                _ => KEPT,
-            };
-            let most = if long { most / 2 } else { most };
-            let count = kept.entry((code, long)).or_default();
-            if *count < most {
-                *count += 1;
-                cases.push(case(number, payload, claim, contents, found));
-            }
-            Ok(())
-        };
         for payload in payloads(&mut random, &book)? {
             let truth = honest(&book, &payload)?;
-            let contents = Contents::of(&book, &payload, &truth)?;
-            keep(&payload, &truth, &contents)?;
-            // A prompt of one token that is too long without being malformed, or the other way round.
-            if !truth.malformed() && truth.finish != FINISH_TOO_LONG {
-                let long = Claim {
-                    finish: FINISH_TOO_LONG,
-                    tokens: truth.prompt.clone(),
-                    ..truth.clone()
-                };
-                let contents = Contents::of(&book, &payload, &long)?;
-                keep(&payload, &long, &contents)?;
+            let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
+            let mut keep = |claim: &Claim, contents: &Contents| -> Result<()> {
+                let found = verdict(&book, &payload, claim, contents)?;
+                let code = found.map_or(0, |found| found.0);
+                let count = counts.entry(code).or_default();
+                if *count < kept(code, claim.tokens.len() > TOKEN_LEAF_ELEMENTS) {
+                    *count += 1;
+                    cases.push(case(number, &payload, claim, contents, found));
+                }
+                Ok(())
+            };
+            for claim in claims::variants(&truth, book.record().bos) {
+                keep(&claim, &Contents::of(&book, &payload, &claim)?)?;
             }
             for _ in 0..TRIED {
                 let lie = claims::lie(&mut random, &book, &truth, &payload)?;
@@ -178,12 +174,14 @@ pub(super) fn prompts() -> Result<Value> {
                 if random.below(3) == 0 {
                     contents.corrupt(&mut random);
                 }
-                keep(&payload, &lie, &contents)?;
+                if lie.prompt != truth.prompt {
+                    keep(&lie, &contents)?;
+                }
             }
             for _ in 0..TRIED / 4 {
                 let mut contents = Contents::of(&book, &payload, &truth)?;
                 contents.corrupt(&mut random);
-                keep(&payload, &truth, &contents)?;
+                keep(&truth, &contents)?;
             }
         }
     }

@@ -75,6 +75,23 @@ pub(super) fn honest(book: &TokenizerBook<'_>, bytes: &[u8]) -> Result<Claim, Bo
     })
 }
 
+/// The truth without new tokens, ended by its length or too long, and a claim that the payload is malformed.
+pub(super) fn variants(truth: &Claim, bos: u32) -> Vec<Claim> {
+    let with = |finish, prompt: &[u32]| Claim {
+        finish,
+        prompt: prompt.to_vec(),
+        tokens: prompt.to_vec(),
+    };
+    let mut all = vec![truth.clone()];
+    if !truth.malformed() {
+        all.push(with(FINISH_LENGTH, &truth.prompt));
+        all.push(with(FINISH_TOO_LONG, &truth.prompt));
+    }
+    all.push(with(FINISH_TOO_LONG, &[bos]));
+    all.push(with(FINISH_TOO_LONG, &[5]));
+    all
+}
+
 /// A claim with something changed.
 pub(super) fn lie(
     random: &mut Random,
@@ -132,7 +149,7 @@ fn change(random: &mut Random, book: &TokenizerBook<'_>, prompt: &mut Vec<u32>) 
     let Some(token) = prompt.get(at).copied() else {
         return prompt.push(any);
     };
-    match random.below(9) {
+    match random.below(12) {
         0 => prompt[at] = any,
         1 => drop(prompt.remove(at)),
         2 => prompt.insert(at, any),
@@ -157,6 +174,18 @@ fn change(random: &mut Random, book: &TokenizerBook<'_>, prompt: &mut Vec<u32>) 
             if !splits.is_empty() {
                 let split = splits[random.below(splits.len())];
                 prompt.splice(at..=at, [split.left, split.right]);
+            }
+        }
+        7 => {
+            // A token that goes on further.
+            let text = tokenizer.piece(None, token);
+            let longer = |id: &u32| {
+                let piece = tokenizer.piece(None, *id);
+                piece.len() > text.len() && piece.starts_with(&text)
+            };
+            let longer: Vec<u32> = (259..vocabulary).filter(longer).collect();
+            if !longer.is_empty() {
+                prompt[at] = longer[random.below(longer.len())];
             }
         }
         _ => respell(random, book, prompt, at),
@@ -188,8 +217,10 @@ fn respell(random: &mut Random, book: &TokenizerBook<'_>, prompt: &mut Vec<u32>,
         let fits: Vec<u32> = (259..vocabulary)
             .filter(|id| {
                 let piece = tokenizer.piece(None, *id);
-                tokenizer.token(*id).token_type == TokenType::Normal
-                    && !piece.is_empty()
+                matches!(
+                    tokenizer.token(*id).token_type,
+                    TokenType::Normal | TokenType::UserDefined
+                ) && !piece.is_empty()
                     && rest.starts_with(&piece)
             })
             .collect();

@@ -20,12 +20,12 @@ fn base() -> Vec<Token> {
     special.into_iter().chain(bytes).collect()
 }
 
-fn of(pieces: &[(&str, f32)]) -> Vec<Token> {
+fn of<P: AsRef<[u8]>>(pieces: &[(P, f32)]) -> Vec<Token> {
     let mut tokens = base();
     tokens.extend(
         pieces
             .iter()
-            .map(|(piece, score)| (piece.as_bytes().to_vec(), *score, 1)),
+            .map(|(piece, score)| (piece.as_ref().to_vec(), *score, 1)),
     );
     tokens
 }
@@ -79,15 +79,19 @@ pub(in crate::vectors) fn all() -> Vec<(&'static str, Vec<Token>, u32, u32)> {
         ("aaaa", -2.0),
     ];
     // Parts of a character, and one that is a piece as a whole.
-    let torn = [
-        ("a", 1.0),
-        ("é", 1.0),
-        ("aé", 0.0),
-        ("éé", 0.5),
-        ("字", 1.0),
-        ("字a", 0.0),
-        (" ", 1.0),
-        (" a", -1.0),
+    let torn: [(&[u8], f32); 12] = [
+        (b"a", 1.0),
+        ("é".as_bytes(), 1.0),
+        ("aé".as_bytes(), 0.0),
+        ("éé".as_bytes(), 0.5),
+        ("字".as_bytes(), 1.0),
+        ("字a".as_bytes(), 0.0),
+        (b" ", 1.0),
+        (b" a", -1.0),
+        (b"\xc3", 1.0),
+        (b"\xb6", 1.0),
+        (b"\xb6a", 0.0),
+        (b"\xa9", 1.0),
     ];
     let untidy = [
         ("x", -9.0),

@@ -48,6 +48,8 @@ enum Change {
     Length(NodeKind, usize, usize),
     Finish(u8),
     TextLength(u64),
+    /// All offsets are one more, and the text's length is.
+    Shifted,
 }
 
 fn list(leaves: &mut RunLeaves, kind: NodeKind) -> &mut Vec<Vec<u8>> {
@@ -70,6 +72,14 @@ impl Change {
             Change::Length(kind, leaf, length) => list(leaves, kind)[leaf].resize(length, 0),
             Change::Finish(finish) => record.finish = finish,
             Change::TextLength(length) => record.text_length = length,
+            Change::Shifted => {
+                let count = record.n_tokens - record.n_prompt;
+                for i in 0..count as usize {
+                    let (words, _) = leaves.offsets[i / 64].as_chunks_mut::<4>();
+                    words[i % 64] = (u32::from_le_bytes(words[i % 64]) + 1).to_le_bytes();
+                }
+                record.text_length += 1;
+            }
         }
     }
 
@@ -81,6 +91,7 @@ impl Change {
             Change::Length(kind, leaf, length) => json!(["length", kind as u8, leaf, length]),
             Change::Finish(finish) => json!(["finish", finish]),
             Change::TextLength(length) => json!(["text_length", length]),
+            Change::Shifted => json!(["shifted"]),
         }
     }
 }
@@ -91,6 +102,7 @@ fn changes(random: &mut Random, run: &RunResult) -> Vec<Change> {
     let (new, text) = (n_tokens - n_prompt, run.text.len());
     let mut all = vec![Change::Nothing];
     all.extend([0, 1].map(Change::Finish));
+    all.push(Change::Shifted);
     let places = |count: u32| {
         [
             0,
