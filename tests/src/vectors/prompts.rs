@@ -8,7 +8,7 @@ use std::error::Error;
 
 use serde_json::{Value, json};
 use sworn_inference::tokenizer::Segment;
-use sworn_prover::constants::{FAULT_SEGMENTS, TOKEN_LEAF_ELEMENTS};
+use sworn_prover::constants::{FAULT_BYTE, FAULT_SEGMENTS, TOKEN_LEAF_ELEMENTS};
 use sworn_prover::dispute::faults::prompt::{Dispute, Next, TokenizerBook};
 use sworn_prover::dispute::position::NodeKind;
 use sworn_prover::payload;
@@ -19,12 +19,14 @@ use claims::{Claim, Contents, honest};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Cases that are kept of every fault about a prompt; more where lists of segments or leaves have borders.
+/// Cases that are kept of every fault about a prompt.
 const fn kept(code: u8, long: bool) -> usize {
     match code {
         FAULT_SEGMENTS => 6,
-        _ if long => 4,
-        _ => 2,
+        0 => 4,
+        FAULT_BYTE => 3,
+        _ if long => 3,
+        _ => 1,
     }
 }
 
@@ -105,6 +107,7 @@ fn payloads(random: &mut Random, book: &TokenizerBook<'_>) -> Result<Vec<Vec<u8>
         vec![text(b"bbbab")],
         vec![text(b"abcab"), Segment::Control(2), text(b"abc")],
         vec![text("aöéa".as_bytes())],
+        vec![text("ö".as_bytes())],
         vec![text(b"a"), Segment::Control(0), a],
         vec![Segment::Control(2), a, Segment::Control(u32::MAX)],
         vec![Segment::Control(259)],
