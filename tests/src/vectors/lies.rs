@@ -106,7 +106,7 @@ fn told(
     };
     let verdict = dispute(&mut lane()?.results, &mut liar)?;
     let answer: Answer = (*liar.answer(0)?).clone();
-    let Some((_, Contents::Job(job))) = verdict
+    let Some((_, Contents::Job(job, ..))) = verdict
         .opened
         .iter()
         .find(|(position, _)| position.kind == NodeKind::Job)

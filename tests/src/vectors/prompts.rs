@@ -24,7 +24,7 @@ const fn kept(code: u8, long: bool) -> usize {
     match code {
         FAULT_SEGMENTS => 6,
         0 => 4,
-        FAULT_BYTE => 3,
+        FAULT_BYTE => 7,
         _ if long => 3,
         _ => 1,
     }

@@ -74,9 +74,6 @@ pub(in crate::vectors) fn all() -> Vec<(&'static str, Vec<Token>, u32, u32)> {
         ("bbab", 0.0),
         ("aa", -1.0),
         ("aab", -1.0),
-        ("bbb", -1.5),
-        ("aaa", -2.0),
-        ("aaaa", -2.0),
     ];
     // Parts of a character, and one that is a piece as a whole.
     let torn: [(&[u8], f32); 12] = [
