@@ -34,7 +34,7 @@ contract ChallengesGasTest is Arena {
         IChallenges.Record memory parent = openJob(challenger, claimId, LANES);
         _check("open, job of 16", 120_000);
         parent = revealJobFrom(proposer, claimId, parent);
-        _check("revealJob, 3 runs", 260_000);
+        _check("revealJob, 3 runs", 190_000);
         uint256 leaf = (260 << ROW_DEPTH) + 5;
         parent = openInJobIn(
             challenger,
@@ -45,21 +45,21 @@ contract ChallengesGasTest is Arena {
             forest.path(TRACE_TOP, leaf >> TRACE_TOP, JOB_LEVELS),
             numberOf(parent)
         );
-        _check("openInJob, trace", 100_000);
+        _check("openInJob, trace", 75_000);
         parent = revealTree(proposer, claimId, parent, forest);
-        _check("revealDigests, 16", 100_000);
+        _check("revealDigests, 16", 85_000);
         parent = goOn(claimId, parent, _trace(6, leaf >> 6), forest[6][leaf >> 6], forest.path(6, leaf >> 6, 4));
         _check("open, 4 levels", 60_000);
         parent = revealTree(proposer, claimId, parent, forest);
-        _check("revealDigests, 8", 100_000);
+        _check("revealDigests, 8", 75_000);
         parent = goOn(claimId, parent, _trace(3, leaf >> 3), forest[3][leaf >> 3], forest.path(3, leaf >> 3, 3));
         parent = revealTree(proposer, claimId, parent, forest);
-        _check("revealLeaves, 8", 180_000);
+        _check("revealLeaves, 8", 130_000);
         IChallenges.Record memory node =
             goOn(claimId, parent, Positions.posted(TOTALS, LANES - 1, 0, 260, 7, 3, 0), 0, none());
-        _check("open, totals", 110_000);
+        _check("open, totals", 90_000);
         node = revealPostedFrom(proposer, claimId, node);
-        _check("revealPosted, 8 bytes", 90_000);
+        _check("revealPosted, 8 bytes", 70_000);
         _endOf(node, parent);
     }
 
@@ -81,7 +81,7 @@ contract ChallengesGasTest is Arena {
         vm.warp(time() + NAMING + 1);
         vm.prank(challenger);
         challenges.settle(claimId, verdict);
-        _check("settle", 70_000);
+        _check("settle", 65_000);
     }
 
     function _trace(uint256 height, uint256 index) private pure returns (uint256) {

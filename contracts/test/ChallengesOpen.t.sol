@@ -397,6 +397,26 @@ contract ChallengesOpenTest is Arena {
         node = revealed();
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, jobAt(70)));
         challenges.open(id, node, jobAt(70), jobs[69], path, 0);
+        _nothingToJudge(id, node);
+    }
+
+    /// @dev Nodes above the jobs are bound by hashes: there is no job by which they could be judged.
+    function _nothingToJudge(bytes32 id, IChallenges.Record memory node) private {
+        judge.setGuilty(true);
+        IFaults.Job memory job_;
+        IChallenges.Record[] memory path = new IChallenges.Record[](1);
+        path[0] = node;
+        bytes32 found = keccak256(abi.encode(job_));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadContents.selector, found, bytes32(0)));
+        challenges.prove(id, path, job_, 16, "", 0);
+        job_ = job(0);
+        found = keccak256(abi.encode(job_));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadContents.selector, found, bytes32(0)));
+        challenges.prove(id, path, job_, 16, "", 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IChallenges.BadPosition.selector, "parent's kind", uint256(CLAIM), uint256(JOB))
+        );
+        challenges.openInJob(id, node, job_, jobAt(69), 0, none(), 0);
     }
 
     /// @dev Claims 70 inputs in an epoch of their own.
