@@ -45,9 +45,8 @@ library Trees {
             used = _rows(given, plan, 1 << (height - rowDepth), 1 << (rowDepth - plan.height));
         } else {
             uint256 width = 1 << levels;
-            used = _segment(
-                given, 0, plan, width, Shapes.present(plan.kind, plan.shape, plan.height, plan.first, width)
-            );
+            used =
+                _segment(given, 0, plan, width, Shapes.present(plan.kind, plan.shape, plan.height, plan.first, width));
         }
         if (used != given.length) revert WrongCount(given.length, used);
     }
