@@ -546,7 +546,7 @@ contract ChallengesJudgeTest is Arena {
     /// @dev The path without what a test changed in it.
     function _again(IChallenges.Record[] memory path) private view returns (IChallenges.Record[] memory) {
         path[0].value = sha256(new bytes(countOf(path[0])));
-        path[1].value = sha256(new bytes(countOf(path[1])));
+        path[1].value = sha256(abi.encodePacked(sha256(new bytes(countOf(path[1])))));
         check(challenges.slotOf(keyOf(claimId, path[0])) == keccak256(abi.encode(path[0])), "as it was");
         return path;
     }
