@@ -17,6 +17,7 @@ library Contents {
     uint256 internal constant SELECTION_HEAD = 12;
     uint256 internal constant SELECTION_GROUP = 6 * Machine.COMPONENT_COUNT;
     uint256 internal constant SELECTION_PART = SELECTION_GROUP * Machine.PART_GROUPS;
+    uint256 internal constant PROMPT_PART = 8 * Machine.PART_PLACES;
     /// @notice The end of contents of which only the head is read.
     uint256 internal constant ROOT_BYTES = 32;
 
@@ -33,6 +34,8 @@ library Contents {
             (head, each) = (SELECTION_HEAD, SELECTION_PART);
         } else if (kind == Machine.NODE_GROUP) {
             each = GROUP_PART;
+        } else if (kind == Machine.NODE_PROMPT) {
+            each = PROMPT_PART;
         } else if (kind != Machine.NODE_TOTALS) {
             return sha256(contents);
         }
