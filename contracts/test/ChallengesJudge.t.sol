@@ -852,7 +852,6 @@ contract ChallengesJudgeTest is Arena {
         path[0] = record;
     }
 
-<<<<<<< HEAD
     function _two(IChallenges.Record memory node, IChallenges.Record memory parent)
         private
         pure
@@ -880,14 +879,6 @@ contract ChallengesJudgeTest is Arena {
         IFaults.Job memory job_ = job(0);
         vm.expectPartialRevert(IChallenges.WrongRecord.selector);
         challenges.prove(claimId, path, job_, 50, "", 0);
-=======
-    /// @dev The path without what a test changed in it.
-    function _again(IChallenges.Record[] memory path) private view returns (IChallenges.Record[] memory) {
-        path[0].value = sha256(new bytes(countOf(path[0])));
-        path[1].value = sha256(abi.encodePacked(sha256(new bytes(countOf(path[1])))));
-        check(challenges.slotOf(keyOf(claimId, path[0])) == keccak256(abi.encode(path[0])), "as it was");
-        return path;
->>>>>>> wt-fault
     }
 
     /// @dev All that is here is somebody's balance.

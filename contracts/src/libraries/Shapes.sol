@@ -68,8 +68,8 @@ library Shapes {
     function levelsInJob(uint256 runs, uint256 depth) internal pure returns (uint256) {
         unchecked {
             uint256 rest = depth > Machine.CONTENT_LEVELS ? depth - Machine.CONTENT_LEVELS : 0;
-            uint256 less = 2 * Programs.log2Ceil(runs);
-            uint256 most = less < Machine.OPEN_LEVELS ? Machine.OPEN_LEVELS - less : 0;
+            // Jobs of many runs have less room.
+            uint256 most = Machine.OPEN_LEVELS - Programs.log2Ceil(runs) - (runs > 8 ? 1 : 0);
             return rest < most ? rest : most;
         }
     }
