@@ -190,6 +190,10 @@ impl Lane {
                 }
                 if attention {
                     nodes.push(at(NodeKind::Tile, tiles - 1));
+                    // A whole one.
+                    if tiles > 1 && element == 0 {
+                        nodes.push(at(NodeKind::Tile, 0));
+                    }
                 }
             }
         }
