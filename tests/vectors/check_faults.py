@@ -6,7 +6,7 @@ import results
 from checking import expect, load
 from machine import *  # noqa: F403
 from prompts import Prompt, Tables
-from steps import KINDS
+from steps import KINDS, contents_digest
 
 
 def tokenizer_of(case):
@@ -163,6 +163,55 @@ class Models:
         limits = {"max_new_tokens": len(run["tokens"]) - run["n_prompt"], "max_total_tokens": 0}
         params = {"n_runs": 1, "temperature_milli": 0, **limits}
         return disputes.Model(Program(unhex(case["program"])), tensors_of(case), None, 1, params, b"", bytes(32))
+
+
+def honest_job(model, number, run, posted):
+    """A job of which one run is known, with the trace of its tokens."""
+    record = {"n_prompt": run["n_prompt"], "n_tokens": len(run["tokens"]), "finish": 0, "text_length": 0}
+    packed = b"".join(struct.pack("<I", token) for token in run["tokens"])
+    leaves = [packed[at : at + 256].ljust(256, b"\0") for at in range(0, len(packed), 256)]
+    trace = disputes.ClaimedTrace(model.trace(run["tokens"], run["n_prompt"]), [])
+    runs = [None] * number + [record]
+    return disputes.Job(model, None, runs, number, {"tokens": leaves, "offsets": [], "text": []}, trace, posted)
+
+
+def check_posted(name=""):
+    """Digests of contents; right and wrong tiles and groups. All, or of one kind."""
+    file, models = load("posted.json"), Models()
+    for kind, index, c, length, digest in file["digests"]:
+        node = {"kind": KINDS[kind - 1], "index": index, "c": c}
+        found = tohex(contents_digest(node, pattern(length)))
+        expect(f"digest of {length} bytes of {node}", found, digest)
+    codes = set()
+    for case in file["tiles"] + file["groups"]:
+        kind = "tile" if "own" in case else "group"
+        if not kind.startswith(name):
+            continue
+        model = models.of(case)
+        run = models.own_cases[case["own"]]["runs"][0] if kind == "tile" else models.machines[case["machine"]]["runs"][case["run"]]
+        fields = [(name, 0) for name, _ in disputes.FIELDS]
+        if kind == "tile":
+            node = {**dict(fields), "kind": kind, "index": case["row"], "a": case["step"], "b": case["element"], "c": case["tile"]}
+            elements = honest_job(model, 0, run, []).elements
+            place = case["step"], case["row"], case["element"]
+            honest = elements.tile(*place, case["tile"])
+            parent = {**node, "kind": "totals", "c": 0}, elements.totals(*place)
+            bent = [(patched(honest, at, unhex(patch)), fault) for at, patch, fault in case["bent"]]
+        else:
+            node = {**dict(fields), "kind": kind, "index": case["place"], "a": case["component"], "b": case["group"]}
+            parent = {**node, "kind": "selection", "a": 0, "b": 0}, unhex(case["selection"])
+            bent = [(unhex(contents), fault) for contents, fault in case["bent"]]
+        for i, (contents, fault) in enumerate(bent):
+            found = honest_job(model, case.get("run", 0), run, [parent, (node, contents)]).faults(node)
+            codes.add(fault)
+            right = fault in found if fault else found == set()
+            expect(f"{kind} {node['index']} {node['a']} {node['b']} {node['c']}, {i}: {fault} among {sorted(found)}", right, True)
+    if not name:
+        expect("faults of posted contents met", codes, {0, 65, 67, 68, 69, 83, 84})
+
+
+def patched(contents, at, patch):
+    return contents[:at] + patch + contents[at + len(patch) :]
 
 
 def job_of(case, model):
