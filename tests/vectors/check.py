@@ -364,6 +364,9 @@ def compare_node(what, node, trace, elements, run, params):
         else:
             found = tohex(choice.group(node["a"], node["b"]))
     expect(what, found, node["contents"])
+    if kind in challenge.KINDS[6:]:
+        digest = challenge.contents_digest({**fields, "kind": kind}, unhex(node["contents"]))
+        expect(what + ": digest", tohex(digest), node["digest"])
     return kind
 
 
@@ -377,6 +380,7 @@ def check_steps(name=""):
         machine = machines[case["machine"]] if "machine" in case else case
         program, tensors = Program(unhex(machine["program"])), tensors_of(machine)
         params = {**params_of(unhex(case.get("params", tohex(bytes(32))))), "seed": case.get("seed")}
+        in_job = []
         for run in case["runs"]:
             what = f"{case['name']} model, run {run['run']}"
             trace = challenge.Trace(program, tensors, run["tokens"], run["n_prompt"])
@@ -385,6 +389,7 @@ def check_steps(name=""):
             expect(what + ": layout", found, (run["first"], run["row_leaves"], run["row_depth"]))
             expect(what + ": rows", (trace.rows, trace.tree.depth), (run["rows"], run["depth"]))
             expect(what + ": trace root", tohex(trace.root()), run["trace_root"])
+            in_job += trace.tree.in_job(len(case["runs"]))
             elements = challenge.Elements(layout, trace, lambda row: run["tokens"][row])
             answer = {"offsets": [0] * (len(run["tokens"]) - run["n_prompt"]), "text": "0x", "tokens": run["tokens"]}
             if "machine" in case:
@@ -403,6 +408,7 @@ def check_steps(name=""):
                 kind = layout.steps[number].kind
                 found = [stored(kind, elements.element(number, row, e)) for e in range(len(bits))]
                 expect(f"{what}, row {row}, step {number} (operation {layout.steps[number].op})", found, bits)
+        expect(f"{case['name']} model: digests of its job", [tohex(digest) for digest in in_job], case["in_job"])
     jobs = [unhex(job) for job in file["claim"]["jobs"]]
     for node in file["claim"]["nodes"]:
         found = challenge.claim_node(jobs, node["height"], node["index"])

@@ -3,7 +3,7 @@
 import math
 
 from machine import key, mass, value
-from steps import ceil_div
+from steps import SUM_TOKENS, ceil_div
 
 ARGMAX, BEST, CHOICE = 80, 81, 82
 
@@ -13,14 +13,18 @@ def order(bits):
     return -(2**31) - 1 if math.isnan(value(bits)) else key(bits)
 
 
+def slices(tokens, each):
+    return [tokens[at : at + each] for at in range(0, len(tokens), each)]
+
+
 def is_beaten(logits, token):
     return any((order(bits), -other) > (order(logits[token]), -token) for other, bits in enumerate(logits))
 
 
-def group_of(logits, token):
-    """Groups of 2^ceil(log2(leaves)/2) leaves, log2 of ceil_pow2."""
+def group_size(logits):
+    """Tokens of a group: of 2^ceil(log2(leaves)/2) leaves, log2 of ceil_pow2."""
     leaves = ceil_div(len(logits), 64)
-    return token // 64 >> ceil_div((leaves - 1).bit_length(), 2)
+    return 64 << ceil_div((leaves - 1).bit_length(), 2)
 
 
 class Claimed:
@@ -74,13 +78,12 @@ class Claimed:
         r = (h64 * c[5]) >> 64
         return mine >= self.t3() and c[6] <= r < c[6] + mine
 
-    def right_sums(self):
-        """The 7 components of every group, of these thresholds."""
+    def sums_of(self, tokens):
+        """The 7 components over some tokens, of these thresholds."""
         t1, t2, t3 = self.t1, self.t2, self.t3()
-        out = [[0] * 7 for _ in range(group_of(self.logits, len(self.logits) - 1) + 1)]
-        for v in range(len(self.logits)):
+        sums = [0] * 7
+        for v in tokens:
             p = self.mass(v)
-            sums = out[group_of(self.logits, v)]
             sums[0] += p > t1
             sums[1] += p >= t1
             sums[2] += p if p >= t1 else 0
@@ -88,7 +91,16 @@ class Claimed:
             sums[4] += p if p >= t2 + 1 else 0
             sums[5] += p if p >= t3 else 0
             sums[6] += p if p >= t3 and v < self.token else 0
-        return out
+        return sums
+
+    def right_sums(self):
+        """The components of every group."""
+        return [self.sums_of(group) for group in slices(range(len(self.logits)), group_size(self.logits))]
+
+    def right_group(self, component, group):
+        """A component's sums in the contents of a group."""
+        tokens = slices(range(len(self.logits)), group_size(self.logits))[group]
+        return [self.sums_of(few)[component] for few in slices(tokens, SUM_TOKENS)]
 
     def wrong_sum(self):
         """(component, group) of the first sum that is not right, group after group; None when all are."""

@@ -4,14 +4,15 @@ import math
 import struct
 
 from choice import Claimed, is_beaten
-from machine import bits_of, record, unhex
+from machine import bits_of, f16_to_f32, record, unhex
 from prompts import Prompt
 from results import Lists, expansion_is_wrong, shape_is_wrong
-from steps import ATTN_MIX, ATTN_SUM, CONTENT_LEVELS, DIRECT_TILES, KINDS, MATMUL, NORM_STAT, PER_LEAF, Elements, Trace, Tree, read, text_tree
+from steps import ATTN_MIX, ATTN_SUM, CONTENT_LEVELS, DIRECT_TILES, KINDS, MATMUL, NORM_STAT, PER_LEAF, RUN_ADDENDS
+from steps import Elements, Trace, Tree, ceil_div, read, run_sum, runs_of, text_tree, tile_positions
 
 EXPANSION, RUN_SHAPE = 16, 17
-STEP, COMBINE, TOTAL, ADDENDS = 64, 65, 66, 67
-ARGMAX, GROUP_SUM = 80, 83
+STEP, COMBINE, TOTAL, ADDENDS, WEIGHT, VALUE = range(64, 70)
+ARGMAX, GROUP_SUM, LEAF_SUM = 80, 83, 84
 FIELDS = (("lane", 4), ("run", 1), ("height", 1), ("index", 8), ("a", 4), ("b", 4), ("c", 4))
 
 
@@ -104,6 +105,10 @@ class Job:
             "group": self.group_faults,
         }[kind](node)
 
+    def contents(self, node):
+        """What is posted at a node."""
+        return next(contents for at, contents in self.posted if at == node)
+
     def job_faults(self):
         params, found = self.model.params, set()
         if expansion_is_wrong(self.model.input_id, params["n_runs"], {**self.job, "runs": len(self.runs)}):
@@ -145,17 +150,22 @@ class Job:
 
     def selection(self, node):
         """The contents of the selection of a token."""
-        contents = next(c for at, c in self.posted if (at["kind"], at["index"]) == ("selection", node["index"]))
+        contents = self.contents({**node, "kind": "selection", "a": 0, "b": 0})
         sums = [int.from_bytes(contents[at : at + 6], "big") for at in range(12, len(contents), 6)]
         groups = [sums[at : at + 7] for at in range(0, len(sums), 7)]
         place = node["index"]
         return Claimed(self.logits(place), self.model.params, self.tokens[place], *struct.unpack_from(">III", contents), groups)
 
     def group_faults(self, node):
-        """A group with the true sums of its leaves."""
-        selection = self.selection(node)
-        right = selection.right_sums()[node["b"]][node["a"]]
-        return {GROUP_SUM} if right != selection.sums[node["b"]][node["a"]] else set()
+        selection, component, group = self.selection(node), node["a"], node["b"]
+        contents = self.contents(node)
+        told = [int.from_bytes(contents[at : at + 6], "big") for at in range(0, len(contents), 6)]
+        found = set()
+        if sum(told) != selection.sums[group][component]:
+            found.add(GROUP_SUM)
+        if told != selection.right_group(component, group):
+            found.add(LEAF_SUM)
+        return found
 
     # elements
 
@@ -186,7 +196,7 @@ class Job:
         return any(not same(read(self.trace, step, row, e), self.elements.element(step.number, row, e)) for e in elements)
 
     def totals_faults(self, node):
-        contents = next(c for at, c in self.posted if at == node)
+        contents = self.contents(node)
         told = [x for (x,) in struct.iter_unpack(">f", contents)]
         step, row, e = self.elements.steps[node["a"]], node["index"], node["b"]
         found = set()
@@ -198,15 +208,35 @@ class Job:
         return found
 
     def tile_faults(self, node):
-        """A tile with the true weights and values."""
         step, row, e, c = self.elements.steps[node["a"]], node["index"], node["b"], node["c"]
-        total = self.elements.tile_total(step, row, e, c)
-        if self.elements.tile_count(step, row) == 1:
-            right = self.elements.combined(step, row, e, [total])
-            return set() if same(right, read(self.trace, step, row, e)) else {COMBINE}
-        place = {**node, "kind": "totals", "c": 0}
-        contents = next(contents for at, contents in self.posted if at == place)
-        return set() if same(total, struct.unpack_from(">f", contents, 4 * c)[0]) else {ADDENDS}
+        right = self.elements.addends(step, row, e, c)
+        sums, told, values = tile_of(self.contents(node), len(right))
+        found, before = set(), 0.0
+        for run, claimed in zip(runs_of(told), sums):
+            if not same(run_sum(before, run), claimed):
+                found.add(ADDENDS)
+            before = claimed
+        if self.elements.tile_count(step, row) > 1:
+            totals = self.contents({**node, "kind": "totals", "c": 0})
+            if not same(sums[-1], struct.unpack_from(">f", totals, 4 * c)[0]):
+                found.add(ADDENDS)
+        elif not same(self.elements.combined(step, row, e, [sums[-1]]), read(self.trace, step, row, e)):
+            found.add(COMBINE)
+        if any(not same(weight, known[0]) for (weight, *_), known in zip(told, right)):
+            found.add(WEIGHT)
+        if any(value != self.elements.value_bits(step, j, e) for j, value in zip(tile_positions(row, c), values)):
+            found.add(VALUE)
+        return found
+
+
+def tile_of(contents, count):
+    """Running sums, addends and the bits of values of a tile of so many positions."""
+    head = 4 * ceil_div(count, RUN_ADDENDS)
+    sums = struct.unpack_from(f">{head // 4}f", contents)
+    each = ">f" if len(contents) == head + 4 * count else ">fH"
+    addends = list(struct.iter_unpack(each, contents[head:]))
+    values = [addend[1] for addend in addends if len(addend) == 2]
+    return sums, [(w, *map(f16_to_f32, value)) for w, *value in addends], values
 
 
 def unused(kind, count, data):

@@ -7,7 +7,8 @@ from collections import namedtuple
 
 from machine import *  # noqa: F403
 
-OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 2, 4
+OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 3, 4
+RUN_ADDENDS, SUM_TOKENS, PART_SUMS, PART_GROUPS = 32, 16, 16, 4
 KINDS = "claim job tokens offsets text trace totals tile selection group prompt starts malformed".split()
 EMBED, NORM_STAT, NORM_APPLY, QUANTISE, MATMUL, ROPE, TO_F16, ATTN_MAX, ATTN_SUM, ATTN_MIX, ADD, SILU_MUL = range(1, 13)
 
@@ -23,6 +24,11 @@ def position(kind, lane=0, run=0, height=0, index=0, a=0, b=0, c=0):
     """The word of a node's position."""
     fields = ((KINDS.index(kind) + 1, 1), (lane, 4), (run, 1), (height, 1), (index, 8), (a, 4), (b, 4), (c, 4))
     return b"".join(number.to_bytes(size, "big") for number, size in fields) + bytes(5)
+
+
+def levels_down(rest):
+    """Levels that the first opening goes down where `rest` are left."""
+    return ceil_div(rest, ceil_div(rest, OPEN_LEVELS)) if rest else 0
 
 
 class Tree:
@@ -45,16 +51,22 @@ class Tree:
     def opened(self, height, index):
         """What a node holds: its leaves' bytes, or digests some levels below; without what is absent."""
         if height <= CONTENT_LEVELS:
-            below, things = height, self.leaves
-        else:
-            below = min(OPEN_LEVELS, height - CONTENT_LEVELS)
-            things = self.levels[height - below]
-        return [things[i] for i in range(index << below, (index + 1) << below) if i in things]
+            return self.below(self.leaves, index, height)
+        down = levels_down(height - CONTENT_LEVELS)
+        return self.below(self.levels[height - down], index, down)
+
+    def in_job(self, n_runs):
+        """The digests that come with a job of so many runs, if this is the trace of one."""
+        down = min(OPEN_LEVELS - depth(n_runs), max(self.depth - CONTENT_LEVELS, 0))
+        return self.below(self.levels[self.depth - down], 0, down)
+
+    def below(self, things, index, down):
+        return [things[i] for i in range(index << down, (index + 1) << down) if i in things]
 
 
 def claim_node(job_digests, height, index):
     """What a node of the claim tree holds."""
-    all_levels, below = levels(job_digests), min(OPEN_LEVELS, height)
+    all_levels, below = levels(job_digests), levels_down(height)
     count = ceil_div(len(job_digests), 1 << (height - below))
     return [all_levels[height - below][i] for i in range(index << below, min((index + 1) << below, count))]
 
@@ -68,6 +80,27 @@ def list_tree(numbers_):
 def text_tree(text):
     leaves = {i // 256: text[i : i + 256].ljust(256, b"\0") for i in range(0, len(text), 256)}
     return Tree(leaves, depth(len(leaves)))
+
+
+def contents_digest(node, contents):
+    """The digest of posted contents: of a head and the root over parts, for kinds that have parts."""
+    kind, head, each = node["kind"], 0, 4 * PART_SUMS
+    if kind == "tile":
+        addends = len(tile_positions(node["index"], node["c"]))
+        head = 4 * ceil_div(addends, RUN_ADDENDS)
+        each = (len(contents) - head) // addends * RUN_ADDENDS
+    elif kind == "selection":
+        head, each = 12, 6 * 7 * PART_GROUPS
+    elif kind == "group":
+        each = 6 * PART_SUMS
+    elif kind != "totals":
+        return sha256(contents)
+    parts = [contents[at : at + each] for at in range(head, len(contents), each)]
+    return sha256(contents[:head] + root([sha256(part) for part in parts]))
+
+
+def tile_positions(row, tile):
+    return range(256 * tile, min(256 * (tile + 1), row + 1))
 
 
 # ---------------------------------------------------------------- traces (10.1)
@@ -278,7 +311,7 @@ class Elements:
     def tile_total(self, step, row, e, c):
         """The sum of tile c of a long sum."""
         if step.op in (ATTN_SUM, ATTN_MIX):
-            return tile_sum([mul(*addend) if step.op == ATTN_MIX else addend[0] for addend in self.addends(step, row, e, c)])
+            return tile_sum([product(addend) for addend in self.addends(step, row, e, c)])
         inner = step.dims[1] if step.op == MATMUL else step.dims[0]
         places = range(256 * c, min(256 * (c + 1), inner))
         x = lambda i: self.input(step, 0, row, i)
@@ -323,7 +356,7 @@ class Elements:
         maximum_step = self.steps[step.number - (1 if step.op == ATTN_SUM else 2)]
         m = read(self.source, maximum_step, row, h)[0]
         out = []
-        for j in range(256 * c, min(256 * (c + 1), row + 1)):
+        for j in tile_positions(row, c):
             w = exp(add(self.score(step, row, h, j), -m))
             if step.op == ATTN_SUM:
                 out.append((w,))
@@ -332,6 +365,13 @@ class Elements:
                 g = h // (heads // kv_heads)
                 out.append((w, self.input(step, 2, j, g * size + e % size)))
         return out
+
+    def value_bits(self, step, j, e):
+        """The f16 v_j[e] of a mix as it is stored."""
+        heads, kv_heads, size = step.dims
+        g = self.head(step, e) // (heads // kv_heads)
+        values, i = self.of(step, 2), g * size + e % size
+        return struct.unpack_from("<H", self.source.leaf(j, values.first + i // 128), 2 * (i % 128))[0]
 
     # posted contents
 
@@ -349,12 +389,39 @@ class Elements:
 
     def tile(self, number, row, e, c):
         """Contents of a tile node."""
-        out = b""
-        for addend in self.addends(self.steps[number], row, e, c):
-            out += struct.pack(">I", bits_of(addend[0]))
-            if len(addend) == 2:
-                out += struct.pack(">H", f32_to_f16(addend[1]))
-        return out
+        addends = self.addends(self.steps[number], row, e, c)
+        return tile_contents(running_sums(addends), addends)
+
+
+def product(addend):
+    """What is added of (w_j,) or (w_j, v_j[e])."""
+    return mul(*addend) if len(addend) == 2 else addend[0]
+
+
+def run_sum(before, run):
+    """The running sum behind a run of addends, from the one before it."""
+    total = add(before, 0.0)
+    for addend in run:
+        total = add(total, product(addend))
+    return total
+
+
+def runs_of(addends):
+    return [addends[at : at + RUN_ADDENDS] for at in range(0, len(addends), RUN_ADDENDS)]
+
+
+def running_sums(addends):
+    sums = [0.0]
+    for run in runs_of(addends):
+        sums.append(run_sum(sums[-1], run))
+    return sums[1:]
+
+
+def tile_contents(sums, addends):
+    out = b"".join(struct.pack(">I", bits_of(s)) for s in sums)
+    for weight, *values in addends:
+        out += struct.pack(">I", bits_of(weight)) + b"".join(struct.pack(">H", f32_to_f16(v)) for v in values)
+    return out
 
 
 # ---------------------------------------------------------------- choice (10.2 and 10.4)
@@ -402,22 +469,19 @@ class Choice:
                 out[i] += part
         return out
 
-    def leaf_tokens(self, leaf):
-        return range(64 * leaf, min(64 * (leaf + 1), len(self.logits)))
-
-    def group_range(self, group):
-        return range(group * self.group_leaves, min((group + 1) * self.group_leaves, self.leaf_count))
+    def group_tokens(self, group):
+        each = 64 * self.group_leaves
+        return range(group * each, min((group + 1) * each, len(self.logits)))
 
     def selection(self):
         out = struct.pack(">III", self.best, self.t1, self.t2)
         for group in range(self.group_count):
-            leaves = self.group_range(group)
-            tokens = range(64 * leaves.start, min(64 * leaves.stop, len(self.logits)))
-            out += b"".join(s.to_bytes(6, "big") for s in self.sums(tokens))
+            out += b"".join(s.to_bytes(6, "big") for s in self.sums(self.group_tokens(group)))
         return out
 
     def group(self, component, group):
-        sums = (self.sums(self.leaf_tokens(leaf))[component] for leaf in self.group_range(group))
+        tokens = self.group_tokens(group)
+        sums = (self.sums(tokens[at : at + SUM_TOKENS])[component] for at in range(0, len(tokens), SUM_TOKENS))
         return b"".join(s.to_bytes(6, "big") for s in sums)
 
     def is_right(self, h64):

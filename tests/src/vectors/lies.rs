@@ -9,8 +9,9 @@ use sworn_inference::engine::RunResult;
 use sworn_inference::format::packed::Model;
 use sworn_inference::program::Op;
 use sworn_prover::Digest;
-use sworn_prover::dispute::contents::{Contents, claim_tree, published};
+use sworn_prover::dispute::contents::{Contents, claim_tree, contents_of, published};
 use sworn_prover::dispute::lie::{Hiding, Liar, Lie};
+use sworn_prover::dispute::parts::Parts;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{Answer, LaneInput, LaneResults, run_record};
 use sworn_prover::dispute::strategy::{ClaimView, Move, NodeView, next};
@@ -33,8 +34,44 @@ struct Verdict {
     opened: Vec<(Position, Contents)>,
 }
 
+/// What a liar's tile holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// What it gives.
+    All,
+    /// Of it the running sums, and the true addends.
+    Sums,
+    /// Of it the last running sum; all else is true.
+    LastSum,
+}
+
+impl Told {
+    fn name(self, lie: Lie) -> String {
+        match self {
+            Told::All => lie.to_string(),
+            Told::Sums => format!("{lie}, true addends"),
+            Told::LastSum => format!("{lie}, true but for the last sum"),
+        }
+    }
+
+    fn of(self, position: &Position, lie: Contents, truth: Contents) -> Contents {
+        let (Contents::Posted(lie), Contents::Posted(truth)) = (&lie, &truth) else {
+            return lie;
+        };
+        let head = Parts::of(position, truth.len()).map_or(0, |parts| parts.head);
+        let from = match self {
+            Told::All => return Contents::Posted(lie.clone()),
+            Told::Sums => 0,
+            Told::LastSum => head - 4,
+        };
+        let mut told = truth.clone();
+        told[from..head].copy_from_slice(&lie[from..head]);
+        Contents::Posted(told)
+    }
+}
+
 /// Plays a dispute to its end.
-fn dispute(own: &mut dyn LaneResults, liar: &mut Liar) -> Result<Verdict> {
+fn dispute(own: &mut dyn LaneResults, liar: &mut Liar, tile: Told) -> Result<Verdict> {
     let mut view = ClaimView::new(1, claim_tree(liar)?.root(), published(liar)?);
     let mut opened = Vec::new();
     loop {
@@ -45,7 +82,10 @@ fn dispute(own: &mut dyn LaneResults, liar: &mut Liar) -> Result<Verdict> {
                 value,
                 ..
             } => {
-                let contents = liar.reveal(&position)?.ok_or("a liar that is not silent")?;
+                let mut contents = liar.reveal(&position)?.ok_or("a liar that is not silent")?;
+                if position.kind == NodeKind::Tile {
+                    contents = tile.of(&position, contents, contents_of(own, &position)?);
+                }
                 opened.push((position, contents.clone()));
                 view.put(NodeView {
                     key: Digest::of(&[position.to_word(), parent.0].concat()),
@@ -97,14 +137,14 @@ fn told(
     model: &Arc<Model>,
     input: &LaneInput,
     runs: &[RunResult],
-    lie: Lie,
+    (lie, tile): (Lie, Told),
     run: u32,
 ) -> Result<Option<Value>> {
     let lane = || Lane::new(model, input.clone(), runs);
     let Some(mut liar) = lie.tell(lane()?.results, 0, run, 1)? else {
         return Ok(None);
     };
-    let verdict = dispute(&mut lane()?.results, &mut liar)?;
+    let verdict = dispute(&mut lane()?.results, &mut liar, tile)?;
     let answer: Answer = (*liar.answer(0)?).clone();
     let Some((_, Contents::Job(job, ..))) = verdict
         .opened
@@ -126,15 +166,12 @@ fn told(
         let leaves = lists.and_then(|lists| lists.list(kind)).unwrap_or_default();
         leaves.iter().map(|leaf| hex(leaf)).collect::<Vec<_>>()
     };
-    // Of tiles and groups the contents are the true ones of what is claimed before them.
-    let posted = |(position, contents): &(Position, Contents)| match contents {
-        Contents::Posted(bytes) if !matches!(position.kind, NodeKind::Tile | NodeKind::Group) => {
-            hex(bytes)
-        }
+    let posted = |(_, contents): &(Position, Contents)| match contents {
+        Contents::Posted(bytes) => hex(bytes),
         _ => String::new(),
     };
     Ok(Some(json!({
-        "lie": lie.to_string(),
+        "lie": tile.name(lie),
         "run": run,
         "input_id": job.inputId.to::<u64>(),
         "score_root": hex(&job.scoreRoot.0),
@@ -163,21 +200,26 @@ fn told(
     })))
 }
 
-/// Whether a lie is of those whose tiles and groups hold what they should.
-fn is_listed(lie: Lie) -> bool {
-    !matches!(
-        lie,
-        Lie::Silence(_)
-            | Lie::Element(_, Hiding::Weights | Hiding::Values)
-            | Lie::Token(Hiding::Weights)
-    )
+/// All lies but those of silence; of attention's tiles with what may be true in them.
+fn all() -> Vec<(Lie, Told)> {
+    let mut all = Vec::new();
+    for lie in Lie::all() {
+        match lie {
+            Lie::Silence(_) => (),
+            Lie::Element(_, Hiding::Weights) => {
+                all.extend([Told::All, Told::Sums, Told::LastSum].map(|told| (lie, told)));
+            }
+            _ => all.push((lie, Told::All)),
+        }
+    }
+    all
 }
 
 pub(super) fn lies(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value> {
     let mut cases = Vec::new();
     let mut kept: BTreeMap<String, usize> = BTreeMap::new();
-    for lie in Lie::all().into_iter().filter(|lie| is_listed(*lie)) {
-        let kept = kept.entry(lie.to_string()).or_default();
+    for (lie, tile) in all() {
+        let kept = kept.entry(tile.name(lie)).or_default();
         for (number, answer) in answered.iter().enumerate().rev() {
             let input = LaneInput {
                 input_id: answer.input_id,
@@ -187,7 +229,8 @@ pub(super) fn lies(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value> 
             };
             for run in 0..answer.runs.len() as u32 {
                 if *kept < KEPT
-                    && let Some(mut told) = told(&answer.model, &input, &answer.runs, lie, run)?
+                    && let Some(mut told) =
+                        told(&answer.model, &input, &answer.runs, (lie, tile), run)?
                 {
                     *kept += 1;
                     told["machine"] = json!(number);
@@ -209,7 +252,7 @@ pub(super) fn lies(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value> 
                     &own.model,
                     &own.input,
                     std::slice::from_ref(&own.run),
-                    lie,
+                    (lie, tile),
                     0,
                 )?
             {

@@ -12,6 +12,7 @@ mod inputs;
 mod lies;
 mod machine;
 mod models;
+mod posted;
 mod prompts;
 mod proofs;
 mod records;
@@ -56,6 +57,7 @@ pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ("prompts.json", prompts::prompts()?),
         ("machine.json", machine::answers(&answered)?),
         ("steps.json", steps::steps(&answered, &own)?),
+        ("posted.json", posted::posted(&answered, &own)?),
         ("lies.json", lies::lies(&answered, &own)?),
     ]
     .into_iter()

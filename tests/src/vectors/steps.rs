@@ -13,8 +13,10 @@ use sworn_prover::dispute::contents::{Contents, contents_of};
 use sworn_prover::dispute::faults::attention;
 use sworn_prover::dispute::faults::step::{Place, TraceRange, WeightRange, is_long_sum, needs};
 use sworn_prover::dispute::own::OwnResults;
+use sworn_prover::dispute::parts::digest;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput, LaneResults};
+use sworn_prover::dispute::shape::levels_in_job;
 use sworn_prover::dispute::source::WeightSource;
 use sworn_prover::dispute::trace::{LeafKind, ModelWeights, Step, TraceLayout, TraceOptions};
 
@@ -82,17 +84,18 @@ impl Lane {
     }
 
     fn node(&mut self, position: Position) -> Result<Value> {
-        let contents = match contents_of(&mut self.results, &position)? {
+        let found = contents_of(&mut self.results, &position)?;
+        let contents = match &found {
             Contents::Digests(digests) => {
                 json!(digests.iter().map(|d| hex(&d.0)).collect::<Vec<_>>())
             }
             Contents::Leaves(leaves) => {
                 json!(leaves.iter().map(|leaf| hex(leaf)).collect::<Vec<_>>())
             }
-            Contents::Posted(bytes) => json!(hex(&bytes)),
+            Contents::Posted(bytes) => json!(hex(bytes)),
             Contents::Job(..) => return Err("jobs are checked elsewhere".into()),
         };
-        Ok(json!({
+        let mut node = json!({
             "kind": position.kind as u8,
             "run": position.run,
             "height": position.height,
@@ -102,10 +105,25 @@ impl Lane {
             "c": position.c,
             "position": hex(&position.to_word()),
             "contents": contents,
-        }))
+        });
+        if let Contents::Posted(bytes) = &found {
+            node["digest"] = json!(hex(&digest(&position, bytes).0));
+        }
+        Ok(node)
     }
 
-    /// Every node of the trees of a run that its root's opening leads to, and the first and last ones below.
+    /// The digests of traces that a job comes with.
+    fn in_job(&mut self) -> Result<Value> {
+        let position = Position::tree(NodeKind::Job, 0, 0, 0, 0);
+        match contents_of(&mut self.results, &position)? {
+            Contents::Job(_, digests) => {
+                Ok(json!(digests.iter().map(|d| hex(&d.0)).collect::<Vec<_>>()))
+            }
+            _ => Err("a job without a job's contents".into()),
+        }
+    }
+
+    /// The roots of a run's lists, and nodes of its trace from those of the job down.
     fn tree_nodes(&mut self, run: u8) -> Result<Vec<Value>> {
         let (rows, n_tokens, n_new, text) = {
             let found = &self.runs[usize::from(run)];
@@ -119,33 +137,29 @@ impl Lane {
         };
         let depth_of = |leaves: usize| leaves.max(1).next_power_of_two().trailing_zeros() as u8;
         let mut positions = vec![
-            (NodeKind::Trace, self.layout.depth(rows) as u8),
-            (NodeKind::Tokens, depth_of(n_tokens.div_ceil(64))),
-            (NodeKind::Offsets, depth_of((n_new as usize).div_ceil(64))),
+            (NodeKind::Tokens, depth_of(n_tokens.div_ceil(64)), 0),
+            (
+                NodeKind::Offsets,
+                depth_of((n_new as usize).div_ceil(64)),
+                0,
+            ),
         ];
         if text > 0 {
-            positions.push((NodeKind::Text, depth_of(text.div_ceil(256))));
+            positions.push((NodeKind::Text, depth_of(text.div_ceil(256)), 0));
+        }
+        let depth = self.layout.depth(rows);
+        let top = (depth - levels_in_job(depth, self.runs.len() as u32)) as u8;
+        let last = self.layout.index(rows - 1, self.layout.row_leaves() - 1);
+        positions.extend([(NodeKind::Trace, top, 0), (NodeKind::Trace, 3, 0)]);
+        for height in [top, top - 1, 4, 3, 2, 0] {
+            let place = (NodeKind::Trace, height, last >> height);
+            if height <= top && !positions.contains(&place) {
+                positions.push(place);
+            }
         }
         let mut nodes = Vec::new();
-        for (kind, height) in positions {
-            nodes.push(self.node(Position::tree(kind, 0, run, height, 0))?);
-            if kind == NodeKind::Trace {
-                let row_depth = self.layout.row_depth() as u8;
-                // A node over rows, a row, a part of the last row, leaves of the first and of the last row.
-                nodes.push(self.node(Position::tree(kind, 0, run, row_depth + 1, 0))?);
-                nodes.push(self.node(Position::tree(
-                    kind,
-                    0,
-                    run,
-                    row_depth,
-                    u64::from(rows) - 1,
-                ))?);
-                let last = self.layout.index(rows - 1, self.layout.row_leaves() - 1);
-                for height in [3, 2, 1, 0] {
-                    nodes.push(self.node(Position::tree(kind, 0, run, height, last >> height))?);
-                }
-                nodes.push(self.node(Position::tree(kind, 0, run, 2, 0))?);
-            }
+        for (kind, height, index) in positions {
+            nodes.push(self.node(Position::tree(kind, 0, run, height, index))?);
         }
         Ok(nodes)
     }
@@ -176,6 +190,10 @@ impl Lane {
                 }
                 if attention {
                     nodes.push(at(NodeKind::Tile, tiles - 1));
+                    // A whole one.
+                    if tiles > 1 && element == 0 {
+                        nodes.push(at(NodeKind::Tile, 0));
+                    }
                 }
             }
         }
@@ -384,6 +402,7 @@ pub(super) fn steps(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value>
             "machine": number,
             "params": answer.params.pack().to_string(),
             "seed": answer.seed.to_string(),
+            "in_job": lane.in_job()?,
             "runs": runs,
         }));
     }
@@ -401,6 +420,7 @@ pub(super) fn steps(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value>
             "program": hex(model.program_bytes()),
             "weights": (0..model.weight_count()).map(|tensor| rows(model, tensor)).collect::<Vec<_>>(),
             "weights_root": hex(&commitments.weights_root.0),
+            "in_job": lane.in_job()?,
             "runs": [run],
         }));
     }
