@@ -7,7 +7,7 @@ use super::rests::Rests;
 use crate::chain::Move;
 use crate::chain::abi::challenges;
 use crate::store::tables::{CLAIMS, DISPUTED, FALLS};
-use crate::store::{ClaimEnd, StoredClaim, StoredFall, StoredNode, StoredRecord};
+use crate::store::{ClaimEnd, Lines, StoredClaim, StoredFall, StoredNode};
 
 /// Gas of a withdrawal, roundly.
 const WITHDRAW_GAS: u64 = 60_000;
@@ -54,29 +54,28 @@ impl Treasurer {
         if fall.is_none() && context.is_live(claim)? {
             return Ok(false);
         }
-        let path = fall
-            .as_ref()
-            .map(|fall| ancestors(&nodes, fall))
-            .unwrap_or_default();
+        let lines = Lines::of(&nodes);
         if let Some(fall) = &fall
             && fall.settled.is_none()
         {
-            let is_party = fall.sender == us
-                || fall.current().winner == us
-                || nodes.iter().any(|node| node.record().opener() == us);
+            // Whoever sent the proof for the line of another has its money already.
+            let is_party = fall.current().winner == us || lines.owned(us).next().is_some();
             if !is_party {
                 // Nothing of ours is in it; who has something settles it.
                 context.store.remove(DISPUTED, &claim.id)?;
                 return Ok(true);
             }
-            self.settle(context, fall, &path).await;
+            self.settle(context, fall).await;
             return Ok(false);
         }
         let mut left = 0;
-        for node in &nodes {
-            let on_path = fall.as_ref().is_some_and(|fall| fall.key == node.key)
-                || path.iter().any(|record| record == &node.record());
-            if on_path || !is_owed(node, claim, us) {
+        // The culprit's line was paid at the settlement.
+        let culprit = fall
+            .as_ref()
+            .map(|fall| fall.current().culprit.line(claim.id));
+        for line in lines.all() {
+            let Some(node) = line.lowest() else { continue };
+            if culprit == Some(line.key) || !is_owed(node, claim, us) {
                 continue;
             }
             left += 1;
@@ -95,7 +94,7 @@ impl Treasurer {
         Ok(left == 0)
     }
 
-    async fn settle(&mut self, context: &Context, fall: &StoredFall, path: &[StoredRecord]) {
+    async fn settle(&mut self, context: &Context, fall: &StoredFall) {
         let key = (fall.claim, fall.key);
         let due = fall
             .current()
@@ -110,7 +109,6 @@ impl Treasurer {
         }
         let what = Move::Settle {
             verdict: fall.current(),
-            ancestors: path.to_vec(),
         };
         let outcome = context.play(fall.claim, &what).await;
         self.rests.note(key, "settle", outcome.map(|_| false));
@@ -152,22 +150,8 @@ impl Treasurer {
     }
 }
 
-/// The records of the culprit's ancestors, its parent first.
-fn ancestors(nodes: &[StoredNode], fall: &StoredFall) -> Vec<StoredRecord> {
-    let mut found = Vec::new();
-    let mut parent = fall.current().culprit.parent_key;
-    while let Some(node) = nodes.iter().find(|node| node.key == parent) {
-        if parent.is_zero() || found.len() > nodes.len() {
-            break;
-        }
-        let record = node.record();
-        parent = record.parent_key;
-        found.push(record);
-    }
-    found
-}
-
-/// Whether a decided claim's node still holds money of ours: what is left of a prepayment, or a late opener's deposit that the proposer won.
+/// Whether the lowest node of a line of a decided claim still holds money of ours: what is left of the line's prepayments, or a late one's deposit that
+/// the proposer won.
 fn is_owed(node: &StoredNode, claim: &StoredClaim, us: Address) -> bool {
     if node.reclaimed.is_some() {
         return false;
