@@ -68,6 +68,11 @@ impl Treasurer {
             self.settle(context, fall).await;
             return Ok(false);
         }
+        // Equal to the one that is final, or that one itself.
+        let rivals = context.store.claims_of(claim.lane)?;
+        let was_right = rivals.iter().any(|rival| {
+            rival.root == claim.root && matches!(rival.end, Some((ClaimEnd::Final, _)))
+        });
         let mut left = 0;
         // The culprit's line was paid at the settlement.
         let culprit = fall
@@ -75,7 +80,7 @@ impl Treasurer {
             .map(|fall| fall.current().culprit.line(claim.id));
         for line in lines.all() {
             let Some(node) = line.lowest() else { continue };
-            if culprit == Some(line.key) || !is_owed(node, claim, us) {
+            if culprit == Some(line.key) || !is_owed(node, claim.proposer, was_right, us) {
                 continue;
             }
             left += 1;
@@ -150,14 +155,36 @@ impl Treasurer {
     }
 }
 
-/// Whether the lowest node of a line of a decided claim still holds money of ours: what is left of the line's prepayments, or a late one's deposit that
-/// the proposer won.
-fn is_owed(node: &StoredNode, claim: &StoredClaim, us: Address) -> bool {
-    if node.reclaimed.is_some() {
-        return false;
-    }
+/// Whether the lowest node of a line of a decided claim still holds money of ours: what is left of our prepayments, or the deposit of a late line, which is
+/// its owner's if the claim was wrong, else the proposer's.
+fn is_owed(node: &StoredNode, proposer: Address, was_right: bool, us: Address) -> bool {
     let record = node.record();
-    let is_final = matches!(claim.end, Some((ClaimEnd::Final, _)));
-    let ours = record.opener() == us && (!record.prepaid_wei().is_zero() || record.is_late());
-    ours || (record.is_late() && is_final && claim.proposer == us)
+    let is_ours = record.opener() == us;
+    let deposit = record.is_late() && if was_right { proposer == us } else { is_ours };
+    node.reclaimed.is_none() && (deposit || (is_ours && !record.prepaid_wei().is_zero()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::made;
+
+    #[test]
+    fn deposits_go_to_the_side_that_was_right() {
+        let (us, them) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let mut node = made::node(1, 0, B256::repeat_byte(9), None, 5, None);
+        assert!(!is_owed(&node, them, true, us), "nothing is left");
+        node.opened.record.funds = U256::from(1);
+        assert!(!is_owed(&node, them, true, us));
+        assert!(is_owed(&node, them, false, us));
+        assert!(is_owed(&node, them, true, them));
+        assert!(!is_owed(&node, them, false, them));
+        node.opened.record.funds = U256::from(7) << 104;
+        for was_right in [true, false] {
+            assert!(is_owed(&node, them, was_right, us));
+            assert!(!is_owed(&node, them, was_right, them));
+        }
+        node.reclaimed = Some(8);
+        assert!(!is_owed(&node, them, true, us));
+    }
 }
