@@ -1,6 +1,6 @@
 //! The claim tree of a lane (`prover/SPEC.md` section 6): leaf i is the job record of the lane's i-th sealed input.
 
-use crate::constants::OPEN_LEVELS;
+use crate::dispute::shape::levels_down;
 use crate::merkle::{self, Tree};
 use crate::record::JobRecord;
 use crate::{Digest, Error};
@@ -26,11 +26,11 @@ impl ClaimTree {
         self.tree.root()
     }
 
-    /// The digests that a claim is made with: the nodes `min(depth, OPEN_LEVELS)` levels below the root, without the absent ones.
+    /// The digests that a claim is made with: what an opening of the root would give, without the absent ones.
     #[must_use]
     pub fn digests(&self) -> &[Digest] {
         let depth = self.tree.depth();
-        self.tree.level(depth.saturating_sub(OPEN_LEVELS as u32))
+        self.tree.level(depth - levels_down(depth))
     }
 
     /// The nodes at a height that are not absent; jobs have height 0.
@@ -148,7 +148,7 @@ mod tests {
         ] {
             let claim = ClaimTree::new(&jobs(count));
             assert_eq!(claim.digests().len(), expected, "{count} jobs");
-            let height = claim.depth().saturating_sub(OPEN_LEVELS as u32);
+            let height = claim.depth() - levels_down(claim.depth());
             assert_eq!(
                 Tree::on(height, claim.digests().to_vec()).root(),
                 claim.root()

@@ -132,12 +132,13 @@ pub(crate) fn job_contents(
             roots.push(Digest::ZERO);
             continue;
         }
-        let shape = TreeShape::of_run(NodeKind::Trace, lane, run as u8, record, &layout)
-            .ok_or(Error::IndexOutOfRange {
+        let shape = TreeShape::of_run(NodeKind::Trace, lane, run as u8, record, &layout).ok_or(
+            Error::IndexOutOfRange {
                 what: "kind of a trace",
                 found: 0,
                 expected: 0,
-            })?;
+            },
+        )?;
         let (depth, levels) = (shape.depth(), shape.levels_in_job(runs));
         let below: Vec<u64> = shape.below(depth, 0, levels).collect();
         let digests = trace_digests(results, lane, run, depth, levels, &below)

@@ -120,16 +120,13 @@ impl TreeShape {
             _ => CONTENT_LEVELS as u32,
         };
         let rest = height.checked_sub(content).filter(|rest| *rest > 0)?;
-        // As few openings as possible, all about as deep.
-        let openings = rest.div_ceil(OPEN_LEVELS as u32);
-        Some(rest.div_ceil(openings))
+        Some(levels_down(rest))
     }
 
     /// How many levels below the root of a trace the digests are that come with a job of `runs` runs.
     #[must_use]
     pub fn levels_in_job(&self, runs: u32) -> u32 {
-        let most = (OPEN_LEVELS as u32).saturating_sub(merkle::depth(runs.into()));
-        self.depth.saturating_sub(CONTENT_LEVELS as u32).min(most)
+        levels_in_job(self.depth, runs)
     }
 
     /// The nodes that exist `levels` below a node, in order.
@@ -144,6 +141,22 @@ impl TreeShape {
         let first = index.checked_shl(levels).unwrap_or(0);
         let all = first..first.saturating_add(1 << levels);
         all.filter(move |index| self.exists(base, *index))
+    }
+}
+
+/// How many levels below the root of a trace of that depth the digests are that come with a job of `runs` runs.
+#[must_use]
+pub fn levels_in_job(depth: u32, runs: u32) -> u32 {
+    let most = (OPEN_LEVELS as u32).saturating_sub(merkle::depth(runs.into()));
+    depth.saturating_sub(CONTENT_LEVELS as u32).min(most)
+}
+
+/// How many levels down the first opening goes where `rest` are left: as few openings as possible, all about as deep.
+#[must_use]
+pub fn levels_down(rest: u32) -> u32 {
+    match rest.div_ceil(OPEN_LEVELS as u32) {
+        0 => 0,
+        openings => rest.div_ceil(openings),
     }
 }
 

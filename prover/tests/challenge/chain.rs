@@ -1,5 +1,7 @@
 //! The rules of openings and reveals, as the contract has them, and a judge that sends every fault to its family.
 
+use std::collections::HashSet;
+
 use alloy_primitives::{B256, U256, keccak256};
 use alloy_sol_types::SolValue;
 use sworn_inference::program::Op;
@@ -10,7 +12,7 @@ use sworn_prover::dispute::faults::{attention, prompt, selection, tokens};
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{DisputeModel, LaneInput, run_record};
 use sworn_prover::dispute::shape::TreeShape;
-use sworn_prover::dispute::strategy::{ClaimView, NodeView};
+use sworn_prover::dispute::strategy::{ClaimView, NodeView, goes_on};
 use sworn_prover::{Digest, constants as c, merkle, text};
 
 use crate::step_judge;
@@ -22,6 +24,8 @@ pub(crate) struct Chain<'a> {
     pub(crate) inputs: &'a [LaneInput],
     pub(crate) tokenizer_root: Digest,
     pub(crate) model_id: Digest,
+    /// Nodes whose place in their line another took.
+    pub(crate) passed: HashSet<Digest>,
 }
 
 impl Chain<'_> {
@@ -36,6 +40,14 @@ impl Chain<'_> {
         let above = self.view.node(parent).expect("a parent").clone();
         assert!(above.contents.is_some(), "the parent is revealed");
         assert!(self.view.child(parent, &position).is_none(), "opened once");
+        assert!(
+            !self.passed.contains(&parent),
+            "{:?} is not the lowest of its line",
+            above.position
+        );
+        if parent != Digest::ZERO && goes_on(above.position.kind, position.kind) {
+            self.passed.insert(parent);
+        }
         match position.kind {
             NodeKind::Claim | NodeKind::Job => {
                 let shape = TreeShape::claim(self.inputs.len() as u32);
@@ -47,7 +59,17 @@ impl Chain<'_> {
             }
             kind if kind.is_tree() => {
                 let shape = self.shape(&position);
-                if above.position.kind == NodeKind::Job {
+                if above.position.kind == NodeKind::Job && kind == NodeKind::Trace {
+                    assert_eq!(above.position.lane, position.lane);
+                    let job = above.job().unwrap();
+                    let root = Digest(job.traceRoots[usize::from(position.run)].0);
+                    let levels = shape.levels_in_job(job.runs.len() as u32);
+                    let height = u32::from(position.height);
+                    assert_eq!(shape.depth() - levels, height);
+                    assert_eq!(path.len(), levels as usize);
+                    assert_eq!(merkle::root_of(value, position.index, path), root);
+                    assert!(shape.exists(height, position.index), "absent");
+                } else if above.position.kind == NodeKind::Job {
                     assert_eq!(above.position.lane, position.lane);
                     assert_eq!(u32::from(position.height), shape.depth());
                     let job = above.job().unwrap();
@@ -55,8 +77,7 @@ impl Chain<'_> {
                     let root = match kind {
                         NodeKind::Tokens => run.tokensRoot,
                         NodeKind::Offsets => run.offsetsRoot,
-                        NodeKind::Text => run.textRoot,
-                        _ => job.traceRoots[usize::from(position.run)],
+                        _ => run.textRoot,
                     };
                     assert_eq!((root.0, path), (value.0, &[][..]));
                     assert!(shape.exists(shape.depth(), 0));
@@ -116,7 +137,7 @@ impl Chain<'_> {
                 let root = subtree(&shape, height, position.index, height, &digests);
                 assert_eq!(root, node.value, "{position:?}");
             }
-            Contents::Job(job) => {
+            Contents::Job(job, digests) => {
                 let runs = job.runs.iter().map(run_record).collect();
                 let mut record =
                     sworn_prover::result::JobCommitment::of_records(job.inputId.to::<u64>(), runs)
@@ -125,6 +146,28 @@ impl Chain<'_> {
                 record.score_root = Digest(job.scoreRoot.0);
                 assert_eq!(record.digest(), node.value);
                 assert_eq!(job.runs.len(), job.traceRoots.len());
+                let mut rest = &digests[..];
+                for (run, root) in (0u8..).zip(&job.traceRoots) {
+                    let fields = run_record(&job.runs[usize::from(run)]);
+                    if fields.n_tokens <= fields.n_prompt {
+                        assert!(root.is_zero());
+                        continue;
+                    }
+                    let shape = TreeShape::of_run(
+                        NodeKind::Trace,
+                        position.lane,
+                        run,
+                        &fields,
+                        &self.model.layout,
+                    )
+                    .unwrap();
+                    let (depth, levels) =
+                        (shape.depth(), shape.levels_in_job(job.runs.len() as u32));
+                    let (own, after) = rest.split_at(shape.below(depth, 0, levels).count());
+                    rest = after;
+                    assert_eq!(subtree(&shape, depth, 0, levels, own).0, root.0);
+                }
+                assert!(rest.is_empty(), "too many digests");
             }
             Contents::Posted(bytes) => {
                 if let Some(expected) = self.posted_length(position) {
@@ -280,7 +323,7 @@ impl Chain<'_> {
 
 fn abi_node(node: &NodeView) -> Node {
     let value = match &node.contents {
-        Some(Contents::Job(job)) => keccak256(job.abi_encode()),
+        Some(Contents::Job(job, _)) => keccak256(job.abi_encode()),
         Some(Contents::Posted(bytes)) => B256::from(Digest::of(bytes).0),
         _ => B256::from(node.value.0),
     };

@@ -20,7 +20,9 @@ use sworn_prover::dispute::contents::{Contents, claim_tree, contents_of, publish
 use sworn_prover::dispute::lie::{Field, Hiding, Liar, Lie};
 use sworn_prover::dispute::own::OwnResults;
 use sworn_prover::dispute::position::{NodeKind, Position};
-use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput, run_record};
+use sworn_prover::dispute::results::{
+    Answer, DisputeModel, LaneInput, LaneResults as _, run_record,
+};
 use sworn_prover::dispute::shape::TreeShape;
 use sworn_prover::dispute::strategy::{ClaimView, Move, defence, next};
 use sworn_prover::dispute::trace::{ModelWeights, TraceLayout, TraceOptions};
@@ -112,6 +114,7 @@ impl Fixture {
             inputs: &self.inputs,
             tokenizer_root: self.commitments.tokenizer_root,
             model_id: self.commitments.model_id,
+            passed: Default::default(),
         };
         for rounds in 0..40 {
             match next(&chain.view, own).unwrap() {
@@ -303,6 +306,7 @@ fn anybody_defends_the_truth() {
         inputs: &fixture.inputs,
         tokenizer_root: fixture.commitments.tokenizer_root,
         model_id: fixture.commitments.model_id,
+        passed: Default::default(),
     };
     let job = Position {
         lane: 1,
@@ -318,6 +322,8 @@ fn anybody_defends_the_truth() {
         &job,
         &contents_of(&mut proposer, &job).unwrap(),
     );
+    let places = Position::tree(NodeKind::Prompt, 1, 0, 0, 0);
+    chain.open(under, places, Digest::ZERO, &[]);
     let trees = [
         NodeKind::Tokens,
         NodeKind::Offsets,
@@ -332,10 +338,20 @@ fn anybody_defends_the_truth() {
             NodeKind::Tokens => run.tokensRoot,
             NodeKind::Offsets => run.offsetsRoot,
             NodeKind::Text => run.textRoot,
-            _ => contents.job().unwrap().traceRoots[0],
+            _ => Default::default(),
         };
-        let position = shape.position(shape.depth(), 0);
-        chain.open(under, position, Digest(root.0), &[]);
+        let mut position = shape.position(shape.depth(), 0);
+        let (mut value, mut path) = (Digest(root.0), Vec::new());
+        if kind == NodeKind::Trace {
+            // The first of those whose digests came with the job.
+            let base = shape.depth() - shape.levels_in_job(1);
+            let trace = proposer.trace(1, 0).unwrap();
+            value = trace.node(base, 0).unwrap();
+            let siblings = (base..shape.depth()).map(|height| trace.node(height, 1).unwrap());
+            path = siblings.collect();
+            position = shape.position(base, 0);
+        }
+        chain.open(under, position, value, &path);
         let node = pending(&chain, key(&position, under));
         let told = defence(&chain.view, &mut own, &node).unwrap();
         assert_eq!(
@@ -351,8 +367,6 @@ fn anybody_defends_the_truth() {
             "revealed"
         );
     }
-    let places = Position::tree(NodeKind::Prompt, 1, 0, 0, 0);
-    chain.open(under, places, Digest::ZERO, &[]);
     let node = pending(&chain, key(&places, under));
     assert_eq!(
         defence(&chain.view, &mut own, &node).unwrap(),
@@ -396,7 +410,7 @@ fn the_truth_stands() {
         };
         assert_eq!(
             digests.len(),
-            [1, 2, 35][usize::from(lane > 1) + usize::from(lane > 64)]
+            [1, 2, 9][usize::from(lane > 1) + usize::from(lane > 64)]
         );
     }
 }

@@ -176,7 +176,8 @@ impl Liar {
         self.silent = Some(kind);
         Ok(match kind {
             NodeKind::Claim => false,
-            NodeKind::Job | NodeKind::Tokens | NodeKind::Trace => self.change_token()?.is_some(),
+            NodeKind::Job | NodeKind::Tokens => self.change_token()?.is_some(),
+            NodeKind::Trace => self.bend_element(Op::Embed, Hiding::None)?,
             NodeKind::Totals => self.bend_element(Op::Matmul, Hiding::Totals)?,
             NodeKind::Tile => self.bend_element(Op::AttnSum, Hiding::Weights)?,
             NodeKind::Selection => self.bend_choice(Hiding::Totals)?,

@@ -28,17 +28,19 @@ sol! {
     #[derive(Debug, Default, PartialEq, Eq)]
     struct Record {
         uint256 position;
-        bytes32 parentKey;
+        bytes32 parentHash;
         bytes32 value;
         uint256 times;
         uint256 funds;
         uint256 shape;
+        bytes32 job;
     }
 
     #[derive(Debug, PartialEq, Eq)]
     struct Verdict {
         Record culprit;
         uint256 rewardWei;
+        uint256 senderWei;
         address winner;
         uint64 declaredAt;
         uint64 fellAt;
@@ -71,20 +73,20 @@ sol! {
     function epochBounds(uint64 epoch) external view returns (uint256 startBlock, uint256 endBlock);
     function accumulatorAt(uint64 epoch) external view returns (bytes32);
     function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32[] calldata digests) external payable returns (bytes32 claimId);
-    function open(bytes32 claimId, Record calldata parent, uint256 position, bytes32 value, bytes32[] calldata path) external payable returns (bytes32 key);
-    function openInJob(bytes32 claimId, Record calldata parent, Job calldata job, uint256 position) external payable returns (bytes32 key);
+    function open(bytes32 claimId, Record calldata parent, uint256 position, bytes32 value, bytes32[] calldata path, uint16 line) external payable returns (bytes32 key);
+    function openInJob(bytes32 claimId, Record calldata parent, Job calldata job, uint256 position, bytes32 value, bytes32[] calldata path, uint16 line) external payable returns (bytes32 key);
     function revealDigests(bytes32 claimId, Record calldata record, bytes32[] calldata digests) external;
     function revealLeaves(bytes32 claimId, Record calldata record, bytes[] calldata leaves) external;
-    function revealJob(bytes32 claimId, Record calldata record, Job calldata job, bytes calldata signature) external;
+    function revealJob(bytes32 claimId, Record calldata record, Job calldata job, bytes32[] calldata digests, bytes calldata signature) external;
     function revealPosted(bytes32 claimId, Record calldata record, bytes calldata contents, bytes calldata signature) external;
     function prove(bytes32 claimId, Record[] calldata path, Job calldata job, uint8 fault, bytes calldata witness, bytes32 salt) external;
     function declare(bytes32 declaration) external;
-    function redeem(bytes32 claimId, Verdict calldata verdict, address challenger, bytes32 salt) external;
-    function settle(bytes32 claimId, Verdict calldata verdict, Record[] calldata ancestors) external;
+    function redeem(bytes32 claimId, Verdict calldata verdict, Record calldata own, bytes32 salt) external;
+    function settle(bytes32 claimId, Verdict calldata verdict) external;
     function withdraw(address payable to) external;
     function quoteOpen(bytes32 claimId, Record calldata parent, uint256 position) external view returns (uint256 gas_, uint256 extraWei);
     function quoteOpenInJob(bytes32 claimId, Record calldata parent, Job calldata job, uint256 position) external view returns (uint256 gas_, uint256 extraWei);
-    function declarationOf(bytes32 claimId, bytes32 key, address challenger, bytes32 salt) external view returns (bytes32);
+    function declarationOf(bytes32 claimId, uint256 position, address challenger, bytes32 salt) external view returns (bytes32);
     function balanceOf(address account) external view returns (uint256 wei_);
 
     function expire(bytes32 claimId, Record calldata record) external;
@@ -102,9 +104,9 @@ sol! {
     }
 
     function stateOf(bytes32 claimId) external view returns (State memory);
-    function slotOf(bytes32 key) external view returns (bytes32);
+    function slotOf(bytes32 line) external view returns (bytes32);
 
-    error AlreadyOpen(bytes32 key);
+    error LineInUse(bytes32 line);
     error AlreadyFallen(bytes32 claimId);
     error AlreadyRevealed(bytes32 key);
     error BadContents(bytes32 found, bytes32 expected);
@@ -118,7 +120,7 @@ sol! {
     error PastFinality(bytes32 claimId, uint64 aliveUntil, uint256 nowSeconds);
     error ProposerInTime(uint256 usedSeconds, uint256 budgetSeconds);
     error ProposerOutOfTime(uint256 usedSeconds, uint256 budgetSeconds);
-    error WrongRecord(bytes32 key, bytes32 found, bytes32 expected);
+    error WrongRecord(bytes32 line, bytes32 found, bytes32 expected);
 
     event InputSealed(uint256 indexed inputId, uint64 indexed epoch, bytes32 indexed modelId, uint32 laneIndex, bytes32 seed, bytes32 accumulator);
     event Redeemed(bytes32 indexed claimId, address indexed winner, Verdict verdict);

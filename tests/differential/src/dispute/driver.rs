@@ -3,8 +3,10 @@
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use sworn_prover::Digest;
-use sworn_prover::constants::{CONTENT_LEVELS, OPEN_LEVELS};
+use sworn_prover::constants::CONTENT_LEVELS;
 use sworn_prover::dispute::position::{NodeKind, Position};
+use sworn_prover::dispute::shape::{levels_down, levels_in_job};
+use sworn_prover::dispute::strategy::goes_on;
 use sworn_prover::merkle::Tree;
 
 use super::abi::{self, Job, Record};
@@ -22,6 +24,8 @@ pub struct Dispute<'w> {
     pub job: Job,
     /// Openings with their reveals.
     pub rounds: u32,
+    /// Lines that were begun.
+    pub lines: u16,
 }
 
 /// A liar's tree with the bytes of its known leaves.
@@ -47,8 +51,8 @@ fn word(position: Position) -> U256 {
 }
 
 impl Dispute<'_> {
-    /// Opens the job of lane 0 of the claim's `jobs` and has it revealed.
-    pub fn open_job(&mut self, jobs: &[Digest]) -> Record {
+    /// Opens the job of lane 0 of the claim's `jobs` and has it revealed, with the digests below its trace.
+    pub fn open_job(&mut self, jobs: &[Digest], trace: &SparseTree) -> Record {
         let path = Tree::new(jobs.to_vec()).path(0).expect("a first job");
         let position = Position::tree(NodeKind::Job, 0, 0, 0, 0);
         let none = Record::default();
@@ -59,15 +63,30 @@ impl Dispute<'_> {
             position: word(position),
             value: jobs[0].0.into(),
             path: words(&path),
+            line: 0,
         };
+        self.lines = 1;
         let record = self.opened("open job", self.price(gas, extra), &call);
+        let levels = levels_in_job(trace.depth(), 1);
         let call = abi::revealJobCall {
             claimId: self.claim_id,
             record,
             job: self.job.clone(),
+            digests: words(&trace.children(trace.depth(), 0, levels)),
             signature: Bytes::new(),
         };
         self.revealed("reveal job", &call)
+    }
+
+    /// The line of a node under a record of the challenger: the record's, or a new one.
+    fn line(&mut self, parent: &Record, child: NodeKind) -> u16 {
+        let word = parent.position.to_be_bytes::<32>();
+        let above = Position::from_word(&word).expect("a position").kind;
+        if goes_on(above, child) {
+            return (parent.times & U256::from(u16::MAX)).to();
+        }
+        self.lines += 1;
+        self.lines - 1
     }
 
     /// Opens posted contents under a node, the job included.
@@ -75,15 +94,17 @@ impl Dispute<'_> {
         let in_job = parent.position == word(Position::tree(NodeKind::Job, 0, 0, 0, 0));
         let what = format!("{:?}", position.kind).to_lowercase();
         let record = if in_job {
-            self.open_in_job(parent, position)
+            self.open_in_job(parent, position, Digest::ZERO, &[])
         } else {
             let (gas, extra) = self.quote(parent, position);
+            let line = self.line(parent, position.kind);
             let call = abi::openCall {
                 claimId: self.claim_id,
                 parent: parent.clone(),
                 position: word(position),
                 value: B256::ZERO,
                 path: Vec::new(),
+                line,
             };
             self.opened(format!("open {what}"), self.price(gas, extra), &call)
         };
@@ -109,9 +130,19 @@ impl Dispute<'_> {
         let what = format!("{kind:?}").to_lowercase();
         let content = CONTENT_LEVELS as u32;
         let mut height = tree.tree.depth();
+        let levels = match kind {
+            NodeKind::Trace => levels_in_job(height, 1),
+            _ => 0,
+        };
+        height -= levels;
         let position = |height: u32| Position::tree(kind, 0, 0, height as u8, index >> height);
-        let mut record = self.open_in_job(job, position(height));
         let mut path = Vec::new();
+        if height <= to {
+            return path;
+        }
+        let top = tree.tree.node(height, index >> height);
+        let siblings = tree.tree.path(height, index >> height, height + levels);
+        let mut record = self.open_in_job(job, position(height), top, &siblings);
         loop {
             let node = index >> height;
             if height <= content {
@@ -128,7 +159,7 @@ impl Dispute<'_> {
                 path.insert(0, self.revealed(format!("reveal {what} leaves"), &call));
                 return path;
             }
-            let levels = (OPEN_LEVELS as u32).min(height - content);
+            let levels = levels_down(height - content);
             let call = abi::revealDigestsCall {
                 claimId: self.claim_id,
                 record,
@@ -141,31 +172,25 @@ impl Dispute<'_> {
                 return path;
             }
             let (gas, extra) = self.quote(&record, position(height));
+            let line = self.line(&record, kind);
             let call = abi::openCall {
                 claimId: self.claim_id,
                 parent: record,
                 position: word(position(height)),
                 value: tree.tree.node(height, index >> height).0.into(),
                 path: words(&tree.tree.path(height, index >> height, height + levels)),
+                line,
             };
             record = self.opened(format!("open {what}"), self.price(gas, extra), &call);
         }
     }
 
-    /// Proves a fault with a declaration, names it, settles and pays out. `path` is the node and its ancestors up to the job.
+    /// Proves a fault and settles. `path` is the node and its parent.
     pub fn convict(&mut self, path: &[Record], fault: u8, witness: Vec<u8>) {
         let challenges = self.world.contracts.challenges;
-        // Node, parent, job, without repetition.
-        let mut needed = vec![path[0].clone()];
-        if path.len() > 2 {
-            needed.push(path[1].clone());
-        }
-        if path.len() > 1 {
-            needed.push(path[path.len() - 1].clone());
-        }
         let call = abi::proveCall {
             claimId: self.claim_id,
-            path: needed,
+            path: path.to_vec(),
             job: self.job.clone(),
             fault,
             witness: witness.into(),
@@ -183,20 +208,19 @@ impl Dispute<'_> {
         let call = abi::settleCall {
             claimId: self.claim_id,
             verdict: proven.verdict,
-            ancestors: path[1..].to_vec(),
         };
         self.world
             .send("settle", CHALLENGER, challenges, U256::ZERO, &call);
-        self.world.send(
-            "withdraw",
-            CHALLENGER,
-            challenges,
-            U256::ZERO,
-            &abi::withdrawCall { to: CHALLENGER },
-        );
     }
 
-    fn open_in_job(&mut self, parent: &Record, position: Position) -> Record {
+    fn open_in_job(
+        &mut self,
+        parent: &Record,
+        position: Position,
+        value: Digest,
+        path: &[Digest],
+    ) -> Record {
+        let line = self.line(parent, position.kind);
         let what = format!("open {:?}", position.kind).to_lowercase();
         let quote = abi::quoteOpenInJobCall {
             claimId: self.claim_id,
@@ -210,6 +234,9 @@ impl Dispute<'_> {
             parent: parent.clone(),
             job: self.job.clone(),
             position: word(position),
+            value: value.0.into(),
+            path: words(path),
+            line,
         };
         self.opened(what, self.price(price.gas_, price.extraWei), &call)
     }

@@ -141,6 +141,7 @@ pub fn dispute(shape: &Shape, lie: Lie) -> Result<Cost, Error> {
         claim_id,
         job,
         rounds: 0,
+        lines: 0,
     };
     liar.play(&mut dispute, &jobs, lie, &place)?;
     let rounds = dispute.rounds;
@@ -312,7 +313,8 @@ impl Liar {
         lie: Lie,
         target: &Target,
     ) -> Result<(), Error> {
-        let job = dispute.open_job(jobs);
+        let trace = self.liar_tree()?;
+        let job = dispute.open_job(jobs, &trace.tree);
         let posted = |kind: NodeKind, index: u32, a: u32, b: u32, c: u32| Position {
             kind,
             lane: 0,
@@ -329,16 +331,9 @@ impl Liar {
             let last = (self.tokens.len() as u64 - 1) / TOKEN_LEAF_ELEMENTS as u64;
             let token_tree = self.token_tree();
             let tokens = dispute.descend(&job, NodeKind::Tokens, &token_tree, last, 0);
-            let trace = self.liar_tree()?;
             let index = self.layout.index(row, 0);
-            let mut path = dispute.descend(
-                &job,
-                NodeKind::Trace,
-                &trace,
-                index,
-                self.layout.row_depth(),
-            );
-            drop(tokens);
+            let rows = self.layout.row_depth();
+            dispute.descend(&job, NodeKind::Trace, &trace, index, rows);
             let contents = {
                 let mut bytes: Vec<u8> = [5u32, 1 << 20, 1 << 21]
                     .iter()
@@ -354,22 +349,19 @@ impl Liar {
                 .map(|i| if i % 6 < 2 { 0 } else { (i % 199) as u8 })
                 .collect();
             let node = dispute.open_posted(
-                &path[0].clone(),
+                &tokens[0],
                 posted(NodeKind::Selection, row + 1, 0, 0, 0),
                 &contents,
             );
-            path.insert(0, node.clone());
-            let node =
+            let group_node =
                 dispute.open_posted(&node, posted(NodeKind::Group, row + 1, 6, 0, 0), &group);
-            path.insert(0, node);
-            path.push(job);
+            let path = [group_node, node];
             let tokens = self.token_leaf(last)?;
             let (fault, witness) = self.witness(lie, target, tokens, &contents, &group)?;
             dispute.convict(&path, fault, witness);
             return Ok(());
         }
         let leaf = step.first_leaf + target.element / step.kind.elements();
-        let trace = self.liar_tree()?;
         let mut path = dispute.descend(
             &job,
             NodeKind::Trace,
@@ -408,9 +400,14 @@ impl Liar {
             );
             path.insert(0, node);
         }
-        path.push(job);
+        // Of a node of a tree only itself is judged.
+        let posted = if has_totals || lie != Lie::Matmul {
+            2
+        } else {
+            1
+        };
         let (fault, witness) = self.witness(lie, target, claimed, &parent, &contents)?;
-        dispute.convict(&path, fault, witness);
+        dispute.convict(&path[..posted], fault, witness);
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use sworn_prover::Digest;
-use sworn_prover::constants::{CONTENT_LEVELS, OPEN_LEVELS};
+use sworn_prover::constants::CONTENT_LEVELS;
+use sworn_prover::dispute::shape::{levels_down, levels_in_job};
 use sworn_prover::merkle::empty;
 
 /// A complete binary tree of which few leaves are known.
@@ -58,14 +59,15 @@ impl SparseTree {
         self.leaves.insert(index, digest);
     }
 
-    /// Says that the nodes over leaf `index` are opened one after another, from the root to a content node.
+    /// Says that the nodes over leaf `index` of a trace are opened one after another, from the digests that come with a job of one run to a content node.
     pub fn open_along(&mut self, index: u64) {
         let content = CONTENT_LEVELS as u32;
         let mut height = self.depth;
-        while height > content {
-            let levels = (OPEN_LEVELS as u32).min(height - content);
+        let mut levels = levels_in_job(height, 1);
+        while levels > 0 {
             self.opened.push((height, index >> height, levels));
             height -= levels;
+            levels = levels_down(height.saturating_sub(content));
         }
     }
 
