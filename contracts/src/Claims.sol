@@ -317,7 +317,7 @@ contract Claims is IClaims {
         if (finalId != 0) revert LaneIsFinal(finalId);
     }
 
-    /// @dev The root of the claim tree over `lanes` jobs, from the nodes OPEN_LEVELS levels below it, or the jobs.
+    /// @dev The root of the claim tree over `lanes` jobs, from what an opening of it would give: nodes below it, or the jobs.
     function _rootOf(bytes32[] calldata digests, uint256 lanes) private view returns (bytes32) {
         uint256 depth = Programs.log2Ceil(lanes);
         uint256 levels = Shapes.levels(Machine.NODE_CLAIM, depth);

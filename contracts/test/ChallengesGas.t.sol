@@ -31,57 +31,57 @@ contract ChallengesGasTest is Arena {
         claims.claim{value: BOND}(0, modelId, accumulator, digests);
         vm.snapshotGasLastCall("Challenges", "Claims.claim, 16 inputs, second of its lane");
         bytes32[][] memory forest = traceForest();
-        IChallenges.Record[] memory path = new IChallenges.Record[](5);
-        path[4] = openJob(challenger, claimId, LANES);
+        IChallenges.Record memory parent = openJob(challenger, claimId, LANES);
         _check("open, job of 16", 120_000);
-        path[4] = revealJobFrom(proposer, claimId, path[4]);
+        parent = revealJobFrom(proposer, claimId, parent);
         _check("revealJob, 3 runs", 190_000);
-        path[3] = openInJobFrom(challenger, claimId, path[4], _trace(TRACE_DEPTH, 0));
-        _check("openInJob, trace", 100_000);
-        path[3] = revealTree(proposer, claimId, path[3], forest);
-        _check("revealDigests, 38 of 64", 130_000);
         uint256 leaf = (260 << ROW_DEPTH) + 5;
-        path[2] = openFrom(
-            challenger, claimId, path[3], _trace(8, leaf >> 8), forest[8][leaf >> 8], forest.path(8, leaf >> 8, 6)
+        parent = openInJobIn(
+            challenger,
+            claimId,
+            parent,
+            _trace(TRACE_TOP, leaf >> TRACE_TOP),
+            forest[TRACE_TOP][leaf >> TRACE_TOP],
+            forest.path(TRACE_TOP, leaf >> TRACE_TOP, JOB_LEVELS),
+            numberOf(parent)
         );
-        _check("open, 6 levels", 70_000);
-        path[2] = revealTree(proposer, claimId, path[2], forest);
-        _check("revealDigests, 56 of 64", 130_000);
-        path[1] = openFrom(
-            challenger, claimId, path[2], _trace(2, leaf >> 2), forest[2][leaf >> 2], forest.path(2, leaf >> 2, 6)
-        );
-        path[1] = revealTree(proposer, claimId, path[1], forest);
-        _check("revealLeaves, 4", 130_000);
-        path[0] =
-            openFrom(challenger, claimId, path[1], Positions.posted(TOTALS, LANES - 1, 0, 260, 7, 3, 0), 0, none());
-        _check("open, totals", 130_000);
-        path[0] = revealPostedFrom(proposer, claimId, path[0]);
-        _check("revealPosted, 8 bytes", 100_000);
-        _endOf(path);
+        _check("openInJob, trace", 75_000);
+        parent = revealTree(proposer, claimId, parent, forest);
+        _check("revealDigests, 16", 85_000);
+        parent = goOn(claimId, parent, _trace(6, leaf >> 6), forest[6][leaf >> 6], forest.path(6, leaf >> 6, 4));
+        _check("open, 4 levels", 60_000);
+        parent = revealTree(proposer, claimId, parent, forest);
+        _check("revealDigests, 8", 75_000);
+        parent = goOn(claimId, parent, _trace(3, leaf >> 3), forest[3][leaf >> 3], forest.path(3, leaf >> 3, 3));
+        parent = revealTree(proposer, claimId, parent, forest);
+        _check("revealLeaves, 8", 130_000);
+        IChallenges.Record memory node =
+            goOn(claimId, parent, Positions.posted(TOTALS, LANES - 1, 0, 260, 7, 3, 0), 0, none());
+        _check("open, totals", 90_000);
+        node = revealPostedFrom(proposer, claimId, node);
+        _check("revealPosted, 8 bytes", 70_000);
+        _endOf(node, parent);
     }
 
-    function _endOf(IChallenges.Record[] memory path) private {
-        bytes32 declaration = challenges.declarationOf(claimId, keyOf(claimId, path[0]), challenger, "salt");
+    function _endOf(IChallenges.Record memory node, IChallenges.Record memory parent) private {
+        bytes32 declaration = challenges.declarationOf(claimId, node.position, challenger, "salt");
         vm.prank(challenger);
         challenges.declare(declaration);
         _check("declare", 48_000);
         vm.warp(time() + 1);
         judge.setGuilty(true);
-        IChallenges.Record[] memory three = new IChallenges.Record[](3);
-        (three[0], three[1], three[2]) = (path[0], path[1], path[4]);
+        IChallenges.Record[] memory two = new IChallenges.Record[](2);
+        (two[0], two[1]) = (node, parent);
         IFaults.Job memory job_ = job(LANES - 1);
         vm.recordLogs();
         vm.prank(challenger);
-        challenges.prove(claimId, three, job_, 65, new bytes(500), "salt");
+        challenges.prove(claimId, two, job_, 65, new bytes(500), "salt");
         _check("prove, without the judge", 125_000);
         IChallenges.Verdict memory verdict = proven();
         vm.warp(time() + NAMING + 1);
-        IChallenges.Record[] memory ancestors = new IChallenges.Record[](4);
-        for (uint256 i = 0; i < 4; ++i) {
-            ancestors[i] = path[i + 1];
-        }
-        challenges.settle(claimId, verdict, ancestors);
-        _check("settle, a path of 5", 100_000);
+        vm.prank(challenger);
+        challenges.settle(claimId, verdict);
+        _check("settle", 65_000);
     }
 
     function _trace(uint256 height, uint256 index) private pure returns (uint256) {

@@ -24,14 +24,14 @@ contract ChallengesOpenTest is Arena {
     function test_A24_theRecordIsStoredAsItsHash() external {
         IChallenges.Record memory record = openJob(challenger, claimId, 3);
         same(record.position, jobAt(2), "position");
-        same(record.parentKey, 0, "parent");
+        check(record.parentHash == 0 && record.job == 0, "under the claim");
         same(record.value, recordOf(job(2)), "value");
         same(openerOf(record), challenger, "opener");
         same(openedAtOf(record), time(), "opened now");
         check(revealedAtOf(record) == 0 && proposerSecondsOf(record) == 0 && spentOf(record) == 0, "nothing yet");
-        bytes32 key = challenges.keyOf(claimId, record.position, 0);
-        same(key, keyOf(claimId, record), "key");
-        same(challenges.slotOf(key), keccak256(abi.encode(record)), "slot");
+        bytes32 line = challenges.lineOf(claimId, challenger, numberOf(record));
+        same(line, lineOf(claimId, record), "line");
+        same(challenges.slotOf(line), hashOf(claimId, record), "slot");
         IChallenges.State memory state = challenges.stateOf(claimId);
         same(state.windowEnd, claims.claimOf(claimId).windowEnd, "window");
         same(state.aliveUntil, state.windowEnd, "alive");
@@ -40,27 +40,19 @@ contract ChallengesOpenTest is Arena {
         same(address(challenges).balance, prepaidOf(record), "money");
     }
 
-    function test_A24_onlyOnce() external {
-        IChallenges.Record memory record = openJob(challenger, claimId, 3);
-        bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
-        uint256 price = priceFor(claimId, nothing(), jobAt(2));
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.AlreadyOpen.selector, keyOf(claimId, record)));
-        challenges.open{value: price}(claimId, nothing(), jobAt(2), record.value, path);
-    }
-
     function test_A24_pathsLeadToTheParent() external {
         bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
         bytes32 value = recordOf(job(2));
         uint256 price = priceFor(claimId, nothing(), jobAt(2));
         vm.expectPartialRevert(IChallenges.BadPath.selector);
-        challenges.open{value: price}(claimId, nothing(), jobAt(2), "x", path);
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), "x", path, 0);
         vm.expectPartialRevert(IChallenges.BadPath.selector);
-        challenges.open{value: price}(claimId, nothing(), jobAt(1), value, path);
+        challenges.open{value: price}(claimId, nothing(), jobAt(1), value, path, 0);
         path[0] = "x";
         vm.expectPartialRevert(IChallenges.BadPath.selector);
-        challenges.open{value: price}(claimId, nothing(), jobAt(2), value, path);
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), value, path, 0);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 0, 2));
-        challenges.open{value: price}(claimId, nothing(), jobAt(2), value, none());
+        challenges.open{value: price}(claimId, nothing(), jobAt(2), value, none(), 0);
     }
 
     function test_A24_nothingOutsideTheShape() external {
@@ -75,33 +67,42 @@ contract ChallengesOpenTest is Arena {
         // Nothing but jobs is under a claim of so few.
         odd = Positions.tree(CLAIM, 0, 0, 2, 0);
         vm.expectPartialRevert(IChallenges.BadPosition.selector);
-        challenges.open(claimId, nothing(), odd, "x", path);
+        challenges.open(claimId, nothing(), odd, "x", path, 0);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.NotLive.selector, bytes32("other")));
-        challenges.open("other", nothing(), jobAt(2), "x", path);
+        challenges.open("other", nothing(), jobAt(2), "x", path, 0);
     }
 
     function test_A24_parentsAreRevealedAndBrought() external {
         IChallenges.Record memory parent = openJob(challenger, claimId, 3);
-        bytes32 key = keyOf(claimId, parent);
         IFaults.Job memory job_ = job(2);
         uint256 position = Positions.tree(TOKENS, 2, 0, 3, 0);
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotRevealed.selector, key));
-        challenges.openInJob(claimId, parent, job_, position);
+        bytes32 root = job_.runs[0].tokensRoot;
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotRevealed.selector, keyOf(claimId, parent)));
+        challenges.openInJob(claimId, parent, job_, position, root, none(), 0);
         parent = revealJobFrom(proposer, claimId, parent);
         IChallenges.Record memory other = abi.decode(abi.encode(parent), (IChallenges.Record));
         other.funds += 1 << 104;
         vm.expectRevert(
             abi.encodeWithSelector(
-                IChallenges.WrongRecord.selector, key, keccak256(abi.encode(other)), keccak256(abi.encode(parent))
+                IChallenges.WrongRecord.selector,
+                lineOf(claimId, parent),
+                hashOf(claimId, other),
+                hashOf(claimId, parent)
             )
         );
-        challenges.openInJob(claimId, other, job_, position);
+        challenges.openInJob(claimId, other, job_, position, root, none(), 0);
         // Of another claim the same record is none.
         vm.expectPartialRevert(IChallenges.WrongRecord.selector);
-        challenges.openInJob("other claim", parent, job_, position);
+        challenges.openInJob("other claim", parent, job_, position, root, none(), 0);
         job_.runs[0].nTokens += 1;
         vm.expectPartialRevert(IChallenges.BadContents.selector);
-        challenges.openInJob(claimId, parent, job_, position);
+        challenges.openInJob(claimId, parent, job_, position, root, none(), 0);
+        // The root is the job's.
+        job_ = job(2);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPath.selector, bytes32("x"), root));
+        challenges.openInJob(claimId, parent, job_, position, "x", none(), 0);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 1, 0));
+        challenges.openInJob(claimId, parent, job_, position, root, new bytes32[](1), 0);
         openInJobFrom(challenger, claimId, parent, position);
     }
 
@@ -111,9 +112,10 @@ contract ChallengesOpenTest is Arena {
         openInJobFrom(challenger, claimId, parent, Positions.tree(TOKENS, 2, 0, 3, 0));
         openInJobFrom(challenger, claimId, parent, Positions.tree(OFFSETS, 2, 0, 2, 0));
         openInJobFrom(challenger, claimId, parent, Positions.tree(TEXT, 2, 0, 2, 0));
-        IChallenges.Record memory trace =
-            openInJobFrom(challenger, claimId, parent, Positions.tree(TRACE, 2, 0, uint8(TRACE_DEPTH), 0));
-        same(trace.value, job(2).traceRoots[0], "trace root");
+        bytes32[][] memory forest = traceForest();
+        IChallenges.Record memory trace = openTraceFrom(challenger, claimId, parent, 9, forest);
+        same(trace.value, forest[TRACE_TOP][9], "a published node");
+        check(trace.parentHash == hashOf(claimId, parent) && trace.job == parent.value, "whose it is");
         same(trace.shape, _shape(ROW_LEAVES, TAIL_LEAVES, ROW_DEPTH), "shape of a trace");
         IChallenges.Record memory posted = openInJobFrom(challenger, claimId, parent, _posted(SELECTION, 0, 71, 0, 0));
         same(posted.value, 0, "posted contents have no digest");
@@ -145,44 +147,93 @@ contract ChallengesOpenTest is Arena {
         _refusedInJob(parent, _posted(PROMPT, 1, 0, 0, 0), "kind", MALFORMED);
         // Runs without new tokens, or without text.
         _absentInJob(parent, Positions.tree(TRACE, 2, 1, 0, 0));
+        _absentInJob(parent, Positions.tree(TRACE, 2, 1, uint8(TRACE_TOP), 0));
         _absentInJob(parent, Positions.tree(OFFSETS, 2, 1, 0, 0));
         _absentInJob(parent, Positions.tree(TEXT, 2, 2, 0, 0));
+    }
+
+    /// @dev Nodes of a trace that come with the job, of every run that has one.
+    function test_A24_tracesUnderAJob() external {
+        IChallenges.Record memory parent = _job();
+        IFaults.Job memory job_ = job(2);
+        bytes32[][] memory forest = traceForest();
+        // Not the root, nor another height than that of the digests that were published.
+        uint256 right = _trace(TRACE_TOP, 0);
+        for (uint256 at_ = CONTENT_LEVELS; at_ <= TRACE_DEPTH; ++at_) {
+            if (at_ != TRACE_TOP) _refusedInJob(parent, _trace(at_, 0), "position", right);
+        }
+        _refusedInJob(parent, right | 1, "position", right);
+        _refusedInJob(parent, Positions.tree(TRACE, 1, 0, uint8(TRACE_TOP), 0), "position", right);
+        _refusedInJob(parent, Positions.tree(TRACE, 2, 3, uint8(TRACE_TOP), 0), "run", 3);
+        // 299 rows by 32 are 10 nodes of 16.
+        for (uint256 i = 10; i < 18; ++i) {
+            _absentInJob(parent, _trace(TRACE_TOP, i));
+        }
+        bytes32[] memory path = forest.path(TRACE_TOP, 4, JOB_LEVELS);
+        bytes32 value = forest[TRACE_TOP][4];
+        vm.expectPartialRevert(IChallenges.BadPath.selector);
+        challenges.openInJob(claimId, parent, job_, _trace(TRACE_TOP, 5), value, path, 0);
+        vm.expectPartialRevert(IChallenges.BadPath.selector);
+        challenges.openInJob(claimId, parent, job_, _trace(TRACE_TOP, 4), "x", path, 0);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 0, JOB_LEVELS));
+        challenges.openInJob(claimId, parent, job_, _trace(TRACE_TOP, 4), value, none(), 0);
+        _shortTrace(parent, job_, path, value);
+    }
+
+    /// @dev Of run 2, which has a depth of its own.
+    function _shortTrace(
+        IChallenges.Record memory parent,
+        IFaults.Job memory job_,
+        bytes32[] memory path,
+        bytes32 value
+    ) private {
+        uint256 top = SHORT_DEPTH - JOB_LEVELS;
+        uint256 position = Positions.tree(TRACE, 2, 2, uint8(top), 4);
+        _refusedInJob(parent, Positions.tree(TRACE, 2, 2, uint8(TRACE_TOP), 4), "position", position);
+        // Of the other run's trace nothing is in it.
+        vm.expectPartialRevert(IChallenges.BadPath.selector);
+        challenges.openInJob(claimId, parent, job_, position, value, path, 0);
+        bytes32[][] memory forest = shortForest();
+        path = forest.path(top, 4, JOB_LEVELS);
+        vm.deal(address(this), 1 ether);
+        vm.recordLogs();
+        challenges.openInJob{value: 1 ether}(claimId, parent, job_, position, forest[top][4], path, 0);
+        uint256 shape = _shape(ROW_LEAVES, TAIL_LEAVES, ROW_DEPTH);
+        same(opened().shape, shape - (uint256(N_TOKENS - N_PROMPT - 1) << 32), "the run's own tokens");
+        _absentInJob(parent, Positions.tree(TRACE, 2, 2, uint8(top), 9));
     }
 
     function test_A24_childrenOfATree() external {
         IChallenges.Record memory jobNode = _job();
         bytes32[][] memory forest = traceForest();
-        IChallenges.Record memory root =
-            openInJobFrom(challenger, claimId, jobNode, Positions.tree(TRACE, 2, 0, uint8(TRACE_DEPTH), 0));
-        root = revealTree(proposer, claimId, root, forest);
-        // 14 levels: the next nodes are 8 high, each of 8 rows. 299 rows are in 38 of the 64.
+        // 14 levels: 4 come with the job, then 4 and 3 are opened. 10 high is 32 rows.
+        IChallenges.Record memory last = openTraceFrom(challenger, claimId, jobNode, 9, forest);
+        last = revealTree(proposer, claimId, last, forest);
+        // Rows 288 to 319, of which there are 11: 6 nodes of two.
+        uint256 position = _trace(6, 149);
         IChallenges.Record memory node =
-            openFrom(challenger, claimId, root, Positions.tree(TRACE, 2, 0, 8, 8), forest[8][8], forest.path(8, 8, 6));
-        same(node.shape, root.shape, "a tree has one shape");
-        same(node.parentKey, keyOf(claimId, root), "parent's key");
-        uint256 position = Positions.tree(TRACE, 2, 0, 8, 38);
-        _refused(root, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
-        position = Positions.tree(TRACE, 2, 0, 8, 64);
-        _refused(root, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "index", 1, 0));
-        position = Positions.tree(TRACE, 2, 0, 7, 8);
-        uint256 right = Positions.tree(TRACE, 2, 0, 8, 8);
-        _refused(root, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "position", position, right));
-        position = Positions.tree(TOKENS, 2, 0, 2, 0);
-        _refused(root, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "kind", TOKENS, TRACE));
-
-        // Rows 64 to 71: only from row 69 on there are logits.
-        node = revealTree(proposer, claimId, node, forest);
-        uint256 leaf = (69 << ROW_DEPTH) + 24;
-        openFrom(
-            challenger,
-            claimId,
-            node,
-            Positions.tree(TRACE, 2, 0, 2, uint64(leaf >> 2)),
-            forest[2][leaf >> 2],
-            forest.path(2, leaf >> 2, 6)
+            openFrom(challenger, claimId, last, position, forest[6][149], forest.path(6, 149, 4));
+        same(node.shape, last.shape, "a tree has one shape");
+        same(node.parentHash, hashOf(claimId, last), "parent's hash");
+        same(node.job, jobNode.value, "the job it is under");
+        _refused(last, _trace(6, 150), abi.encodeWithSelector(IChallenges.AbsentNode.selector, _trace(6, 150)));
+        _refused(last, _trace(6, 160), abi.encodeWithSelector(IChallenges.BadPosition.selector, "index", 10, 9));
+        _refused(last, _trace(6, 143), abi.encodeWithSelector(IChallenges.BadPosition.selector, "index", 8, 9));
+        position = _trace(5, 149);
+        _refused(
+            last,
+            position,
+            abi.encodeWithSelector(IChallenges.BadPosition.selector, "position", position, _trace(6, 149))
         );
+        position = Positions.tree(TOKENS, 2, 0, 2, 0);
+        _refused(last, position, abi.encodeWithSelector(IChallenges.BadPosition.selector, "kind", TOKENS, TRACE));
+
+        // Rows 68 and 69: only from row 69 on there are logits.
+        uint256 leaf = (69 << ROW_DEPTH) + 24;
+        node = descend(claimId, jobNode, TRACE, leaf, 6, forest);
+        openFrom(challenger, claimId, node, _trace(3, leaf >> 3), forest[3][leaf >> 3], forest.path(3, leaf >> 3, 3));
         leaf = (68 << ROW_DEPTH) + 24;
-        position = Positions.tree(TRACE, 2, 0, 2, uint64(leaf >> 2));
+        position = _trace(3, leaf >> 3);
         _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
         // Below the lowest nodes there are bytes.
         node = descend(claimId, jobNode, OFFSETS, 0, 2, forestOf(OFFSETS));
@@ -193,11 +244,10 @@ contract ChallengesOpenTest is Arena {
     function test_A24_totalsAndTiles() external {
         IChallenges.Record memory jobNode = _job();
         bytes32[][] memory forest = traceForest();
-        // Row 260: leaves 0 to 3 are of steps 0 to 3, the next four of steps 4 to 7.
+        // Row 260: leaves 0 to 7 are of steps 0 to 7.
         uint64 row = 260;
         uint256 first = uint256(row) << ROW_DEPTH;
-        IChallenges.Record memory above = descend(claimId, jobNode, TRACE, first, 8, forest);
-        IChallenges.Record memory node = _below(above, first, forest);
+        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, first, 3, forest);
         IChallenges.Record memory high = openFrom(challenger, claimId, node, _posted(TOTALS, 0, row, 1, 0), 0, none());
         same(high.shape, _shape(32, 0, 2), "norm_stat of 8 tiles");
         IChallenges.Record memory child = openFrom(challenger, claimId, node, _posted(TOTALS, 0, row, 2, 63), 0, none());
@@ -207,8 +257,8 @@ contract ChallengesOpenTest is Arena {
         _refusedUnder(node, _posted(TOTALS, 0, row, 3, 0), "tiles", 4); // short enough
         _refusedUnder(node, _posted(TOTALS, 0, row, 0, 0), "operation", 1); // embed
         _refusedUnder(node, _posted(TOTALS, 0, row, 18, 0), "a", 18); // there are 18 steps
-        _refusedUnder(node, _posted(TOTALS, 0, row, 10, 0), "leaf", (first + 11) >> 2); // the other layer's leaf
-        _refusedUnder(node, _posted(TOTALS, 0, row + 1, 2, 0), "leaf", (first + 34) >> 2);
+        _refusedUnder(node, _posted(TOTALS, 0, row, 10, 0), "leaf", (first + 11) >> 3); // the other layer's leaf
+        _refusedUnder(node, _posted(TOTALS, 0, row + 1, 2, 0), "leaf", (first + 34) >> 3);
         _refusedUnder(node, _posted(TOTALS, 0, 299, 2, 0), "index", 299);
         uint256 odd = _posted(TOTALS, 0, row, 2, 0) | (1 << 40);
         _refusedUnder(node, odd, "position", odd);
@@ -216,40 +266,29 @@ contract ChallengesOpenTest is Arena {
         _refusedUnder(node, odd, "position", odd);
         // Posted contents have no digest and no path.
         vm.expectPartialRevert(IChallenges.BadContents.selector);
-        challenges.open(claimId, node, _posted(TOTALS, 0, row, 2, 1), "x", none());
+        challenges.open(claimId, node, _posted(TOTALS, 0, row, 2, 1), "x", none(), 0);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 1, 0));
-        challenges.open(claimId, node, _posted(TOTALS, 0, row, 2, 1), 0, new bytes32[](1));
+        challenges.open(claimId, node, _posted(TOTALS, 0, row, 2, 1), 0, new bytes32[](1), 0);
         // Totals of a matmul have no tiles to open.
         child = revealPostedFrom(proposer, claimId, child);
         _refusedUnder(child, _posted(TILE, 0, row, 2, 63), "operation", 5);
-        _tilesOfAttention(above, row, forest);
+        _tilesOfAttention(node, row);
     }
 
-    /// @dev The lowest node that holds a leaf, under one 8 high.
-    function _below(IChallenges.Record memory above, uint256 leaf, bytes32[][] memory forest)
-        private
-        returns (IChallenges.Record memory node)
-    {
-        uint256 position = Positions.tree(TRACE, 2, 0, 2, uint64(leaf >> 2));
-        node = openFrom(challenger, claimId, above, position, forest[2][leaf >> 2], forest.path(2, leaf >> 2, 6));
-        node = revealTree(proposer, claimId, node, forest);
-    }
-
-    function _tilesOfAttention(IChallenges.Record memory above, uint64 row, bytes32[][] memory forest) private {
-        uint256 first = (uint256(row) << ROW_DEPTH) + 4;
-        IChallenges.Record memory parent = _below(above, first, forest);
+    function _tilesOfAttention(IChallenges.Record memory parent, uint64 row) private {
+        uint256 first = uint256(row) << ROW_DEPTH;
         IChallenges.Record memory node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 4, 5), 0, none());
         same(node.shape, _shape(8, 0, 5), "f16 matmul of 2 tiles");
         node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 7, 63), 0, none());
         same(node.shape, _shape(8, 0, 10), "261 positions are 2 tiles");
         // Element 64 of the mix is in the next leaf, that of the next node.
-        _refusedUnder(parent, _posted(TOTALS, 0, row, 7, 64), "leaf", (first + 4) >> 2);
+        _refusedUnder(parent, _posted(TOTALS, 0, row, 7, 64), "leaf", (first + 8) >> 3);
         _refusedUnder(parent, _posted(TILE, 0, row, 7, 63), "tiles", 2);
         node = revealPostedFrom(proposer, claimId, node);
         IChallenges.Record memory tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 0), 0, none());
-        same(tile.shape, _shape(256 * 6, 0, 10), "a full tile of the mix");
+        same(tile.shape, _shape(256 * 6 + 8 * 4, 0, 10), "a full tile of the mix");
         tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 1), 0, none());
-        same(tile.shape, _shape(5 * 6, 0, 10), "the last tile");
+        same(tile.shape, _shape(5 * 6 + 4, 0, 10), "the last tile");
         _refusedUnder(node, _tile(row, 7, 63, 2), "c", 2);
         _refusedUnder(node, _tile(row, 7, 62, 0), "position", 62);
         _refusedUnder(node, _tile(row, 6, 63, 0), "position", 6);
@@ -257,14 +296,14 @@ contract ChallengesOpenTest is Arena {
         node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 6, 1), 0, none());
         node = revealPostedFrom(proposer, claimId, node);
         tile = openFrom(challenger, claimId, node, _tile(row, 6, 1, 0), 0, none());
-        same(tile.shape, _shape(256 * 4, 0, 9), "a tile of the sum");
+        same(tile.shape, _shape(256 * 4 + 8 * 4, 0, 9), "a tile of the sum");
     }
 
     /// @dev Short sums of attention have one tile, right under the leaf.
     function test_A24_theOnlyTile() external {
-        IChallenges.Record memory parent = descend(claimId, _job(), TRACE, (50 << ROW_DEPTH) + 4, 2, traceForest());
+        IChallenges.Record memory parent = descend(claimId, _job(), TRACE, (50 << ROW_DEPTH) + 4, 3, traceForest());
         IChallenges.Record memory tile = openFrom(challenger, claimId, parent, _tile(50, 6, 0, 0), 0, none());
-        same(tile.shape, _shape(51 * 4, 0, 9), "the only tile");
+        same(tile.shape, _shape(51 * 4 + 2 * 4, 0, 9), "the only tile");
         _refusedUnder(parent, _tile(50, 6, 0, 1), "c", 1);
         _refusedUnder(parent, _posted(TOTALS, 0, 50, 6, 0), "tiles", 1);
         _refusedUnder(parent, _posted(TILE, 0, 50, 4, 0), "tiles", 2);
@@ -273,7 +312,7 @@ contract ChallengesOpenTest is Arena {
     /// @dev Rows of a tail step before the last of the prompt's have no logits.
     function test_A24_noTotalsOfAbsentSteps() external {
         IChallenges.Record memory jobNode = _job();
-        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, (68 << ROW_DEPTH) + 16, 2, traceForest());
+        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, (68 << ROW_DEPTH) + 16, 3, traceForest());
         uint256 position = _posted(TOTALS, 0, 68, 17, 0);
         _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
     }
@@ -283,10 +322,10 @@ contract ChallengesOpenTest is Arena {
         IChallenges.Record memory tokens = descend(claimId, jobNode, TOKENS, 0, 3, forestOf(TOKENS));
         IChallenges.Record memory node =
             openFrom(challenger, claimId, tokens, _posted(SELECTION, 0, 70, 0, 0), 0, none());
-        same(node.shape, _shape(12 + 2 * 42, 8, 0), "selection");
+        same(node.shape, _shape(12 + 2 * 42, 512, 0), "selection");
         node = revealPostedFrom(proposer, claimId, node);
         IChallenges.Record memory child = openFrom(challenger, claimId, node, _posted(GROUP, 0, 70, 6, 1), 0, none());
-        same(child.shape, _shape(4 * 6, 8, 0), "group");
+        same(child.shape, _shape(16 * 6, 512, 0), "group");
         _refusedUnder(node, _posted(GROUP, 0, 70, 7, 1), "a", 7);
         _refusedUnder(node, _posted(GROUP, 0, 70, 6, 2), "b", 2);
         _refusedUnder(node, _posted(GROUP, 0, 71, 6, 1), "position", _posted(GROUP, 0, 71, 6, 1));
@@ -296,9 +335,9 @@ contract ChallengesOpenTest is Arena {
         same(child.shape, _shape(6 * 8, 0, 0), "starts of the last leaf");
         uint256 position = _posted(STARTS, 0, 2, 0, 0);
         _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
-        IChallenges.Record memory trace =
-            openInJobFrom(challenger, claimId, jobNode, Positions.tree(TRACE, 2, 0, uint8(TRACE_DEPTH), 0));
-        trace = revealTree(proposer, claimId, trace, traceForest());
+        bytes32[][] memory forest = traceForest();
+        IChallenges.Record memory trace = openTraceFrom(challenger, claimId, jobNode, 0, forest);
+        trace = revealTree(proposer, claimId, trace, forest);
         openFrom(challenger, claimId, trace, _posted(SELECTION, 0, 299, 0, 0), 0, none());
         _refusedUnder(trace, _posted(PROMPT, 0, 0, 0, 0), "kind", PROMPT);
     }
@@ -313,7 +352,7 @@ contract ChallengesOpenTest is Arena {
         input.params = inbox.packParams(params);
         vm.mockCall(address(inbox), abi.encodeCall(IInbox.input, (2)), abi.encode(input));
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "temperature", 0, 1));
-        challenges.openInJob(claimId, jobNode, job_, _posted(SELECTION, 0, 71, 0, 0));
+        challenges.openInJob(claimId, jobNode, job_, _posted(SELECTION, 0, 71, 0, 0), 0, none(), 0);
     }
 
     /// @dev A lane of more than 64 inputs has a level of claim nodes.
@@ -326,23 +365,58 @@ contract ChallengesOpenTest is Arena {
         bytes32[][] memory forest = Forest.grow(jobs);
         same(claims.claimOf(id).root, forest.root(), "root");
 
-        uint256 position = Positions.tree(CLAIM, 0, 0, 1, 34);
-        bytes32[] memory path = forest.path(1, 34, 6);
-        IChallenges.Record memory node = openFrom(challenger, id, nothing(), position, forest[1][34], path);
-        position = Positions.tree(CLAIM, 0, 0, 1, 35);
+        // 7 levels: 4, then 3. The last node of 8 jobs has 6.
+        uint256 position = Positions.tree(CLAIM, 0, 0, 3, 8);
+        bytes32[] memory path = forest.path(3, 8, 4);
+        IChallenges.Record memory node = openFrom(challenger, id, nothing(), position, forest[3][8], path);
+        position = Positions.tree(CLAIM, 0, 0, 3, 9);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
-        challenges.open(id, nothing(), position, 0, path);
-        bytes32[] memory two = new bytes32[](2);
-        (two[0], two[1]) = (jobs[68], jobs[69]);
-        vm.recordLogs();
-        challenges.revealDigests(id, node, two);
-        node = revealed();
-        path = forest.path(0, 69, 1);
-        IChallenges.Record memory child = openFrom(challenger, id, node, jobAt(69), jobs[69], path);
-        same(child.parentKey, keyOf(id, node), "under the node");
-        same(child.shape, 2 * priceOf(1, textPayload("Once upon a time").length), "its own price");
+        challenges.open(id, nothing(), position, 0, path, 0);
+        position = Positions.tree(CLAIM, 0, 0, 1, 8);
         vm.expectPartialRevert(IChallenges.BadPosition.selector);
-        challenges.open(id, node, jobAt(70), jobs[69], path);
+        challenges.open(id, nothing(), position, 0, path, 0);
+        bytes32[] memory six = new bytes32[](6);
+        for (uint256 i = 0; i < 6; ++i) {
+            six[i] = jobs[64 + i];
+        }
+        vm.recordLogs();
+        challenges.revealDigests(id, node, six);
+        node = revealed();
+        check(node.job == 0, "no job yet");
+        path = forest.path(0, 69, 3);
+        IChallenges.Record memory child = goOn(id, node, jobAt(69), jobs[69], path);
+        same(child.parentHash, hashOf(id, node), "under the node");
+        check(child.job == 0, "nor before it is revealed");
+        same(child.shape, 2 * priceOf(1, textPayload("Once upon a time").length), "its own price");
+        same(slotOf(id, node), hashOf(id, child), "the line went on");
+        vm.expectPartialRevert(IChallenges.WrongRecord.selector);
+        challenges.open(id, node, jobAt(70), jobs[69], path, 0);
+        node = openFrom(attacker, id, nothing(), Positions.tree(CLAIM, 0, 0, 3, 8), forest[3][8], forest.path(3, 8, 4));
+        vm.recordLogs();
+        challenges.revealDigests(id, node, six);
+        node = revealed();
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, jobAt(70)));
+        challenges.open(id, node, jobAt(70), jobs[69], path, 0);
+        _nothingToJudge(id, node);
+    }
+
+    /// @dev Nodes above the jobs are bound by hashes: there is no job by which they could be judged.
+    function _nothingToJudge(bytes32 id, IChallenges.Record memory node) private {
+        judge.setGuilty(true);
+        IFaults.Job memory job_;
+        IChallenges.Record[] memory path = new IChallenges.Record[](1);
+        path[0] = node;
+        bytes32 found = keccak256(abi.encode(job_));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadContents.selector, found, bytes32(0)));
+        challenges.prove(id, path, job_, 16, "", 0);
+        job_ = job(0);
+        found = keccak256(abi.encode(job_));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadContents.selector, found, bytes32(0)));
+        challenges.prove(id, path, job_, 16, "", 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IChallenges.BadPosition.selector, "parent's kind", uint256(CLAIM), uint256(JOB))
+        );
+        challenges.openInJob(id, node, job_, jobAt(69), 0, none(), 0);
     }
 
     /// @dev Claims 70 inputs in an epoch of their own.
@@ -357,12 +431,12 @@ contract ChallengesOpenTest is Arena {
         check(inbox.laneCount(epoch, modelId) == 70, "in one lane");
         endEpoch(epoch);
         bytes32[] memory digests = topDigests(jobs);
-        same(digests.length, 35, "nodes of two jobs");
+        same(digests.length, 9, "nodes of eight jobs");
         bytes32 accumulator = inbox.accumulatorAt(epoch);
         vm.deal(proposer, BOND);
         vm.prank(proposer);
-        vm.expectRevert(abi.encodeWithSelector(IClaims.WrongDigests.selector, 36, 35));
-        claims.claim{value: BOND}(epoch, modelId, accumulator, new bytes32[](36));
+        vm.expectRevert(abi.encodeWithSelector(IClaims.WrongDigests.selector, 10, 9));
+        claims.claim{value: BOND}(epoch, modelId, accumulator, new bytes32[](10));
         return claimDigests(proposer, epoch, modelId, digests);
     }
 
@@ -376,10 +450,12 @@ contract ChallengesOpenTest is Arena {
         same(record.shape, jobWei, "kept with the node");
         // Whoever reveals, the proposer has it.
         IFaults.Job memory job_ = job(2);
-        bytes memory signature = _sign(challenges.revealHash(claimId, jobAt(2), 0, keccak256(abi.encode(job_))));
+        bytes memory signature =
+            _sign(challenges.revealHash(claimId, lineOf(claimId, record), jobAt(2), keccak256(abi.encode(job_))));
+        bytes32[] memory digests = jobDigests();
         vm.recordLogs();
         vm.prank(attacker);
-        challenges.revealJob(claimId, record, job_, signature);
+        challenges.revealJob(claimId, record, job_, digests, signature);
         same(challenges.balanceOf(proposer), jobWei, "the proposer's");
         uint256 paidWei = challenges.balanceOf(attacker);
         record = revealed();
@@ -396,14 +472,14 @@ contract ChallengesOpenTest is Arena {
         vm.deal(challenger, 10 ether);
         vm.prank(challenger);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.NotEnoughPaid.selector, price - 1, price));
-        challenges.open{value: price - 1}(claimId, nothing(), jobAt(2), value, path);
+        challenges.open{value: price - 1}(claimId, nothing(), jobAt(2), value, path, 0);
         vm.deal(address(this), 2 ** 90);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.TooMuchPaid.selector, 2 ** 88));
-        challenges.open{value: 2 ** 88}(claimId, nothing(), jobAt(2), value, path);
+        challenges.open{value: 2 ** 88}(claimId, nothing(), jobAt(2), value, path, 0);
         // What is above stays the opener's.
         vm.recordLogs();
         vm.prank(challenger);
-        challenges.open{value: price + 5}(claimId, nothing(), jobAt(2), value, path);
+        challenges.open{value: price + 5}(claimId, nothing(), jobAt(2), value, path, 0);
         same(prepaidOf(opened()), price + 5, "kept");
     }
 
@@ -446,13 +522,14 @@ contract ChallengesOpenTest is Arena {
         same(challengerSecondsOf(last), BUDGET, "the last second");
         vm.warp(end + BUDGET + 1);
         IFaults.Job memory job_ = job(2);
+        bytes32 root = job_.runs[0].tokensRoot;
         vm.expectRevert(abi.encodeWithSelector(IChallenges.ChallengersOutOfTime.selector, BUDGET + 1, BUDGET));
-        challenges.openInJob(claimId, node, job_, Positions.tree(TOKENS, 2, 0, 3, 0));
+        challenges.openInJob(claimId, node, job_, Positions.tree(TOKENS, 2, 0, 3, 0), root, none(), 0);
         // Under the claim itself too.
         bytes32[] memory path = Naive.path(jobsOf(3), 0, 1);
         bytes32 value = jobsOf(3)[0];
         vm.expectRevert(abi.encodeWithSelector(IChallenges.ChallengersOutOfTime.selector, BUDGET + 1, BUDGET));
-        challenges.open(claimId, nothing(), jobAt(0), value, path);
+        challenges.open(claimId, nothing(), jobAt(0), value, path, 0);
     }
 
     /// @dev Nobody can bring a record of the claim itself with clocks that suit.
@@ -461,10 +538,11 @@ contract ChallengesOpenTest is Arena {
         IChallenges.Record memory parent;
         parent.funds = uint256(7) << 192;
         parent.times = (time() + 100) << 16;
-        parent.parentKey = "x";
+        parent.parentHash = "x";
+        parent.job = "x";
         IChallenges.Record memory node =
             openFrom(challenger, claimId, parent, jobAt(2), recordOf(job(2)), Naive.path(jobsOf(3), 2, 1));
-        check(challengerSecondsOf(node) == 0 && node.parentKey == 0, "as if there were none");
+        check(challengerSecondsOf(node) == 0 && node.parentHash == 0 && node.job == 0, "as if there were none");
     }
 
     function test_A7_lateOpeningsCarryADeposit() external {
@@ -479,7 +557,7 @@ contract ChallengesOpenTest is Arena {
         same(extraWei, 2 * priceOf(3, textPayload("Once upon a time").length) + BOND / 10, "with a tenth of the bond");
         uint256 price = gas_ * 10 * BASE_FEE + extraWei;
         vm.expectRevert(abi.encodeWithSelector(IChallenges.NotEnoughPaid.selector, price - 1, price));
-        challenges.open{value: price - 1}(claimId, nothing(), jobAt(0), value, path);
+        challenges.open{value: price - 1}(claimId, nothing(), jobAt(0), value, path, 0);
         node = openFrom(challenger, claimId, nothing(), jobAt(0), value, path);
         check(isLate(node), "late");
         same(prepaidOf(node), price - BOND / 10, "the deposit is no prepayment");
@@ -492,7 +570,7 @@ contract ChallengesOpenTest is Arena {
         vm.warp(end + 1);
         uint256 price = priceFor(claimId, nothing(), jobAt(0));
         vm.expectRevert(abi.encodeWithSelector(IChallenges.PastFinality.selector, claimId, end, end + 1));
-        challenges.open{value: price}(claimId, nothing(), jobAt(0), value, path);
+        challenges.open{value: price}(claimId, nothing(), jobAt(0), value, path, 0);
         vm.warp(end);
         openFrom(challenger, claimId, nothing(), jobAt(0), value, path);
     }
@@ -505,10 +583,10 @@ contract ChallengesOpenTest is Arena {
         passWindow();
         claims.finalise(equal);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.NotLive.selector, claimId));
-        challenges.open{value: 1 ether}(claimId, nothing(), jobAt(0), value, path);
+        challenges.open{value: 1 ether}(claimId, nothing(), jobAt(0), value, path, 0);
         claims.resolveRival(claimId);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.NotLive.selector, claimId));
-        challenges.open{value: 1 ether}(claimId, nothing(), jobAt(0), value, path);
+        challenges.open{value: 1 ether}(claimId, nothing(), jobAt(0), value, path, 0);
     }
 
     // What the tests above say often
@@ -519,6 +597,10 @@ contract ChallengesOpenTest is Arena {
 
     function _shape(uint256 count, uint256 tail, uint256 rowDepth) private pure returns (uint256) {
         return N_PROMPT | (uint256(N_TOKENS) << 32) | (count << 64) | (tail << 128) | (rowDepth << 160);
+    }
+
+    function _trace(uint256 height, uint256 index) private pure returns (uint256) {
+        return Positions.tree(TRACE, 2, 0, uint8(height), uint64(index));
     }
 
     function _posted(uint8 kind, uint8 run, uint64 index, uint32 a, uint32 b) private pure returns (uint256) {
@@ -538,13 +620,13 @@ contract ChallengesOpenTest is Arena {
         vm.expectRevert(error_);
         challenges.quoteOpen(claimId, parent, position);
         vm.expectRevert(error_);
-        challenges.open(claimId, parent, position, 0, none());
+        challenges.open(claimId, parent, position, 0, none(), 0);
     }
 
     function _refusedUnder(IChallenges.Record memory parent, uint256 position, string memory field, uint256 found)
         private
     {
-        try challenges.open(claimId, parent, position, 0, none()) {
+        try challenges.open(claimId, parent, position, 0, none(), 0) {
             revert NotTrue("refused");
         } catch (bytes memory error_) {
             _isBadPosition(error_, field, found, false);
@@ -555,7 +637,7 @@ contract ChallengesOpenTest is Arena {
         private
     {
         IFaults.Job memory job_ = job(2);
-        try challenges.openInJob(claimId, parent, job_, position) {
+        try challenges.openInJob(claimId, parent, job_, position, 0, none(), 0) {
             revert NotTrue("refused");
         } catch (bytes memory error_) {
             _isBadPosition(error_, field, expected, true);
@@ -576,6 +658,6 @@ contract ChallengesOpenTest is Arena {
     function _absentInJob(IChallenges.Record memory parent, uint256 position) private {
         IFaults.Job memory job_ = job(2);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
-        challenges.openInJob(claimId, parent, job_, position);
+        challenges.openInJob(claimId, parent, job_, position, 0, none(), 0);
     }
 }

@@ -27,7 +27,7 @@ contract ChallengesPayTest is Arena {
         _second = claimDigests(attacker, 0, modelId, topDigests(jobsOf(1)));
         _closedJob = openJob(challenger, _second, 1);
         _job = revealJobFrom(proposer, claimId, openJob(challenger, claimId, 1));
-        _closedRoot = openInJobFrom(challenger, claimId, _job, Positions.tree(TRACE, 0, 0, uint8(TRACE_DEPTH), 0));
+        _closedRoot = openTraceFrom(challenger, claimId, _job, 0, traceForest());
         _leaves = openInJobFrom(challenger, claimId, _job, Positions.tree(TEXT, 0, 0, 2, 0));
         _posted = openInJobFrom(challenger, claimId, _job, Positions.posted(SELECTION, 0, 0, 99, 0, 0, 0));
         judge.setGuilty(true);
@@ -35,17 +35,19 @@ contract ChallengesPayTest is Arena {
 
     function test_A11_jobs() external {
         IFaults.Job memory job_ = job(0);
+        bytes32[] memory digests = jobDigests();
         IChallenges.Record memory node = _closedJob;
         vm.recordLogs();
         vm.prank(attacker);
-        challenges.revealJob(_second, node, job_, "");
-        uint256 cost = _cost(abi.encodeCall(challenges.revealJob, (_second, node, job_, "")));
+        challenges.revealJob(_second, node, job_, digests, "");
+        uint256 cost = _cost(abi.encodeCall(challenges.revealJob, (_second, node, job_, digests, "")));
+        uint256 jobWei = node.shape;
         node = revealed();
-        _fair(node, spentOf(node) - node.shape, cost);
+        _fair(node, spentOf(node) - jobWei, cost);
     }
 
     function test_A11_digests() external {
-        bytes32[] memory digests = digestsOf(TRACE, traceForest(), TRACE_DEPTH, 0, 6);
+        bytes32[] memory digests = digestsOf(TRACE, traceForest(), TRACE_TOP, 0, 4);
         IChallenges.Record memory node = _closedRoot;
         vm.recordLogs();
         vm.prank(proposer);
@@ -56,7 +58,7 @@ contract ChallengesPayTest is Arena {
     }
 
     function test_A11_digestsBySomebodyNew() external {
-        bytes32[] memory digests = digestsOf(TRACE, traceForest(), TRACE_DEPTH, 0, 6);
+        bytes32[] memory digests = digestsOf(TRACE, traceForest(), TRACE_TOP, 0, 4);
         IChallenges.Record memory node = _closedRoot;
         vm.recordLogs();
         vm.prank(attacker);
@@ -102,6 +104,23 @@ contract ChallengesPayTest is Arena {
         _between(paidWei, cost);
     }
 
+    /// @dev The owner's part waits for the settlement; it is measured without a new balance.
+    function test_A10_ownersProofsArePaid() external {
+        IChallenges.Record[] memory path = new IChallenges.Record[](1);
+        path[0] = _job;
+        IFaults.Job memory job_ = job(0);
+        vm.recordLogs();
+        vm.prank(challenger);
+        challenges.prove(claimId, path, job_, 16, "witness", 0);
+        uint256 cost = _cost(abi.encodeCall(challenges.prove, (claimId, path, job_, 16, "witness", 0)));
+        IChallenges.Verdict memory verdict = proven();
+        same(challenges.balanceOf(challenger), 0, "not now");
+        same(verdict.senderWei, BOND / 4 - verdict.rewardWei, "of the rewards");
+        // The measure counts a balance that isn't written.
+        _between(verdict.senderWei, cost + 5_000);
+        check(verdict.senderWei > cost * BASE_FEE * 11 / 10, "no less than the cost");
+    }
+
     function test_A10_expiriesArePaid() external {
         vm.warp(time() + BUDGET + 1);
         IChallenges.Record memory node = _leaves;
@@ -115,27 +134,23 @@ contract ChallengesPayTest is Arena {
     function test_A9_floodsLeaveTheProposerWhole() external {
         uint256 before = challenges.balanceOf(proposer);
         bytes32[][] memory forest = traceForest();
-        IChallenges.Record memory root = revealTree(proposer, claimId, _closedRoot, forest);
-        uint256 costWei = _floodCost();
-        uint256 openings = 1;
+        uint256 costWei = 0;
+        uint256 openings = 0;
         for (uint256 i = 0; openings < 200; ++i) {
-            IChallenges.Record memory node =
-                openFrom(attacker, claimId, root, _trace(8, i), forest[8][i], forest.path(8, i, 6));
+            IChallenges.Record memory node = openTraceFrom(attacker, claimId, _job, i % 10, forest);
             node = revealTree(proposer, claimId, node, forest);
             costWei += _floodCost();
             ++openings;
-            for (uint256 j = 0; j < 56 && openings < 200; ++j) {
-                uint256 index = 64 * i + (j / 7) * 8 + j % 7;
-                if (!isPresent(TRACE, 2, index)) continue;
-                _floodLeaf(node, index, forest);
-                costWei += _floodCost();
-                ++openings;
+            for (uint256 j = 0; j < 6 && openings < 200; ++j) {
+                costWei += _floodBranch(node, 16 * (i % 10) + j, forest);
+                openings += 3;
             }
         }
-        same(openings, 200, "openings");
+        check(openings >= 200, "openings");
         uint256 paidWei = challenges.balanceOf(proposer) - before;
         check(paidWei >= costWei, "made whole");
         vm.warp(time() + 1);
+        revealTree(proposer, claimId, _closedRoot, forest);
         revealTree(proposer, claimId, _leaves, forest);
         revealPostedFrom(proposer, claimId, _posted);
         passWindow();
@@ -143,10 +158,23 @@ contract ChallengesPayTest is Arena {
         same(claims.balanceOf(proposer), BOND, "the bond");
     }
 
-    function _floodLeaf(IChallenges.Record memory node, uint256 index, bytes32[][] memory forest) private {
-        bytes32[] memory path = forest.path(2, index, 6);
-        node = openFrom(attacker, claimId, node, _trace(2, index), forest[2][index], path);
-        revealTree(proposer, claimId, node, forest);
+    /// @dev A node of two rows, opened in a line of its own that goes on to leaves, and once more for others; what the reveals cost.
+    function _floodBranch(IChallenges.Record memory node, uint256 index, bytes32[][] memory forest)
+        private
+        returns (uint256 costWei)
+    {
+        node = openFrom(attacker, claimId, node, _trace(6, index), forest[6][index], forest.path(6, index, 4));
+        node = revealTree(proposer, claimId, node, forest);
+        costWei = _floodCost();
+        index = 8 * index;
+        IChallenges.Record memory leaf =
+            openFrom(attacker, claimId, node, _trace(3, index), forest[3][index], forest.path(3, index, 3));
+        revealTree(proposer, claimId, leaf, forest);
+        costWei += _floodCost();
+        ++index;
+        leaf = goOn(claimId, node, _trace(3, index), forest[3][index], forest.path(3, index, 3));
+        revealTree(proposer, claimId, leaf, forest);
+        costWei += _floodCost();
     }
 
     /// @dev Of the last reveal, without its data.

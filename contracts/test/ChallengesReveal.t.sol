@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IFaults} from "../src/interfaces/IFaults.sol";
+import {IVouchers} from "../src/interfaces/IVouchers.sol";
 import {Positions} from "../src/libraries/Positions.sol";
 import {Trees} from "../src/libraries/Trees.sol";
 import {Arena} from "./utils/Arena.sol";
@@ -38,13 +39,13 @@ contract ChallengesRevealTest is Arena {
 
     function test_A24_digestsGiveTheNode() external {
         bytes32[][] memory forest = traceForest();
-        IChallenges.Record memory node = _opened(Positions.tree(TRACE, 0, 0, uint8(TRACE_DEPTH), 0));
-        bytes32[] memory digests = digestsOf(TRACE, forest, TRACE_DEPTH, 0, 6);
-        same(digests.length, 38, "299 rows by 8");
-        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 0, 38));
+        IChallenges.Record memory node = openTraceFrom(challenger, claimId, _jobNode(), 9, forest);
+        bytes32[] memory digests = digestsOf(TRACE, forest, TRACE_TOP, 9, 4);
+        same(digests.length, 6, "11 rows by 2");
+        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 0, 6));
         challenges.revealDigests(claimId, node, none());
-        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 39, 38));
-        challenges.revealDigests(claimId, node, new bytes32[](39));
+        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 7, 6));
+        challenges.revealDigests(claimId, node, new bytes32[](7));
         bytes32 first = digests[0];
         digests[0] = "x";
         vm.expectPartialRevert(IChallenges.BadContents.selector);
@@ -56,7 +57,7 @@ contract ChallengesRevealTest is Arena {
         IChallenges.Record memory after_ = revealed();
         same(after_.value, node.value, "bound from the opening on");
         same(revealedAtOf(after_), time(), "revealed");
-        same(challenges.slotOf(keyOf(claimId, node)), keccak256(abi.encode(after_)), "slot");
+        same(slotOf(claimId, node), hashOf(claimId, after_), "slot");
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AlreadyRevealed.selector, keyOf(claimId, node)));
         challenges.revealDigests(claimId, after_, digests);
         vm.expectPartialRevert(IChallenges.WrongRecord.selector);
@@ -66,36 +67,62 @@ contract ChallengesRevealTest is Arena {
     /// @dev Where nothing belongs nothing can stand: a trace with something in a row past the last can't be revealed.
     function test_A14_nothingInPadding() external {
         IFaults.Job memory job_ = job(0);
-        bytes32[] memory leaves = new bytes32[](8);
-        for (uint256 i = 0; i < 5; ++i) {
-            leaves[i] = sha256(leafOf(TOKENS, i));
+        bytes32[] memory leaves = new bytes32[](32);
+        for (uint256 i = 0; i < 20; ++i) {
+            leaves[i] = sha256(leafOf(TEXT, i));
         }
-        leaves[6] = "hidden";
+        // One in the last node that has some, one where no node is.
+        (leaves[21], leaves[30]) = ("hidden", "hidden");
         bytes32[][] memory forest = Forest.grow(leaves);
-        job_.runs[0].tokensRoot = forest.root();
+        (job_.runs[0].textRoot, job_.runs[0].textLength) = (forest.root(), 20 * 256);
         (bytes32 id, IChallenges.Record memory jobNode) = _claimJob(job_);
+        IChallenges.Record memory node = _openText(id, jobNode, job_, forest);
+        bytes32[] memory digests = new bytes32[](3);
+        (digests[0], digests[1], digests[2]) = (forest[3][0], forest[3][1], forest[3][2]);
+        vm.expectPartialRevert(IChallenges.BadContents.selector);
+        challenges.revealDigests(id, node, digests);
+        digests = new bytes32[](4);
+        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 4, 3));
+        challenges.revealDigests(id, node, digests);
+        // Only in the half empty one: its leaves are where it shows.
+        leaves[30] = 0;
+        forest = Forest.grow(leaves);
+        job_.runs[0].textRoot = forest.root();
+        (id, jobNode) = _claimJob(job_);
+        _hiddenLeaf(id, _openText(id, jobNode, job_, forest), forest);
+    }
+
+    function _openText(
+        bytes32 id,
+        IChallenges.Record memory jobNode,
+        IFaults.Job memory job_,
+        bytes32[][] memory forest
+    ) private returns (IChallenges.Record memory) {
+        uint256 position = Positions.tree(TEXT, 0, 0, 5, 0);
+        bytes32 root = forest.root();
         vm.recordLogs();
-        challenges.openInJob{value: 1 ether}(id, jobNode, job_, Positions.tree(TOKENS, 0, 0, 3, 0));
-        _hiddenLeaf(id, opened(), forest);
+        challenges.openInJob{value: 1 ether}(id, jobNode, job_, position, root, none(), newLine());
+        return opened();
     }
 
     function _hiddenLeaf(bytes32 id, IChallenges.Record memory node, bytes32[][] memory forest) private {
-        bytes32[] memory digests = new bytes32[](2);
-        (digests[0], digests[1]) = (forest[2][0], forest[2][1]);
-        // The second is half empty: its leaves are where it shows.
+        bytes32[] memory digests = new bytes32[](3);
+        (digests[0], digests[1], digests[2]) = (forest[3][0], forest[3][1], forest[3][2]);
         vm.recordLogs();
         challenges.revealDigests(id, node, digests);
         node = revealed();
-        bytes32[] memory path = forest.path(2, 1, 1);
+        bytes32[] memory path = forest.path(3, 2, 2);
         vm.recordLogs();
-        challenges.open{value: 1 ether}(id, node, Positions.tree(TOKENS, 0, 0, 2, 1), forest[2][1], path);
+        challenges.open{value: 1 ether}(id, node, Positions.tree(TEXT, 0, 0, 3, 2), forest[3][2], path, newLine());
         node = opened();
-        bytes[] memory leaves = new bytes[](1);
-        leaves[0] = leafOf(TOKENS, 4);
+        bytes[] memory leaves = new bytes[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            leaves[i] = leafOf(TEXT, 16 + i);
+        }
         vm.expectPartialRevert(IChallenges.BadContents.selector);
         challenges.revealLeaves(id, node, leaves);
-        leaves = new bytes[](3);
-        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 3, 1));
+        leaves = new bytes[](6);
+        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 6, 4));
         challenges.revealLeaves(id, node, leaves);
     }
 
@@ -103,7 +130,7 @@ contract ChallengesRevealTest is Arena {
         IChallenges.Record memory node = _opened(Positions.tree(TEXT, 0, 0, 2, 0));
         bytes[] memory leaves = leavesOf(TEXT, 2, 0);
         same(leaves.length, 4, "leaves");
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "height", 2, 3));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "height", 2, 4));
         challenges.revealDigests(claimId, node, new bytes32[](4));
         bytes memory right = leaves[3];
         leaves[3] = new bytes(289);
@@ -131,7 +158,7 @@ contract ChallengesRevealTest is Arena {
             openInJobFrom(challenger, claimId, jobNode, Positions.posted(PROMPT, 0, 0, 0, 0, 0, 0));
         IFaults.Job memory job_ = job(0);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "kind", PROMPT, JOB));
-        challenges.revealJob(claimId, node, job_, "");
+        challenges.revealJob(claimId, node, job_, none(), "");
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "kind", PROMPT, TRACE));
         challenges.revealDigests(claimId, node, none());
     }
@@ -139,27 +166,158 @@ contract ChallengesRevealTest is Arena {
     function test_A14_jobsGiveTheirRecord() external {
         IChallenges.Record memory node = openJob(challenger, claimId, 1);
         IFaults.Job memory job_ = job(0);
+        bytes32[] memory digests = jobDigests();
         vm.startPrank(proposer);
         job_.runs[1].nTokens = 2;
         vm.expectPartialRevert(IChallenges.BadContents.selector);
-        challenges.revealJob(claimId, node, job_, "");
+        challenges.revealJob(claimId, node, job_, digests, "");
         job_ = job(0);
         job_.scoreRoot = "x";
         vm.expectPartialRevert(IChallenges.BadContents.selector);
-        challenges.revealJob(claimId, node, job_, "");
+        challenges.revealJob(claimId, node, job_, digests, "");
         job_ = job(0);
         job_.traceRoots = new bytes32[](2);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 2, 3));
-        challenges.revealJob(claimId, node, job_, "");
+        challenges.revealJob(claimId, node, job_, digests, "");
         // A run without new tokens has no trace.
         job_ = job(0);
         job_.traceRoots[1] = "x";
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadContents.selector, bytes32("x"), bytes32(0)));
-        challenges.revealJob(claimId, node, job_, "");
+        challenges.revealJob(claimId, node, job_, digests, "");
         job_ = job(0);
         vm.recordLogs();
-        challenges.revealJob(claimId, node, job_, "");
-        same(revealed().value, keccak256(abi.encode(job_)), "value from now on");
+        challenges.revealJob(claimId, node, job_, digests, "");
+        IChallenges.Record memory after_ = revealed();
+        same(after_.value, keccak256(abi.encode(job_)), "value from now on");
+        check(node.job == 0 && after_.job == after_.value, "and what is below is bound to");
+    }
+
+    /// @dev Every run that has a trace, one after the other; nothing else, and nothing left out.
+    function test_A24_digestsOfTheTraces() external {
+        IFaults.Job memory job_ = job(0);
+        IChallenges.Record memory node = openJob(challenger, claimId, 1);
+        bytes32[] memory right = jobDigests();
+        same(right.length, 10 + 9, "299 rows by 32, 70 rows by 8");
+        vm.startPrank(proposer);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 0, 10));
+        challenges.revealJob(claimId, node, job_, none(), "");
+        bytes32[] memory digests = _cut(right, 9);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 9, 10));
+        challenges.revealJob(claimId, node, job_, digests, "");
+        digests = _cut(right, 18);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 18, 19));
+        challenges.revealJob(claimId, node, job_, digests, "");
+        digests = _cut(right, 20);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 20, 19));
+        challenges.revealJob(claimId, node, job_, digests, "");
+        for (uint256 i = 0; i < 19; ++i) {
+            digests = _cut(right, 19);
+            digests[i] = "x";
+            vm.expectPartialRevert(IChallenges.BadContents.selector);
+            challenges.revealJob(claimId, node, job_, digests, "");
+        }
+        // The right ones of another order.
+        digests = _cut(right, 19);
+        (digests[0], digests[1]) = (right[1], right[0]);
+        vm.expectPartialRevert(IChallenges.BadContents.selector);
+        challenges.revealJob(claimId, node, job_, digests, "");
+        for (uint256 i = 0; i < 19; ++i) {
+            digests[i] = right[(i + 10) % 19];
+        }
+        vm.expectPartialRevert(IChallenges.BadContents.selector);
+        challenges.revealJob(claimId, node, job_, digests, "");
+        // Roots that they don't lead to.
+        job_.traceRoots[2] = "x";
+        vm.expectPartialRevert(IChallenges.BadContents.selector);
+        challenges.revealJob(claimId, node, job_, right, "");
+        challenges.revealJob(claimId, node, job(0), right, "");
+        vm.stopPrank();
+    }
+
+    /// @dev A trace of one row is as deep as a row: below the root of one run's two levels are published.
+    function test_A24_digestsOfOneRow() external {
+        IFaults.Job memory job_ = _oneRun();
+        bytes32[] memory leaves = new bytes32[](32);
+        for (uint256 i = 0; i < ROW_LEAVES; ++i) {
+            leaves[i] = sha256(leafOf(TRACE, i));
+        }
+        bytes32[][] memory forest = Forest.grow(leaves);
+        job_.traceRoots[0] = forest.root();
+        (bytes32 id, IChallenges.Record memory node) = _openOther(job_);
+        bytes32[] memory digests = _cut(forest[3], 3);
+        vm.startPrank(proposer);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 3, 4));
+        challenges.revealJob(id, node, job_, digests, "");
+        vm.recordLogs();
+        challenges.revealJob(id, node, job_, forest[3], "");
+        vm.stopPrank();
+        node = revealed();
+        bytes32[] memory path = forest.path(3, 3, 2);
+        uint256 position = Positions.tree(TRACE, 0, 0, 5, 0);
+        vm.expectPartialRevert(IChallenges.BadPosition.selector); // the root is none
+        challenges.openInJob(id, node, job_, position, forest.root(), none(), 0);
+        position = Positions.tree(TRACE, 0, 0, 3, 4);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        challenges.openInJob(id, node, job_, position, 0, path, 0);
+        position = Positions.tree(TRACE, 0, 0, 3, 3);
+        vm.recordLogs();
+        challenges.openInJob{value: 1 ether}(id, node, job_, position, forest[3][3], path, newLine());
+        node = opened();
+        bytes[] memory last = new bytes[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            last[i] = leafOf(TRACE, 24 + i);
+        }
+        challenges.revealLeaves(id, node, last);
+    }
+
+    /// @dev Rows below the published ones' height: those of early rows are fewer.
+    function test_A24_digestsInsideRows() external {
+        IFaults.Job memory job_ = _oneRun();
+        (job_.runs[0].nPrompt, job_.runs[0].nTokens) = (2, 4);
+        bytes32[] memory leaves = new bytes32[](4 << ROW_DEPTH);
+        for (uint256 i = 0; i < 3 << ROW_DEPTH; ++i) {
+            // Row 0 has no tail.
+            if (i % 32 < (i < 32 ? ROW_LEAVES - TAIL_LEAVES : ROW_LEAVES)) leaves[i] = sha256(leafOf(TRACE, i));
+        }
+        bytes32[][] memory forest = Forest.grow(leaves);
+        job_.traceRoots[0] = forest.root();
+        (bytes32 id, IChallenges.Record memory node) = _openOther(job_);
+        // Three of the first row's four nodes, all of the others', none of a fourth row's.
+        bytes32[] memory digests = new bytes32[](11);
+        for (uint256 i = 0; i < 11; ++i) {
+            digests[i] = forest[3][i < 3 ? i : i + 1];
+        }
+        vm.startPrank(proposer);
+        bytes32[] memory twelve = _cut(digests, 12);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 12, 11));
+        challenges.revealJob(id, node, job_, twelve, "");
+        vm.recordLogs();
+        challenges.revealJob(id, node, job_, digests, "");
+        vm.stopPrank();
+        node = revealed();
+        uint256 position = Positions.tree(TRACE, 0, 0, 3, 3);
+        bytes32[] memory path = forest.path(3, 3, 4);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+        challenges.openInJob(id, node, job_, position, forest[3][3], path, 0);
+        position = Positions.tree(TRACE, 0, 0, 3, 7);
+        path = forest.path(3, 7, 4);
+        challenges.openInJob{value: 1 ether}(id, node, job_, position, forest[3][7], path, newLine());
+    }
+
+    /// @dev One run with one new token after a prompt of one.
+    function _oneRun() private returns (IFaults.Job memory job_) {
+        job_ = job(0);
+        IVouchers.Run memory run = job_.runs[0];
+        (run.nPrompt, run.nTokens) = (1, 2);
+        (job_.runs, job_.traceRoots) = (new IVouchers.Run[](1), new bytes32[](1));
+        job_.runs[0] = run;
+    }
+
+    function _cut(bytes32[] memory list, uint256 count) private pure returns (bytes32[] memory part) {
+        part = new bytes32[](count);
+        for (uint256 i = 0; i < count && i < list.length; ++i) {
+            part[i] = list[i];
+        }
     }
 
     function test_A24_postedContentsHaveOneLength() external {
@@ -172,7 +330,7 @@ contract ChallengesRevealTest is Arena {
         challenges.revealPosted(claimId, node, new bytes(length + 1), "");
         vm.recordLogs();
         challenges.revealPosted(claimId, node, new bytes(length), "");
-        same(revealed().value, sha256(new bytes(length)), "value");
+        same(revealed().value, sha256(abi.encodePacked(new bytes(12), sha256(new bytes(2 * 42)))), "value");
         vm.stopPrank();
     }
 
@@ -198,26 +356,38 @@ contract ChallengesRevealTest is Arena {
     function test_A13_onlyTheProposerOrItsSignature() external {
         IChallenges.Record memory node = openJob(challenger, claimId, 1);
         IFaults.Job memory job_ = job(0);
+        bytes32[] memory digests = jobDigests();
         vm.expectRevert(abi.encodeWithSelector(IChallenges.NotAuthorised.selector, address(this)));
-        challenges.revealJob(claimId, node, job_, "");
-        bytes32 hash = challenges.revealHash(claimId, node.position, 0, keccak256(abi.encode(job_)));
+        challenges.revealJob(claimId, node, job_, digests, "");
+        bytes32 value = keccak256(abi.encode(job_));
+        bytes32 hash = challenges.revealHash(claimId, lineOf(claimId, node), node.position, value);
         bytes memory other = _sign("attacker", hash);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadSignature.selector, proposer));
-        challenges.revealJob(claimId, node, job_, other);
+        challenges.revealJob(claimId, node, job_, digests, other);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadSignature.selector, proposer));
-        challenges.revealJob(claimId, node, job_, "x");
+        challenges.revealJob(claimId, node, job_, digests, "x");
         bytes memory right = _sign("proposer", hash);
         // Not for other trace roots.
         job_.traceRoots[0] = "x";
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadSignature.selector, proposer));
-        challenges.revealJob(claimId, node, job_, right);
-        challenges.revealJob(claimId, node, job(0), right);
+        challenges.revealJob(claimId, node, job_, digests, right);
+        // Nor for another line, of whomever.
+        _notSignedFor(openJob(challenger, claimId, 1), right);
+        _notSignedFor(openIn(attacker, claimId, nothing(), jobAt(0), recordOf(job(0)), none(), numberOf(node)), right);
+        challenges.revealJob(claimId, node, job(0), digests, right);
+    }
+
+    function _notSignedFor(IChallenges.Record memory node, bytes memory signature) private {
+        IFaults.Job memory job_ = job(0);
+        bytes32[] memory digests = jobDigests();
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadSignature.selector, proposer));
+        challenges.revealJob(claimId, node, job_, digests, signature);
     }
 
     /// @dev Chain, contract, claim, node and contents are signed.
     function test_A13_signaturesAreOfOneReveal() external {
         bytes32 contents = keccak256("contents");
-        bytes32 right = challenges.revealHash(claimId, 1, "parent", contents);
+        bytes32 right = challenges.revealHash(claimId, "line", 1, contents);
         bytes32 domain = keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
@@ -229,20 +399,20 @@ contract ChallengesRevealTest is Arena {
         );
         bytes32 message = keccak256(
             abi.encode(
-                keccak256("Reveal(bytes32 claimId,uint256 position,bytes32 parentKey,bytes32 contentsHash)"),
+                keccak256("Reveal(bytes32 claimId,bytes32 line,uint256 position,bytes32 contentsHash)"),
                 claimId,
+                bytes32("line"),
                 uint256(1),
-                bytes32("parent"),
                 contents
             )
         );
         same(right, keccak256(bytes.concat(hex"1901", domain, message)), "EIP-712");
-        check(right != challenges.revealHash("claim", 1, "parent", contents), "claim");
-        check(right != challenges.revealHash(claimId, 2, "parent", contents), "node");
-        check(right != challenges.revealHash(claimId, 1, "other", contents), "parent");
-        check(right != challenges.revealHash(claimId, 1, "parent", "x"), "contents");
+        check(right != challenges.revealHash("claim", "line", 1, contents), "claim");
+        check(right != challenges.revealHash(claimId, "line", 2, contents), "node");
+        check(right != challenges.revealHash(claimId, "other", 1, contents), "line");
+        check(right != challenges.revealHash(claimId, "line", 1, "x"), "contents");
         vm.chainId(77);
-        check(right != challenges.revealHash(claimId, 1, "parent", contents), "chain");
+        check(right != challenges.revealHash(claimId, "line", 1, contents), "chain");
     }
 
     function test_A13_contractsThatPropose() external {
@@ -251,10 +421,11 @@ contract ChallengesRevealTest is Arena {
         bytes32 id = claimDigests(proposer, 0, modelId, topDigests(jobsOf(1)));
         IChallenges.Record memory node = openJob(challenger, id, 1);
         IFaults.Job memory job_ = job(0);
+        bytes32[] memory digests = jobDigests();
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadSignature.selector, proposer));
-        challenges.revealJob(id, node, job_, "any");
-        wallet.accept(challenges.revealHash(id, node.position, 0, keccak256(abi.encode(job_))));
-        challenges.revealJob(id, node, job_, "any");
+        challenges.revealJob(id, node, job_, digests, "any");
+        wallet.accept(challenges.revealHash(id, lineOf(id, node), node.position, keccak256(abi.encode(job_))));
+        challenges.revealJob(id, node, job_, digests, "any");
     }
 
     /// @dev A job without a trace is bound by hashes alone: anyone reveals it, and nobody is paid for computing.
@@ -263,8 +434,15 @@ contract ChallengesRevealTest is Arena {
         (job_.runs[0], job_.runs[2]) = (job_.runs[1], job_.runs[1]);
         job_.traceRoots = new bytes32[](3);
         (bytes32 id, IChallenges.Record memory node) = _openOther(job_);
+        // Without traces there is nothing to publish either.
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 1, 0));
+        challenges.revealJob(id, node, job_, new bytes32[](1), "");
+        vm.recordLogs();
         vm.prank(attacker);
-        challenges.revealJob(id, node, job_, "");
+        challenges.revealJob(id, node, job_, none(), "");
+        node = revealed();
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, Positions.tree(TRACE, 0, 0, 3, 0)));
+        challenges.openInJob(id, node, job_, Positions.tree(TRACE, 0, 0, 3, 0), 0, none(), 0);
         same(challenges.balanceOf(proposer), 0, "nothing to compute");
         check(challenges.balanceOf(attacker) > 0, "its gas");
     }
@@ -321,8 +499,11 @@ contract ChallengesRevealTest is Arena {
     }
 
     function _opened(uint256 position) private returns (IChallenges.Record memory) {
-        IChallenges.Record memory jobNode = revealJobFrom(proposer, claimId, openJob(challenger, claimId, 1));
-        return openInJobFrom(challenger, claimId, jobNode, position);
+        return openInJobFrom(challenger, claimId, _jobNode(), position);
+    }
+
+    function _jobNode() private returns (IChallenges.Record memory) {
+        return revealJobFrom(proposer, claimId, openJob(challenger, claimId, 1));
     }
 
     /// @dev Claims another job for the lane, and opens it.
@@ -332,15 +513,16 @@ contract ChallengesRevealTest is Arena {
         id = claimDigests(proposer, 0, modelId, one(record));
         vm.recordLogs();
         vm.deal(address(this), 100 ether);
-        challenges.open{value: 1 ether}(id, nothing(), jobAt(0), record, none());
+        challenges.open{value: 1 ether}(id, nothing(), jobAt(0), record, none(), newLine());
         node = opened();
     }
 
     function _claimJob(IFaults.Job memory job_) private returns (bytes32 id, IChallenges.Record memory node) {
         (id, node) = _openOther(job_);
+        bytes32[] memory digests = jobDigests();
         vm.recordLogs();
         vm.prank(proposer);
-        challenges.revealJob(id, node, job_, "");
+        challenges.revealJob(id, node, job_, digests, "");
         node = revealed();
     }
 }

@@ -20,6 +20,7 @@ use sworn_prover::dispute::faults::attention::find::{Finding, TileParent};
 use sworn_prover::dispute::faults::attention::judge::is_fault;
 use sworn_prover::dispute::faults::attention::witness::Place;
 use sworn_prover::dispute::faults::{attention, selection};
+use sworn_prover::dispute::parts;
 use sworn_prover::dispute::position::NodeKind;
 use sworn_prover::dispute::source::TraceSource;
 use sworn_prover::dispute::trace::{Trace, TraceLayout, TraceOptions};
@@ -69,7 +70,7 @@ fn posted(site: &attention::Site, kind: NodeKind, at: Place, tile: u32, contents
         c: tile,
         ..Position::tree(kind, 0, 0, 0, at.row.into())
     };
-    node(position, Digest::of(contents))
+    node(position, parts::digest(&position, contents))
 }
 
 fn node(position: Position, value: Digest) -> Node {
@@ -148,7 +149,9 @@ fn honest_attention_has_no_fault() {
         let contents = site.tile(&mut trace, row, at.element, tile).unwrap();
         let addends = read_tile(&contents, site.addend_bytes()).unwrap();
         let sums = read_totals(&totals).unwrap();
-        assert_eq!(total_of(&addends).to_bits(), sums[tile as usize].to_bits());
+        let total = sums[tile as usize].to_bits();
+        assert_eq!(total_of(&addends.addends).to_bits(), total);
+        assert_eq!(addends.sums.last().unwrap().to_bits(), total);
         let (sum_leaf, sum_at) = site.sums.leaf_of(site.head_of(at.element)).unwrap();
         let f32_at = |data: &[u8], i: u32| {
             f32::from_le_bytes(data[4 * i as usize..][..4].try_into().unwrap())
@@ -164,14 +167,14 @@ fn honest_attention_has_no_fault() {
 
         let above = posted(&site, NodeKind::Totals, at, 0, &totals);
         let witness = site
-            .combine_witness(&mut trace, at, &totals, claimed)
+            .combine_witness(&mut trace, at, NodeKind::Totals, &totals, claimed)
             .unwrap();
         let whole = case(root, above.clone(), parent);
         assert_eq!(
             is_fault(&layout, &whole, FAULT_COMBINE, &witness),
             Ok(false)
         );
-        let index = random.below(addends.len()) as u32;
+        let index = random.below(addends.addends.len()) as u32;
         let witness = site
             .weight_witness(&mut trace, at, tile, &contents, index)
             .unwrap();

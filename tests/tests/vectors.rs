@@ -97,6 +97,21 @@ fn an_independent_implementation_agrees() {
     }
 }
 
+/// Every bug of a list that is planted in the Python implementation makes a vector fail.
+#[test]
+fn planted_bugs_are_noticed() {
+    let script = repository_root().join(vectors::FOLDER).join("mutants.py");
+    match Command::new("python3").arg(&script).output() {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{text}\n{errors}");
+            assert!(text.contains(" bugs, 0 not noticed"), "{text}");
+        }
+        Err(error) => skip(&format!("planted_bugs_are_noticed: python3: {error}")),
+    }
+}
+
 /// The script notices a single changed digit anywhere in the vectors.
 #[test]
 fn the_independent_implementation_can_fail() {

@@ -1,34 +1,21 @@
 #!/usr/bin/env python3
 """Recomputes every test vector with machine.py, an implementation of prover/SPEC.md that shares no code with the Rust one.
 
-Usage: python3 check.py [folder [check...]]      exits 0 when everything agrees, else prints what differs and exits 1
+Usage: python3 check.py [--stop] [folder [check[:part]...]]
+
+Exits 0 when everything agrees, else prints what differs and exits 1. `--stop`: at the first difference.
 """
 
-import json
 import pathlib
 import sys
 
 sys.dont_write_bytecode = True
 
+import checking  # noqa: E402
 import steps as challenge  # noqa: E402
+from check_faults import *  # noqa: E402, F403
+from checking import expect, load  # noqa: E402
 from machine import *  # noqa: E402, F403
-
-FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent
-failures = []
-checks = 0
-
-
-def expect(what, found, expected):
-    global checks
-    checks += 1
-    if found != expected:
-        failures.append(f"{what}: computed {str(found)[:200]}, the file has {str(expected)[:200]}")
-
-
-def load(name):
-    content = json.loads((FOLDER / name).read_text())
-    expect(f"{name}: machine_version", content["machine_version"], 1)
-    return content
 
 
 def check_merkle():
@@ -262,11 +249,6 @@ def check_selection():
 
 
 
-def tokenizer_of(case):
-    tokens = [(unhex(piece), kind, value(int(score, 16))) for piece, kind, score in case["tokens"]]
-    return Tokenizer(tokens, case["flags"], case["bos"])
-
-
 def check_tokenizer():
     for case in load("tokenizer.json")["tokenizers"]:
         what = "tokenizer " + case["name"]
@@ -300,9 +282,7 @@ def check_machine():
         expect(what + ": tokenizer root", tohex(tokenizer_root), case["tokenizer_root"])
         expect(what + ": id", tohex(model_id), case["model_id"])
 
-        packed, params = unhex(case["params"]), {}
-        for name, size in PARAMS:
-            params[name], packed = int.from_bytes(packed[:size], "big"), packed[size:]
+        params = params_of(unhex(case["params"]))
         runs = generate(program, tensors, tokenizer, params, unhex(case["payload"]), unhex(case["seed"]))
         expect(what + ": runs", len(runs), params["n_runs"])
         digests = []
@@ -354,10 +334,6 @@ def stored(kind, element):
     return [bits_of(element[0]), element[1]] if isinstance(element, tuple) else [bits_of(element)]
 
 
-def tensors_of(case):
-    return [Weights(w["format"], w["cols"], [[unhex(tile) for tile in row] for row in w["rows"]]) for w in case["weights"]]
-
-
 def compare_node(what, node, trace, elements, run, params):
     """The contents of a node of a run, and its position."""
     kind = challenge.KINDS[node["kind"] - 1]
@@ -391,15 +367,16 @@ def compare_node(what, node, trace, elements, run, params):
     return kind
 
 
-def check_steps():
+def check_steps(name=""):
+    """Of all models, or of one."""
     file, machines = load("steps.json"), load("machine.json")["models"]
     kinds, operations = set(), set()
     for case in file["models"]:
+        if not case["name"].startswith(name):
+            continue
         machine = machines[case["machine"]] if "machine" in case else case
         program, tensors = Program(unhex(machine["program"])), tensors_of(machine)
-        packed, params = unhex(case.get("params", tohex(bytes(32)))), {"seed": case.get("seed")}
-        for name, size in PARAMS:
-            params[name], packed = int.from_bytes(packed[:size], "big"), packed[size:]
+        params = {**params_of(unhex(case.get("params", tohex(bytes(32))))), "seed": case.get("seed")}
         for run in case["runs"]:
             what = f"{case['name']} model, run {run['run']}"
             trace = challenge.Trace(program, tensors, run["tokens"], run["n_prompt"])
@@ -422,31 +399,41 @@ def check_steps():
                 alone = challenge.Elements(layout, opened, lambda row: run["tokens"][row])
                 found = alone.element(step.number, element["row"], element["element"])
                 expect(place, stored(step.kind, found), element["value"])
+            for row, number, bits in run.get("values", []):
+                kind = layout.steps[number].kind
+                found = [stored(kind, elements.element(number, row, e)) for e in range(len(bits))]
+                expect(f"{what}, row {row}, step {number} (operation {layout.steps[number].op})", found, bits)
     jobs = [unhex(job) for job in file["claim"]["jobs"]]
     for node in file["claim"]["nodes"]:
         found = challenge.claim_node(jobs, node["height"], node["index"])
         expect(f"claim node {node['height']} {node['index']}", [tohex(digest) for digest in found], node["contents"])
         position = challenge.position("claim", height=node["height"], index=node["index"])
         expect("its position", tohex(position), node["position"])
+    if name:
+        return
     expect("operations met", operations, set(range(1, 13)))
     expected = {"trace", "tokens", "offsets", "text", "totals", "tile", "selection", "group"}
     expect("kinds of nodes met", kinds, expected)
 
 
 def check_manifest():
-    names = {file.name for file in FOLDER.glob("*.json")} - {"MANIFEST.json"}
+    names = {file.name for file in checking.state["folder"].glob("*.json")} - {"MANIFEST.json"}
     manifest = load("MANIFEST.json")["sha256"]
     expect("files of the manifest", set(manifest), names)
     for name in names & set(manifest):
-        expect(name, tohex(sha256((FOLDER / name).read_bytes())), manifest[name])
+        expect(name, tohex(sha256((checking.state["folder"] / name).read_bytes())), manifest[name])
 
 
-CHECKS = {name[6:]: check for name, check in list(globals().items()) if name.startswith("check_")}
-for name in sys.argv[2:] or CHECKS:
-    before = checks
-    CHECKS[name]()
-    print(f"{name}: {checks - before} checks")
-for failure in failures[:20]:
-    print("FAILED", failure)
-print(f"{checks} checks, {len(failures)} failed")
-sys.exit(1 if failures else 0)
+CHECKS = {name[6:]: check for name, check in list(globals().items()) if name.startswith("check_") and callable(check)}
+arguments = sys.argv[1:]
+if arguments[:1] == ["--stop"]:
+    checking.state["stop"] = True
+    arguments = arguments[1:]
+if arguments:
+    checking.state["folder"] = pathlib.Path(arguments[0])
+for name in arguments[1:] or CHECKS:
+    before = checking.state["checks"]
+    check, *which = name.split(":")
+    CHECKS[check](*which)
+    print(f"{name}: {checking.state['checks'] - before} checks")
+checking.report()

@@ -42,10 +42,6 @@ class Tree:
     def root(self):
         return self.digest(self.depth, 0)
 
-    def path(self, height, index, to):
-        """Siblings of a node up to the height `to`."""
-        return [self.digest(h, (index >> (h - height)) ^ 1) for h in range(height, to)]
-
     def opened(self, height, index):
         """What a node holds: its leaves' bytes, or digests some levels below; without what is absent."""
         if height <= CONTENT_LEVELS:

@@ -77,9 +77,14 @@ abstract contract Judging is ChallengesBase {
         Verdict memory verdict = verdict_;
         Record memory own = own_;
         bytes32 line = _judged(claimId, verdict);
-        _known(claimId, own);
+        // The slot of the culprit's own line holds the verdict, which names the record.
+        if (own.hash(claimId) != verdict.culprit.hash(claimId)) _known(claimId, own);
         if (own.position != verdict.culprit.position) {
             revert BadPosition("position", own.position, verdict.culprit.position);
+        }
+        // Who hasn't seen what showed the fault has not found it.
+        if (own.revealedAt() == 0 && verdict.culprit.revealedAt() != 0) {
+            revert NotRevealed(Nodes.key(Nodes.line(claimId, own.times), own.position));
         }
         uint256 last = uint256(verdict.fellAt) + declarationSeconds;
         if (block.timestamp > last) revert TooLate(block.timestamp, last);

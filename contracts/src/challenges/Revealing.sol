@@ -5,6 +5,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IVouchers} from "../interfaces/IVouchers.sol";
+import {Contents} from "../libraries/Contents.sol";
 import {Jobs} from "../libraries/Jobs.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Nodes} from "../libraries/Nodes.sol";
@@ -45,7 +46,15 @@ abstract contract Revealing is ChallengesBase {
         if (levels == 0) revert BadPosition("height", height, Machine.CONTENT_LEVELS + 1);
         bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), levels);
         if (found != record.value) revert BadContents(found, record.value);
-        _reveal(claimId, line, record, abi.encode(digests), 0, HEAD_TOKENS + 128 * digests.length, gasBefore);
+        _reveal(
+            claimId,
+            line,
+            record,
+            _isPlainCall() ? bytes("") : abi.encode(digests),
+            0,
+            HEAD_TOKENS + 128 * digests.length,
+            gasBefore
+        );
     }
 
     /// @inheritdoc IChallenges
@@ -65,7 +74,15 @@ abstract contract Revealing is ChallengesBase {
         }
         bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), height);
         if (found != record.value) revert BadContents(found, record.value);
-        _reveal(claimId, line, record, abi.encode(leaves), 0, RevealGas.tokensOfCall(), gasBefore);
+        _reveal(
+            claimId,
+            line,
+            record,
+            _isPlainCall() ? bytes("") : abi.encode(leaves),
+            0,
+            RevealGas.tokensOfCall(),
+            gasBefore
+        );
     }
 
     /// @inheritdoc IChallenges
@@ -95,7 +112,15 @@ abstract contract Revealing is ChallengesBase {
             record.shape = rules.traceShape(claimId);
         }
         _checkTraces(job, record.shape, digests);
-        _reveal(claimId, line, record, abi.encode(job, digests), proposerWei, RevealGas.tokensOfCall(), gasBefore);
+        _reveal(
+            claimId,
+            line,
+            record,
+            _isPlainCall() ? bytes("") : abi.encode(job, digests),
+            proposerWei,
+            RevealGas.tokensOfCall(),
+            gasBefore
+        );
     }
 
     /// @inheritdoc IChallenges
@@ -113,9 +138,9 @@ abstract contract Revealing is ChallengesBase {
             expected = 4 + 4 * uint256(uint32(bytes4(contents[0:4])));
         }
         if (contents.length != expected) revert BadLength(contents.length, expected);
-        record.value = sha256(contents);
+        record.value = Contents.digest(record.position, contents);
         _checkSigned(claimId, line, record, signature);
-        _reveal(claimId, line, record, contents, 0, RevealGas.tokensOfCall(), gasBefore);
+        _reveal(claimId, line, record, _isPlainCall() ? bytes("") : contents, 0, RevealGas.tokensOfCall(), gasBefore);
     }
 
     /// @inheritdoc IChallenges
@@ -164,6 +189,12 @@ abstract contract Revealing is ChallengesBase {
         uint256 shape = Shapes.pack(0, 0, count, 0, 0);
         bytes32 runsRoot = Trees.node(runs, Machine.NODE_CLAIM, shape, depth, 0, depth);
         return (Records.job(job.inputId, count, runsRoot, job.scoreRoot), traced);
+    }
+
+    /// @dev Whether an account without code called this contract by itself: then the data of the transaction is that of this call, for everybody to read, and no event
+    /// repeats it. Accounts that delegate to code (EIP-7702) have some.
+    function _isPlainCall() private view returns (bool) {
+        return msg.sender == tx.origin && msg.sender.code.length == 0;
     }
 
     /// @dev Whether the digests are those below the trace roots, of one run after the other.

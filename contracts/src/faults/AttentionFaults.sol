@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IModels} from "../interfaces/IModels.sol";
+import {Contents} from "../libraries/Contents.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Openings} from "../libraries/Openings.sol";
 import {Positions} from "../libraries/Positions.sol";
@@ -39,7 +40,7 @@ contract AttentionFaults is IFaults {
 
     /// @notice 65.
     struct Combine {
-        bytes contents; // of the node
+        bytes contents; // of the node; of a tile its running sums and the root of its runs
         Openings.Leaf element; // in the parent
         Openings.Row row; // attn_mix only
         Openings.Leaf sum; // attn_mix only, to the row's root
@@ -47,21 +48,22 @@ contract AttentionFaults is IFaults {
 
     /// @notice 67.
     struct Addends {
-        bytes contents; // of the node
-        bytes totals; // of the parent
+        Openings.Leaf contents; // running sums and a run; for the last sum the running sums and the root, and no path
+        uint32 index; // of the run; the number of runs for the last sum, which is to be the total
+        Openings.Leaf totals; // part of the parent; for the last sum only
     }
 
     /// @notice 68.
     struct Weight {
-        bytes contents; // of the node
+        Openings.Leaf contents; // running sums and the run
         uint32 index; // in the tile
         Openings.Leaf maxima; // to the root of the score's row
-        Score score;
+        Score score; // the query beside the maxima
     }
 
     /// @notice 69.
     struct Value {
-        bytes contents; // of the node
+        Openings.Leaf contents; // running sums and the run
         uint32 index; // in the tile
         Openings.Row row; // of the position
         Openings.Leaf values; // to that row's root
@@ -77,6 +79,9 @@ contract AttentionFaults is IFaults {
     }
 
     uint256 private constant TILE = Machine.TILE_ELEMENTS;
+    uint256 private constant RUN = Machine.RUN_ADDENDS;
+    /// @dev A leaf that no row has.
+    uint256 private constant NOTHING = type(uint256).max;
 
     IModels public immutable models;
 
@@ -149,7 +154,8 @@ contract AttentionFaults is IFaults {
         if (place > site.row) return true;
         uint256 position = w.position;
         if (position > site.row) revert BadWitness("position");
-        (uint256 score,) = _score(site, w.score, site.element, position);
+        bytes32 root = site.trace.row(w.score.row, site.row);
+        uint256 score = _score(site, w.score, root, site.element, position, w.score.query.path, NOTHING);
         if (position == place) return score != max;
         int256 scoreKey = Binary32.softmaxKey(score);
         int256 maxKey = Binary32.softmaxKey(max);
@@ -162,15 +168,16 @@ contract AttentionFaults is IFaults {
         if (Positions.kind(c.node.position) == Machine.NODE_TOTALS) {
             site = _posted(c);
             uint256 tiles = site.row / TILE + 1;
-            Traces.contents(w.contents, c.node.value, 4 * tiles);
+            Contents.check(w.contents, c.node.value, 4 * tiles, 0, Contents.TOTALS_PART);
             for (uint256 i = 0; i < tiles; i += TILE) {
                 total = Sums.addBig(total, w.contents, i, tiles - i < TILE ? tiles - i : TILE);
             }
         } else {
-            uint256 count;
-            (site, count) = _tile(c, w.contents, Machine.FAULT_COMBINE);
+            uint256 head;
+            (site, head) = _tile(c, Machine.FAULT_COMBINE);
             if (site.row >= TILE) revert BadWitness("tile");
-            total = _sum(site, w.contents, count);
+            Contents.checkHead(w.contents, c.node.value, head);
+            total = Binary32.add(0, _sumAt(w.contents, head - 4));
         }
         uint256 parent = c.parent.position;
         if (Positions.kind(parent) != Machine.NODE_TRACE || Positions.run(parent) != Positions.run(c.node.position)) {
@@ -189,7 +196,19 @@ contract AttentionFaults is IFaults {
     }
 
     function _addends(Case calldata c, Addends calldata w) private view returns (bool) {
-        (Site memory site, uint256 count) = _tile(c, w.contents, Machine.FAULT_ADDENDS);
+        (Site memory site, uint256 head) = _tile(c, Machine.FAULT_ADDENDS);
+        uint256 index = w.index;
+        if (4 * index == head) return _lastSum(c, site, w, head);
+        uint256 count = _run(c, site, w.contents, head, index);
+        bytes calldata data = w.contents.data;
+        uint256 start = index == 0 ? 0 : _sumAt(data, 4 * index - 4);
+        bool mix = site.step.op == Machine.OP_ATTN_MIX;
+        uint256 sum = mix ? Dots.pairs(start, data, head, count) : Sums.addBig(start, data, head / 4, count);
+        return sum != _sumAt(data, 4 * index);
+    }
+
+    /// @dev Whether the last running sum of a tile is not its total.
+    function _lastSum(Case calldata c, Site memory site, Addends calldata w, uint256 head) private view returns (bool) {
         uint256 position = c.node.position;
         uint256 totals = Positions.posted(
             Machine.NODE_TOTALS,
@@ -201,36 +220,38 @@ contract AttentionFaults is IFaults {
             0
         );
         if (c.parent.position != totals) revert BadWitness("parent");
-        Traces.contents(w.totals, c.parent.value, 4 * (site.row / TILE + 1));
-        uint256 claimed = _word(_offset(w.totals) + 4 * Positions.c(position)) >> 224;
-        return _sum(site, w.contents, count) != Binary32.canonical(claimed);
+        Contents.checkHead(w.contents.data, c.node.value, head);
+        uint256 tile = Positions.c(position);
+        uint256 each = Contents.TOTALS_PART;
+        Contents.checkPart(w.totals, c.parent.value, 4 * (site.row / TILE + 1), 0, each, 4 * tile / each);
+        return _sumAt(w.contents.data, head - 4) != _sumAt(w.totals.data, 4 * tile % each);
     }
 
     function _weight(Case calldata c, Weight calldata w) private view returns (bool) {
-        (Site memory site, uint256 count) = _tile(c, w.contents, Machine.FAULT_WEIGHT);
+        (Site memory site, uint256 head_) = _tile(c, Machine.FAULT_WEIGHT);
         uint256 index = w.index;
-        if (index >= count) revert BadWitness("index");
+        uint256 claimed = _addend(c, site, w.contents, head_, index) >> 224;
         uint256 head = _head(site);
         uint256 position = TILE * Positions.c(c.node.position) + index;
-        (uint256 score, bytes32 root) = _score(site, w.score, head, position);
+        bytes32 root = site.trace.row(w.score.row, site.row);
         uint256 distance = site.step.op == Machine.OP_ATTN_MIX ? 2 : 1;
         uint256 maxima = site.trace.firstLeaf(site.number - distance);
         uint256 at = site.trace.span(w.maxima, root, maxima, Machine.MAXIMA_LEAF_ELEMENTS, head, 1);
+        maxima += head / Machine.MAXIMA_LEAF_ELEMENTS;
+        uint256 score = _score(site, w.score, root, head, position, w.maxima.path, maxima);
         uint256 weight = Functions.exp(Binary32.sub(score, Traces.word(w.maxima.data, 2 * at)));
-        uint256 claimed = _word(_offset(w.contents) + _width(site) * index) >> 224;
         return weight != Binary32.canonical(claimed);
     }
 
     function _value(Case calldata c, Value calldata w) private view returns (bool) {
-        (Site memory site, uint256 count) = _tile(c, w.contents, Machine.FAULT_VALUE);
+        (Site memory site, uint256 head) = _tile(c, Machine.FAULT_VALUE);
         uint256 index = w.index;
-        if (index >= count) revert BadWitness("index");
+        uint256 claimed = (_addend(c, site, w.contents, head, index) >> 208) & 0xffff;
         if (site.step.op != Machine.OP_ATTN_MIX) revert BadWitness("step");
         bytes32 root = site.trace.row(w.row, TILE * Positions.c(c.node.position) + index);
         uint256 values = site.trace.firstLeaf(site.step.inputs[2]);
         uint256 start = _keyStart(site, _head(site)) + site.element % site.step.dims[2];
         uint256 at = site.trace.span(w.values, root, values, Machine.F16_LEAF_ELEMENTS, start, 1);
-        uint256 claimed = (_word(_offset(w.contents) + 6 * index) >> 208) & 0xffff;
         return Traces.half(w.values.data, at) != claimed;
     }
 
@@ -257,42 +278,67 @@ contract AttentionFaults is IFaults {
         if (site.element >= _elements(site.step)) revert BadWitness("element");
     }
 
-    /// @dev The site of a tile, whose contents are checked, and how many addends it has.
-    function _tile(Case calldata c, bytes calldata contents, uint8 fault)
-        private
-        view
-        returns (Site memory site, uint256 count)
-    {
+    /// @dev The site of a tile, and the bytes of its running sums.
+    function _tile(Case calldata c, uint8 fault) private view returns (Site memory site, uint256 head) {
         uint256 position = c.node.position;
         if (Positions.kind(position) != Machine.NODE_TILE) revert WrongNode(fault, position);
         site = _posted(c);
-        uint256 start = TILE * Positions.c(position);
-        if (start > site.row) revert BadWitness("tile");
-        count = site.row + 1 - start;
-        if (count > TILE) count = TILE;
-        Traces.contents(contents, c.node.value, _width(site) * count);
+        if (TILE * Positions.c(position) > site.row) revert BadWitness("tile");
+        head = Contents.tileHead(_count(c, site));
     }
 
-    /// @dev The score of a head's query with the keys at a position, canonical, and the root of the query's row.
-    function _score(Site memory site, Score calldata w, uint256 head, uint256 position)
+    /// @dev Addends of the tile.
+    function _count(Case calldata c, Site memory site) private pure returns (uint256) {
+        return Contents.tileAddends(site.row, Positions.c(c.node.position));
+    }
+
+    /// @dev Checks a run of the tile, with the running sums before it; gives how many addends it has.
+    function _run(Case calldata c, Site memory site, Openings.Leaf calldata opened, uint256 head, uint256 run)
         private
         view
-        returns (uint256 score, bytes32 root)
+        returns (uint256 count)
     {
-        root = site.trace.row(w.row, site.row);
+        count = _count(c, site);
+        uint256 width = site.step.op == Machine.OP_ATTN_MIX ? 6 : 4;
+        Contents.checkPart(opened, c.node.value, head + width * count, head, width * RUN, run);
+        count -= RUN * run;
+        if (count > RUN) count = RUN;
+    }
+
+    /// @dev The word that begins with an addend of the tile, whose run is checked.
+    function _addend(Case calldata c, Site memory site, Openings.Leaf calldata opened, uint256 head, uint256 index)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 count = _run(c, site, opened, head, index / RUN);
+        if (index % RUN >= count) revert BadWitness("index");
+        return _word(_offset(opened.data) + head + (site.step.op == Machine.OP_ATTN_MIX ? 6 : 4) * (index % RUN));
+    }
+
+    /// @dev The posted f32 at a byte, canonical.
+    function _sumAt(bytes calldata data, uint256 at) private pure returns (uint256) {
+        return Binary32.canonical(_word(_offset(data) + at) >> 224);
+    }
+
+    /// @dev The score of a head's query with the keys at a position, canonical. The query is opened beside another leaf of its row, if that is not NOTHING.
+    function _score(
+        Site memory site,
+        Score calldata w,
+        bytes32 root,
+        uint256 head,
+        uint256 position,
+        bytes32[] calldata otherPath,
+        uint256 otherLeaf
+    ) private view returns (uint256) {
         bytes32 keyRoot = position == site.row ? root : site.trace.row(w.keyRow, position);
         uint256 dim = site.step.dims[2];
         uint256 firstLeaf = site.trace.firstLeaf(site.step.inputs[0]);
-        uint256 q = site.trace.span(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim);
+        uint256 q = site.trace
+            .spanBeside(w.query, root, firstLeaf, Machine.F32_LEAF_ELEMENTS, head * dim, dim, otherPath, otherLeaf);
         firstLeaf = site.trace.firstLeaf(site.step.inputs[1]);
         uint256 k = site.trace.span(w.keys, keyRoot, firstLeaf, Machine.F16_LEAF_ELEMENTS, _keyStart(site, head), dim);
-        score = Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
-    }
-
-    /// @dev The total of a tile's addends, canonical.
-    function _sum(Site memory site, bytes calldata contents, uint256 count) private pure returns (uint256) {
-        bool mix = site.step.op == Machine.OP_ATTN_MIX;
-        return mix ? Dots.pairs(contents, count) : Sums.addBig(0, contents, 0, count);
+        return Binary32.mul(Dots.littleEndian(w.query.data, q, w.keys.data, k, dim), site.step.constants[0]);
     }
 
     /// @dev Elements of the step's output; heads for attn_max.
@@ -308,11 +354,6 @@ contract AttentionFaults is IFaults {
     /// @dev The first element of k and v for a head: its key/value head's.
     function _keyStart(Site memory site, uint256 head) private pure returns (uint256) {
         return head / (site.step.dims[0] / site.step.dims[1]) * site.step.dims[2];
-    }
-
-    /// @dev Bytes of an addend.
-    function _width(Site memory site) private pure returns (uint256) {
-        return site.step.op == Machine.OP_ATTN_MIX ? 6 : 4;
     }
 
     function _offset(bytes calldata data) private pure returns (uint256 at) {

@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IInbox} from "../interfaces/IInbox.sol";
 import {IModels} from "../interfaces/IModels.sol";
+import {Contents} from "../libraries/Contents.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Openings} from "../libraries/Openings.sol";
 import {ParamsWord} from "../libraries/ParamsWord.sol";
@@ -27,16 +28,16 @@ contract SelectionFaults is IFaults {
         Openings.Leaf tokens; // in the node
         Openings.Row row; // of the logits: the one before the place
         Openings.Leaf beaterLogits; // to the row's root
-        Openings.Leaf claimedLogits; // to the row's root
+        Openings.Leaf claimedLogits; // beside it
     }
 
     /// @notice 81.
     struct Best {
-        bytes contents; // of the node
+        bytes contents; // of the node: its head and the root of its groups
         uint32 beater; // the rest is ignored when best is not below the vocabulary size
         Openings.Row row;
         Openings.Leaf beaterLogits;
-        Openings.Leaf bestLogits;
+        Openings.Leaf bestLogits; // beside it
     }
 
     /// @notice 82.
@@ -45,24 +46,24 @@ contract SelectionFaults is IFaults {
         Openings.Leaf tokens; // with the claimed token, to the run's tokens root
         Openings.Row row;
         Openings.Leaf bestLogits;
-        Openings.Leaf claimedLogits;
+        Openings.Leaf claimedLogits; // beside it
     }
 
     /// @notice 83.
     struct GroupSum {
         bytes contents; // of the node
-        bytes selection; // of the parent
+        Openings.Leaf selection; // head and group of the parent
     }
 
     /// @notice 84.
     struct LeafSum {
-        bytes contents; // of the node
-        bytes selection; // of the parent
-        uint32 index; // of the leaf in the group
+        Openings.Leaf contents; // part of the node
+        bytes selection; // of the parent: its head and the root of its groups
+        uint32 index; // of the sum in the group
         Openings.Leaf tokens; // with the claimed token, to the run's tokens root; component 6 only
         Openings.Row row;
         Openings.Leaf bestLogits;
-        Openings.Leaf logits;
+        Openings.Leaf logits; // beside it
     }
 
     /// @dev Where a token is chosen.
@@ -131,7 +132,7 @@ contract SelectionFaults is IFaults {
         uint256 claimed = _token(w.tokens, site.place);
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 beater = _logit(site, w.beaterLogits, root, w.beater);
-        uint256 own = _logit(site, w.claimedLogits, root, claimed);
+        uint256 own = _logitBeside(site, w.claimedLogits, root, claimed, w.beaterLogits, w.beater);
         (IInbox.Params memory params,) = _input(c);
         if (params.temperatureMilli != 0 && beater != Binary32.INFINITY) return false;
         return _beats(beater, w.beater, own, claimed);
@@ -139,56 +140,76 @@ contract SelectionFaults is IFaults {
 
     function _best(Case calldata c, Best calldata w) private view returns (bool) {
         _kind(c, Machine.NODE_SELECTION, Machine.FAULT_BEST);
-        Site memory site = _selection(c, w.contents, c.node.value);
+        Site memory site = _site(c, Positions.index(c.node.position));
+        Contents.checkHead(w.contents, c.node.value, Contents.SELECTION_HEAD);
         uint256 best = Choices.best(w.contents);
         if (best >= site.groups.vocabulary) return true;
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 beater = _logit(site, w.beaterLogits, root, w.beater);
-        return _beats(beater, w.beater, _logit(site, w.bestLogits, root, best), best);
+        uint256 own = _logitBeside(site, w.bestLogits, root, best, w.beaterLogits, w.beater);
+        return _beats(beater, w.beater, own, best);
     }
 
     function _choice(Case calldata c, Choice calldata w) private view returns (bool) {
         _kind(c, Machine.NODE_SELECTION, Machine.FAULT_CHOICE);
-        Site memory site = _selection(c, w.contents, c.node.value);
+        Site memory site = _site(c, Positions.index(c.node.position));
+        uint256 length = Choices.selectionBytes(site.groups);
+        Contents.check(w.contents, c.node.value, length, Contents.SELECTION_HEAD, Contents.SELECTION_PART);
         (IInbox.Params memory params, bytes32 seed) = _sampled(c);
         uint256 claimed = _claimed(site, w.tokens);
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 best = Choices.best(w.contents);
         uint256 max = _logit(site, w.bestLogits, root, best);
         if (!Binary32.isFinite(max)) return claimed != best;
-        uint256 logit = _logit(site, w.claimedLogits, root, claimed);
+        uint256 logit = _logitBeside(site, w.claimedLogits, root, claimed, w.bestLogits, best);
         uint256 mass = Functions.mass(logit, max, Functions.temperature(params.temperatureMilli));
         uint256 draw = Choices.draw(seed, Positions.run(c.node.position), site.place);
         return !Choices.chooses(params, w.contents, site.groups, mass, draw);
     }
 
     function _groupSum(Case calldata c, GroupSum calldata w) private view returns (bool) {
-        _group(c, w.contents, w.selection, Machine.FAULT_GROUP_SUM);
-        uint256 sum = Choices.sumOf(w.contents);
-        return sum != Choices.groupSum(w.selection, Positions.b(c.node.position), Positions.a(c.node.position));
+        (Site memory site, uint256 tokens) = _group(c, Machine.FAULT_GROUP_SUM);
+        Contents.check(w.contents, c.node.value, Choices.groupBytes(tokens), 0, Contents.GROUP_PART);
+        uint256 group = Positions.b(c.node.position);
+        Contents.checkPart(
+            w.selection,
+            c.parent.value,
+            Choices.selectionBytes(site.groups),
+            Contents.SELECTION_HEAD,
+            Contents.SELECTION_PART,
+            group / Machine.PART_GROUPS
+        );
+        uint256 place = Contents.SELECTION_HEAD + Contents.SELECTION_GROUP * (group % Machine.PART_GROUPS);
+        uint256 claimed = Choices.sumAt(w.selection.data, place + Choices.SUM_BYTES * Positions.a(c.node.position));
+        return Choices.sumOf(w.contents) != claimed;
     }
 
     function _leafSum(Case calldata c, LeafSum calldata w) private view returns (bool) {
-        Site memory site = _group(c, w.contents, w.selection, Machine.FAULT_LEAF_SUM);
-        if (w.index >= w.contents.length / Choices.SUM_BYTES) revert BadWitness("index");
+        (Site memory site, uint256 tokens) = _group(c, Machine.FAULT_LEAF_SUM);
+        Contents.checkHead(w.selection, c.parent.value, Contents.SELECTION_HEAD);
+        uint256 first = w.index;
+        uint256 each = Contents.GROUP_PART;
+        if (Machine.SUM_TOKENS * first >= tokens) revert BadWitness("index");
+        Contents.checkPart(w.contents, c.node.value, Choices.groupBytes(tokens), 0, each, first / Machine.PART_SUMS);
+        uint256 sum = Choices.sumAt(w.contents.data, Choices.SUM_BYTES * (first % Machine.PART_SUMS));
         (IInbox.Params memory params,) = _sampled(c);
         uint256 component = Positions.a(c.node.position);
         uint256 claimed = component == Choices.BEFORE ? _claimed(site, w.tokens) : 0;
         bytes32 root = site.trace.row(w.row, site.place - 1);
         uint256 max = _logit(site, w.bestLogits, root, Choices.best(w.selection));
-        uint256 first = EACH * (Positions.b(c.node.position) * site.groups.groupLeaves + w.index);
-        site.trace.span(w.logits, root, site.logits, EACH, first, 1);
+        first = EACH * Positions.b(c.node.position) * site.groups.groupLeaves + Machine.SUM_TOKENS * first;
+        uint256 best = site.logits + Choices.best(w.selection) / EACH;
+        uint256 offset = site.trace.spanBeside(w.logits, root, site.logits, EACH, first, 1, w.bestLogits.path, best);
         uint256 count = site.groups.vocabulary - first;
-        if (count > EACH) count = EACH;
+        if (count > Machine.SUM_TOKENS) count = Machine.SUM_TOKENS;
         if (component == Choices.BEFORE) {
             uint256 before = claimed > first ? claimed - first : 0;
             if (count > before) count = before;
         }
         uint256 least = Choices.threshold(component, w.selection, params.minPPpm);
         uint256 temperature = Functions.temperature(params.temperatureMilli);
-        (uint256 tokens, uint256 sum) = Masses.sum(w.logits.data, count, max, temperature, least);
-        if (component < Choices.MASSES) sum = tokens;
-        return sum != Choices.sumAt(w.contents, Choices.SUM_BYTES * w.index);
+        (uint256 counted, uint256 mass) = Masses.sum(w.logits.data, offset, count, max, temperature, least);
+        return sum != (component < Choices.MASSES ? counted : mass);
     }
 
     // What they share.
@@ -207,22 +228,8 @@ contract SelectionFaults is IFaults {
         site.logits = site.trace.firstLeaf(Programs.stepCount(program) - 1);
     }
 
-    /// @dev The site of a selection, whose contents are checked.
-    function _selection(Case calldata c, bytes calldata contents, bytes32 value)
-        private
-        view
-        returns (Site memory site)
-    {
-        site = _site(c, Positions.index(c.node.position));
-        Traces.contents(contents, value, Choices.selectionBytes(site.groups));
-    }
-
-    /// @dev The site of a group, whose contents and whose selection's are checked.
-    function _group(Case calldata c, bytes calldata contents, bytes calldata selection, uint8 fault)
-        private
-        view
-        returns (Site memory site)
-    {
+    /// @dev The site of a group, and how many tokens it has.
+    function _group(Case calldata c, uint8 fault) private view returns (Site memory site, uint256 tokens) {
         _kind(c, Machine.NODE_GROUP, fault);
         uint256 position = c.node.position;
         uint256 parent = Positions.posted(
@@ -235,12 +242,12 @@ contract SelectionFaults is IFaults {
             0
         );
         if (c.parent.position != parent) revert BadWitness("parent");
-        site = _selection(c, selection, c.parent.value);
+        site = _site(c, Positions.index(position));
         uint256 group = Positions.b(position);
         if (Positions.a(position) >= Machine.COMPONENT_COUNT || group >= site.groups.count) revert BadWitness("group");
-        uint256 leaves = site.groups.leaves - group * site.groups.groupLeaves;
-        if (leaves > site.groups.groupLeaves) leaves = site.groups.groupLeaves;
-        Traces.contents(contents, c.node.value, Choices.SUM_BYTES * leaves);
+        uint256 most = EACH * site.groups.groupLeaves;
+        tokens = site.groups.vocabulary - group * most;
+        if (tokens > most) tokens = most;
     }
 
     /// @dev The claimed token, by its leaf in the run's tokens.
@@ -264,6 +271,21 @@ contract SelectionFaults is IFaults {
     {
         if (token >= site.groups.vocabulary) revert BadWitness("token");
         return Traces.word(leaf.data, site.trace.span(leaf, root, site.logits, EACH, token, 1));
+    }
+
+    /// @dev The same beside another token's leaf, which is checked.
+    function _logitBeside(
+        Site memory site,
+        Openings.Leaf calldata leaf,
+        bytes32 root,
+        uint256 token,
+        Openings.Leaf calldata other,
+        uint256 otherToken
+    ) private view returns (uint256) {
+        if (token >= site.groups.vocabulary) revert BadWitness("token");
+        uint256 otherLeaf = site.logits + otherToken / EACH;
+        uint256 place = site.trace.spanBeside(leaf, root, site.logits, EACH, token, 1, other.path, otherLeaf);
+        return Traces.word(leaf.data, place);
     }
 
     /// @dev A higher key (NaN lowest), or the same and a lower id.

@@ -36,6 +36,9 @@ contract StepFaults is IFaults {
         uint256 position = c.node.position;
         uint8 kind = Positions.kind(position);
         if (kind != Machine.NODE_TOTALS && kind != Machine.NODE_TILE) revert WrongNode(fault, position);
+        // Only sums have faults of totals, only attention has tiles.
+        if (fault == Machine.FAULT_TOTAL) return _forward(Machine.OP_MATMUL);
+        if (kind == Machine.NODE_TILE) return _forward(Machine.OP_ATTN_MIX);
         (,, uint8 op) = Sites.program(models, c, Positions.a(position));
         return _forward(op);
     }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IModels} from "../interfaces/IModels.sol";
+import {Contents} from "../libraries/Contents.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Openings} from "../libraries/Openings.sol";
 import {Positions} from "../libraries/Positions.sol";
@@ -30,7 +31,7 @@ contract SumFaults is IFaults {
     /// @notice Fault 66: a total of `c.node` differs from the sum of its tile.
     struct TotalWitness {
         uint32 tile;
-        bytes contents;
+        Openings.Leaf contents; // part of the node
         Openings.Row trace;
         Openings.Leaf input; // the tile's leaves of the input, to the row's root
         Openings.Leaf[] weights; // matmul: the tile's leaf
@@ -74,22 +75,25 @@ contract SumFaults is IFaults {
     }
 
     function _combine(Sites.Site memory s, Case calldata c, CombineWitness calldata w) private view returns (bool) {
-        uint256 element = _checkTotals(s, c, w.contents);
+        uint256 element = _element(s, c);
+        Contents.check(w.contents, c.node.value, 4 * Tiles.count(s.step), 0, Contents.TOTALS_PART);
         uint256 claimed = _claimed(s, c, c.parent, w.claimed, element);
         return Tiles.combine(s.step, w.contents) != claimed;
     }
 
     function _total(Sites.Site memory s, Case calldata c, TotalWitness calldata w) private view returns (bool) {
-        uint256 element = _checkTotals(s, c, w.contents);
+        uint256 element = _element(s, c);
         uint256 tile = w.tile;
-        if (tile >= Tiles.count(s.step)) revert BadWitness("tile");
+        uint256 tiles = Tiles.count(s.step);
+        if (tile >= tiles) revert BadWitness("tile");
+        Contents.checkPart(w.contents, c.node.value, 4 * tiles, 0, Contents.TOTALS_PART, tile / Machine.PART_SUMS);
         uint256 from = tile * Machine.TILE_ELEMENTS;
         uint256 end = from + Machine.TILE_ELEMENTS;
         if (end > Tiles.inner(s.step)) end = Tiles.inner(s.step);
         s.input(s.rowRoot(w.trace), w.input, 0, from, end);
         uint256 sum = Tiles.sum(s.step, tile, tile, w.input.data, _weights(s, w.weights, element, tile, 1));
         // Which NaN a total holds can't be seen.
-        return sum != Binary32.canonical(Sums.u32BigAt(w.contents, 4 * tile));
+        return sum != Binary32.canonical(Sums.u32BigAt(w.contents.data, 4 * (tile % Machine.PART_SUMS)));
     }
 
     /// @dev The claimed bits of an f32 element, whose leaf is opened in `node`.
@@ -122,17 +126,10 @@ contract SumFaults is IFaults {
         }
     }
 
-    /// @dev Checks the contents of a node of totals; gives the element's number.
-    function _checkTotals(Sites.Site memory s, Case calldata c, bytes calldata contents)
-        private
-        view
-        returns (uint256 element)
-    {
+    /// @dev The element that the node's totals are of.
+    function _element(Sites.Site memory s, Case calldata c) private pure returns (uint256 element) {
         element = Positions.b(c.node.position);
         if (element >= LeafData.width(s.step)) revert BadWitness("element");
-        if (contents.length != 4 * Tiles.count(s.step) || sha256(contents) != c.node.value) {
-            revert BadWitness("contents");
-        }
     }
 
     function _checkSum(Programs.Step memory step) private pure {

@@ -9,7 +9,7 @@ import {INodeRules} from "./INodeRules.sol";
 
 /// @title Challenges: open the box
 /// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; who reveals is paid at once; anyone proves
-/// a fault; nodes not revealed in time expire. Contents are in events.
+/// a fault; nodes not revealed in time expire. Contents are in events, or in the data of transactions.
 ///
 /// Who disputes goes down from the claim in a **line**: each opening takes the place of the one above it, and the chain keeps one slot a line: the hash of its
 /// lowest node's record, which callers bring. Every account has as many lines as it starts; nobody moves another's. What one line lost no other needs.
@@ -54,7 +54,8 @@ interface IChallenges is IDisputes {
     }
 
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
-    /// @param contents Digests or leaves (abi.encode(bytes32[]) or abi.encode(bytes[])), abi.encode(Job), or the posted bytes.
+    /// @param contents Digests or leaves (abi.encode(bytes32[]) or abi.encode(bytes[])), abi.encode(Job, bytes32[] digests), or the posted bytes. Empty if an account
+    /// without code called by itself: then the data of the transaction has them.
     event Revealed(
         bytes32 indexed claimId, bytes32 indexed key, address indexed revealer, Record record, bytes contents
     );
@@ -171,11 +172,11 @@ interface IChallenges is IDisputes {
     /// @notice Shows that a node was not revealed in the proposer's time; the claim falls. The sender gets its gas and a tenth of it.
     function expire(bytes32 claimId, Record calldata record) external;
 
-    /// @notice Keeps the time of a declaration, see `declarationOf`. Optional: without any the openers of the path share the reward.
+    /// @notice Keeps the time of a declaration, see `declarationOf`. Optional: without any the reward is the line's owner's.
     function declare(bytes32 declaration) external;
-    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the challenger had the node revealed (or opened, if it
-    /// wasn't revealed) in a line of its own, and earlier than the one that counts so far; until `declarationSeconds` after the fall.
-    /// @param own The record of the node at the culprit's position in the challenger's line, its lowest.
+    /// @notice Names a declaration of a fallen claim's culprit that was made before the claim fell, after the challenger had the node revealed (or opened, if the
+    /// culprit wasn't revealed) in a line of its own, and earlier than the one that counts so far; until `declarationSeconds` after the fall.
+    /// @param own The record of the node at the culprit's position in the challenger's line, its lowest; the culprit itself if the line is its own.
     function redeem(bytes32 claimId, Verdict calldata verdict, Record calldata own, bytes32 salt) external;
     /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the owner of the culprit's line back, pays the reward, burns the rest. Anyone may, once.
     /// What the caller gets is sent to it; others have it on their balance.

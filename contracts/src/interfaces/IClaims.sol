@@ -74,7 +74,7 @@ interface IClaims {
     error TransferFailed(address to, uint256 amountWei);
 
     /// @notice Claims a lane's results under bond (`msg.value == bondWei()`). Anyone may, any time after the epoch ended and before the lane is final.
-    /// @param digests The claim tree's nodes `min(depth, OPEN_LEVELS)` levels below its root that are not absent: at most 64 jobs, or nodes over jobs.
+    /// @param digests What an opening of the claim tree's root would give, without what is absent: at most 64 jobs, or nodes over jobs.
     function claim(uint64 epoch, bytes32 modelId, bytes32 accumulator, bytes32[] calldata digests)
         external
         payable

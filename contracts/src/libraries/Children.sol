@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {IChallenges} from "../interfaces/IChallenges.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IVouchers} from "../interfaces/IVouchers.sol";
+import {Contents} from "./Contents.sol";
 import {Machine} from "./Machine.sol";
 import {Positions} from "./Positions.sol";
 import {Programs} from "./Programs.sol";
@@ -167,8 +168,13 @@ library Children {
         uint256 leaves = _leaves(program.vocabulary);
         uint256 size = groupSize(leaves);
         uint256 groups = (leaves + size - 1) / size;
-        return
-            Shapes.pack(shape.nPrompt(), shape.nTokens(), 12 + groups * Machine.COMPONENT_COUNT * U48_BYTES, leaves, 0);
+        return Shapes.pack(
+            shape.nPrompt(),
+            shape.nTokens(),
+            Contents.SELECTION_HEAD + groups * Contents.SELECTION_GROUP,
+            program.vocabulary,
+            0
+        );
     }
 
     /// @notice A group of a selection.
@@ -177,16 +183,17 @@ library Children {
         if (component >= Machine.COMPONENT_COUNT) {
             revert IChallenges.BadPosition("a", component, Machine.COMPONENT_COUNT - 1);
         }
-        uint256 leaves = shape.tail();
-        uint256 size = groupSize(leaves);
+        uint256 vocabulary = shape.tail();
+        uint256 size = groupSize(_leaves(vocabulary)) * Machine.F32_LEAF_ELEMENTS;
         uint256 first = Positions.b(position) * size;
-        if (first >= leaves) revert IChallenges.BadPosition("b", Positions.b(position), (leaves - 1) / size);
-        uint256 members = leaves - first < size ? leaves - first : size;
+        if (first >= vocabulary) revert IChallenges.BadPosition("b", Positions.b(position), (vocabulary - 1) / size);
+        uint256 tokens = vocabulary - first < size ? vocabulary - first : size;
+        uint256 sums = (tokens + Machine.SUM_TOKENS - 1) / Machine.SUM_TOKENS;
         _same(
             position,
             _inRun(parent, position, Machine.NODE_GROUP, Positions.index(parent), component, Positions.b(position))
         );
-        return Shapes.pack(shape.nPrompt(), shape.nTokens(), members * U48_BYTES, leaves, 0);
+        return Shapes.pack(shape.nPrompt(), shape.nTokens(), sums * U48_BYTES, vocabulary, 0);
     }
 
     /// @notice The places of tokens leaves, under a job or a node of the run's tokens.
@@ -259,9 +266,9 @@ library Children {
         uint256 c = Positions.c(position);
         if (c >= tiles) revert IChallenges.BadPosition("c", c, tiles);
         _same(position, _of(parent, position, Positions.b(position), c));
-        uint256 members = Positions.index(position) + 1 - c * Machine.TILE_ELEMENTS;
-        if (members > Machine.TILE_ELEMENTS) members = Machine.TILE_ELEMENTS;
-        return Shapes.pack(shape.nPrompt(), shape.nTokens(), members * (op == Machine.OP_ATTN_MIX ? 6 : 4), 0, op);
+        uint256 addends = Contents.tileAddends(Positions.index(position), c);
+        uint256 length = Contents.tileHead(addends) + addends * (op == Machine.OP_ATTN_MIX ? 6 : 4);
+        return Shapes.pack(shape.nPrompt(), shape.nTokens(), length, 0, op);
     }
 
     /// @dev The position with the fields that totals and tiles use.

@@ -166,6 +166,14 @@ library Machine {
     uint256 internal constant COMPONENT_COUNT = 7;
     /// @dev Elements of an attention head: one tile.
     uint256 internal constant MAX_HEAD_DIM = 256;
+    /// @dev Addends of a tile between two of its running sums.
+    uint256 internal constant RUN_ADDENDS = 32;
+    /// @dev Tokens of a sum of a group.
+    uint256 internal constant SUM_TOKENS = 16;
+    /// @dev Sums of a part of totals or of a group.
+    uint256 internal constant PART_SUMS = 16;
+    /// @dev Groups of a part of a selection.
+    uint256 internal constant PART_GROUPS = 4;
 
     // nodes
 

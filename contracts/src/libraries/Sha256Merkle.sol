@@ -35,10 +35,21 @@ library Sha256Merkle {
 
     /// @notice The root that a leaf or inner node reaches by its siblings, given from below upwards.
     function climb(bytes32 digest, uint256 index, bytes32[] calldata path) internal view returns (bytes32) {
-        for (uint256 i = 0; i < path.length; ++i) {
-            digest = index & 1 == 0 ? hashPair(digest, path[i]) : hashPair(path[i], digest);
-            index >>= 1;
+        bool ok = true;
+        assembly ("memory-safe") {
+            // A node goes to the half of the scratch space that its index says.
+            index := shl(5, index)
+            let sibling := path.offset
+            for { let end := add(sibling, shl(5, path.length)) } lt(sibling, end) { sibling := add(sibling, 32) } {
+                let half := and(index, 32)
+                mstore(half, digest)
+                mstore(xor(half, 32), calldataload(sibling))
+                ok := and(ok, staticcall(gas(), 2, 0x00, 64, 0x00, 32))
+                digest := mload(0x00)
+                index := shr(1, index)
+            }
         }
+        if (!ok) revert HashFailed();
         return digest;
     }
 

@@ -24,7 +24,7 @@ contract ChallengesInvariants is Test {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory selectors) {
-        bytes4[] memory actions = new bytes4[](18);
+        bytes4[] memory actions = new bytes4[](22);
         actions[0] = ChallengesHandler.claimMore.selector;
         actions[1] = ChallengesHandler.pass.selector;
         actions[2] = ChallengesHandler.passLong.selector;
@@ -43,6 +43,10 @@ contract ChallengesInvariants is Test {
         actions[15] = ChallengesHandler.openBelow.selector;
         actions[16] = ChallengesHandler.openBelow.selector;
         actions[17] = ChallengesHandler.pass.selector;
+        actions[18] = ChallengesHandler.useStale.selector;
+        actions[19] = ChallengesHandler.useElsewhere.selector;
+        actions[20] = ChallengesHandler.openBelow.selector;
+        actions[21] = ChallengesHandler.openBelow.selector;
         selectors = new FuzzSelector[](1);
         selectors[0] = FuzzSelector(address(handler), actions);
     }
@@ -51,6 +55,8 @@ contract ChallengesInvariants is Test {
     function invariant_challenges() public view {
         same(handler.broken(), "", "nothing forbidden happened");
         check(handler.clocksAreRight(), "clocks");
+        check(handler.slotsAreRight(), "slots");
+        check(handler.pendingIsRight(), "what waits");
         _moneyIsConserved();
         _honestClaimsStand();
     }
@@ -58,28 +64,64 @@ contract ChallengesInvariants is Test {
     /// @dev The handler can do all of it: one game through opening, lying, falling, settling and reclaiming, so that the campaign isn't about nothing.
     function test_theHandlerPlays() external {
         handler.claimMore(0, true);
-        handler.openTop(0, 0);
-        handler.openTop(1, 1);
+        handler.openTop(0, 0); // the challenger's line 0 of the honest claim
+        handler.openTop(1, 1); // the attacker's of the lie
+        handler.openTop(0, 1); // the challenger's of the lie
+        handler.openTop(1, 1); // which is in use
+        same(handler.opens(), 3, "opened");
         handler.pass(1);
-        handler.openBelow(2, 0, 0);
-        handler.openBelow(2, 0, 3);
+        handler.openBelow(1 + (1 << 8), 0, 0); // the attacker's line 0: its own of that number
+        handler.openBelow(0, 0, 3); // the challenger's line goes on
+        same(handler.opens(), 5, "opened below");
+        same(handler.goings(), 1, "went on");
         handler.liarReveals(1);
+        handler.liarReveals(2);
         handler.declare(1, 1, 0);
+        handler.declare(0, 1, 1);
         handler.pass(2);
+        for (uint256 i = 0; i < 4; ++i) {
+            handler.useStale(i);
+            handler.useElsewhere(i, i < 1 ? 1 : 0);
+        }
+        check(handler.refusals() > 5, "refused");
         handler.prove(1, 0, 0);
         same(handler.falls(), 0, "an honest claim stands");
-        handler.prove(1, 1, 1);
+        handler.prove(1, 1, 1); // by the attacker, as declared
         same(handler.falls(), 1, "the lie falls");
-        handler.redeem(1, 1, 0);
+        same(handler.redemptions(), 0, "not yet");
+        handler.redeem(2, 1, 1); // at the same time is not earlier
+        same(handler.redemptions(), 0, "not earlier");
         handler.passLong(59);
-        handler.settle(1);
+        handler.settle(0, 1);
         same(handler.settlements(), 1, "settled");
+        handler.pass(0);
+        handler.passLong(59);
         handler.passLong(59);
         handler.passLong(59);
         handler.finalise(0);
         handler.reclaim(0);
-        same(handler.reclaims(), 1, "reclaimed");
-        same(handler.opens(), 4, "opened");
+        handler.reclaim(2);
+        same(handler.reclaims(), 2, "reclaimed");
+        invariant_challenges();
+    }
+
+    /// @dev The same of a declaration that is named after the fall.
+    function test_theHandlerRedeems() external {
+        handler.claimMore(0, true);
+        handler.openTop(0, 1);
+        handler.openTop(1, 1);
+        handler.liarReveals(0);
+        handler.liarReveals(1);
+        handler.declare(0, 0, 0);
+        handler.pass(1);
+        handler.prove(2, 1, 0); // without a declaration
+        same(handler.falls(), 1, "the lie falls");
+        handler.redeem(0, 1, 2);
+        same(handler.redemptions(), 1, "the challenger's");
+        handler.passLong(59);
+        handler.settle(4, 1);
+        handler.reclaim(0);
+        same(handler.reclaims(), 1, "its own line");
         invariant_challenges();
     }
 

@@ -8,6 +8,7 @@ import {Test} from "../utils/Test.sol";
 
 /// @title Nodes from what is present, against whole trees
 contract TreesTest is Test {
+    uint256 private constant CLAIM = 1;
     uint256 private constant TRACE = 6;
     uint256 private constant TEXT = 5;
 
@@ -67,6 +68,60 @@ contract TreesTest is Test {
         index = within(index, 0, forest[height].length - 1);
         levels = within(levels, 0, height < 6 ? height : 6);
         _trace(t, forest, height, index, levels);
+        _whole(t, forest.length - 1, height);
+    }
+
+    /// @dev As many nodes as there are in a whole trace, and its depth.
+    function _whole(Trace memory t, uint256 depth, uint256 height) private pure {
+        uint256 shape = Shapes.pack(t.nPrompt, t.nTokens, t.leaves, t.tail, t.rowDepth);
+        same(Shapes.traceDepth(shape), depth, "depth");
+        uint256 count = 0;
+        for (uint256 i = 0; i < 1 << (depth - height); ++i) {
+            if (_isPresent(t, height, i)) ++count;
+        }
+        same(Shapes.presentInTrace(shape, height), count, "in all");
+        // What a job's record says of all its traces has no run's numbers.
+        same(Shapes.ofTrace(Shapes.pack(7, 9, t.leaves, t.tail, t.rowDepth), t.nPrompt, t.nTokens), shape, "shape");
+    }
+
+    /// @dev As few openings as possible, none of more than six levels, all of about the same depth, down to what holds leaves' bytes or jobs.
+    function test_levels() external pure {
+        for (uint256 kind = CLAIM; kind <= TRACE; ++kind) {
+            if (kind == 2) continue; // a job is no tree
+            uint256 contents = kind == CLAIM ? 0 : 3;
+            for (uint256 height = 0; height <= 80; ++height) {
+                uint256 at_ = height;
+                uint256 openings = 0;
+                uint256 most = 0;
+                uint256 least = 6;
+                while (Shapes.levels(kind, at_) != 0) {
+                    uint256 levels = Shapes.levels(kind, at_);
+                    check(levels <= 6, "one opening");
+                    if (levels > most) most = levels;
+                    if (levels < least) least = levels;
+                    at_ -= levels;
+                    ++openings;
+                }
+                uint256 rest = height > contents ? height - contents : 0;
+                same(at_, height - rest, "the end");
+                same(openings, (rest + 5) / 6, "openings");
+                if (openings > 0) check(most - least <= 1, "balanced");
+            }
+        }
+    }
+
+    /// @dev All runs' digests together are one opening's at most, and no lower than what holds leaves.
+    function test_levelsInJob() external pure {
+        for (uint256 runs = 1; runs <= 16; ++runs) {
+            uint256 padded = 1;
+            while (padded < runs) padded *= 2;
+            for (uint256 depth = 0; depth <= 50; ++depth) {
+                uint256 levels = Shapes.levelsInJob(runs, depth);
+                check(padded << levels <= 64, "one opening's");
+                uint256 rest = depth > 3 ? depth - 3 : 0;
+                check(levels == rest || levels < rest && padded << (levels + 1) > 64, "as low as that");
+            }
+        }
     }
 
     function _trace(Trace memory t, bytes32[][] memory forest, uint256 height, uint256 index, uint256 levels)

@@ -53,6 +53,13 @@ abstract contract Arena is Deployment {
     uint256 internal constant ROW_LEAVES = 27;
     uint256 internal constant TAIL_LEAVES = 8;
     uint256 internal constant TRACE_DEPTH = 9 + ROW_DEPTH;
+    // Below that job's trace roots: a quarter of 64 digests a run, 4 levels.
+    uint256 internal constant JOB_LEVELS = 4;
+    uint256 internal constant TRACE_TOP = TRACE_DEPTH - JOB_LEVELS;
+    // Of run 2: as many rows as its prompt has tokens.
+    uint256 internal constant SHORT_DEPTH = 7 + ROW_DEPTH;
+    uint256 internal constant CONTENT_LEVELS = 3;
+    uint256 internal constant OPEN_LEVELS = 6;
 
     uint8 internal constant CLAIM = 1;
     uint8 internal constant JOB = 2;
@@ -75,7 +82,8 @@ abstract contract Arena is Deployment {
     address internal challenger;
     address internal attacker;
     bytes private _jobData;
-    bytes32 private _traceRoot;
+    bytes private _digestData;
+    uint16 private _lines; // that were begun
 
     function makeDisputes(address claims_) internal virtual override returns (IDisputes) {
         challenges = IChallenges(make("Challenges", abi.encode(claims_, inbox, judge, BUDGET, GRACE, NAMING)));
@@ -126,15 +134,34 @@ abstract contract Arena is Deployment {
     }
 
     function job(uint256 inputId) internal virtual returns (IFaults.Job memory made) {
-        if (_jobData.length == 0) {
-            _traceRoot = traceForest().root();
-            _jobData = abi.encode(_newJob());
-        }
+        if (_jobData.length == 0) _makeJob();
         made = abi.decode(_jobData, (IFaults.Job));
         made.inputId = inputId;
     }
 
-    function _newJob() private view returns (IFaults.Job memory made) {
+    /// @dev Of the job's traces, as they are published with it.
+    function jobDigests() internal returns (bytes32[] memory) {
+        if (_digestData.length == 0) _makeJob();
+        return abi.decode(_digestData, (bytes32[]));
+    }
+
+    function _makeJob() private {
+        bytes32[][] memory long = traceForest();
+        bytes32[][] memory short = shortForest();
+        _jobData = abi.encode(_newJob(long.root(), short.root()));
+        bytes32[] memory first = digestsOf(TRACE, long, TRACE_DEPTH, 0, JOB_LEVELS);
+        bytes32[] memory digests = new bytes32[](first.length + 9);
+        for (uint256 i = 0; i < first.length; ++i) {
+            digests[i] = first[i];
+        }
+        // 70 rows by 8.
+        for (uint256 i = 0; i < 9; ++i) {
+            digests[first.length + i] = short[SHORT_DEPTH - JOB_LEVELS][i];
+        }
+        _digestData = abi.encode(digests);
+    }
+
+    function _newJob(bytes32 traceRoot, bytes32 shortRoot) private pure returns (IFaults.Job memory made) {
         made.runs = new IVouchers.Run[](3);
         made.traceRoots = new bytes32[](3);
         made.runs[0] = IVouchers.Run({
@@ -148,10 +175,10 @@ abstract contract Arena is Deployment {
             score: 0,
             greedy: false
         });
-        made.traceRoots[0] = _traceRoot;
+        made.traceRoots[0] = traceRoot;
         made.runs[1] = IVouchers.Run(1, 1, 2, sha256(leafOf(TOKENS, 0)), 0, 0, 0, 0, false);
         made.runs[2] = IVouchers.Run(N_PROMPT, N_PROMPT + 1, 1, keccak256("t"), keccak256("o"), 0, 0, 0, false);
-        made.traceRoots[2] = keccak256("trace");
+        made.traceRoots[2] = shortRoot;
     }
 
     // Trees of run 0
@@ -187,6 +214,25 @@ abstract contract Arena is Deployment {
             if (isLeaf(TRACE, i)) leaves[i] = sha256(leafOf(TRACE, i));
         }
         return Forest.grow(leaves);
+    }
+
+    /// @dev Run 2's trace: the same leaves, of fewer rows.
+    function shortForest() internal pure returns (bytes32[][] memory) {
+        bytes32[] memory leaves = new bytes32[](1 << SHORT_DEPTH);
+        for (uint256 i = 0; i < uint256(N_PROMPT) << ROW_DEPTH; ++i) {
+            if (isLeaf(TRACE, i)) leaves[i] = sha256(leafOf(TRACE, i));
+        }
+        return Forest.grow(leaves);
+    }
+
+    /// @dev How many levels a node's opening goes down: as few openings as possible, of about the same depth.
+    function levelsOf(uint8 kind, uint256 height) internal pure returns (uint256) {
+        uint256 rest = kind == CLAIM ? height : height > CONTENT_LEVELS ? height - CONTENT_LEVELS : 0;
+        uint256 openings = 1;
+        while (openings * OPEN_LEVELS < rest) ++openings;
+        uint256 levels = 0;
+        while (levels * openings < rest) ++levels;
+        return levels;
     }
 
     /// @dev Whether a leaf belongs below a node.
@@ -241,6 +287,12 @@ abstract contract Arena is Deployment {
         return gas_ * 10 * block.basefee + extraWei;
     }
 
+    /// @dev The number of a line that nobody has.
+    function newLine() internal returns (uint16) {
+        return ++_lines;
+    }
+
+    /// @dev In a new line.
     function openFrom(
         address who,
         bytes32 claimId,
@@ -249,26 +301,95 @@ abstract contract Arena is Deployment {
         bytes32 value,
         bytes32[] memory path
     ) internal returns (IChallenges.Record memory) {
+        return openIn(who, claimId, parent, position, value, path, newLine());
+    }
+
+    /// @dev The opener's line, of which the parent is the lowest, goes on.
+    function goOn(
+        bytes32 claimId,
+        IChallenges.Record memory parent,
+        uint256 position,
+        bytes32 value,
+        bytes32[] memory path
+    ) internal returns (IChallenges.Record memory) {
+        return openIn(openerOf(parent), claimId, parent, position, value, path, numberOf(parent));
+    }
+
+    function openIn(
+        address who,
+        bytes32 claimId,
+        IChallenges.Record memory parent,
+        uint256 position,
+        bytes32 value,
+        bytes32[] memory path,
+        uint16 line
+    ) internal returns (IChallenges.Record memory) {
         uint256 price = priceFor(claimId, parent, position);
         vm.deal(who, who.balance + price);
         vm.recordLogs();
         vm.prank(who);
-        challenges.open{value: price}(claimId, parent, position, value, path);
+        challenges.open{value: price}(claimId, parent, position, value, path, line);
         return opened();
     }
 
+    /// @dev In a new line: a root of run 0's trees, or posted contents.
     function openInJobFrom(address who, bytes32 claimId, IChallenges.Record memory parent, uint256 position)
         internal
         returns (IChallenges.Record memory)
     {
+        bytes32 root = rootIn(job(Positions.lane(parent.position)), position);
+        return openInJobIn(who, claimId, parent, position, root, none(), newLine());
+    }
+
+    /// @dev The opener's line goes on from the job.
+    function goOnInJob(bytes32 claimId, IChallenges.Record memory parent, uint256 position)
+        internal
+        returns (IChallenges.Record memory)
+    {
+        bytes32 root = rootIn(job(Positions.lane(parent.position)), position);
+        return openInJobIn(openerOf(parent), claimId, parent, position, root, none(), numberOf(parent));
+    }
+
+    /// @dev In a new line: a published node of run 0's trace.
+    function openTraceFrom(
+        address who,
+        bytes32 claimId,
+        IChallenges.Record memory parent,
+        uint256 index,
+        bytes32[][] memory forest
+    ) internal returns (IChallenges.Record memory) {
+        uint256 position = Positions.tree(TRACE, Positions.lane(parent.position), 0, uint8(TRACE_TOP), uint64(index));
+        bytes32[] memory path = forest.path(TRACE_TOP, index, JOB_LEVELS);
+        return openInJobIn(who, claimId, parent, position, forest[TRACE_TOP][index], path, newLine());
+    }
+
+    function openInJobIn(
+        address who,
+        bytes32 claimId,
+        IChallenges.Record memory parent,
+        uint256 position,
+        bytes32 value,
+        bytes32[] memory path,
+        uint16 line
+    ) internal returns (IChallenges.Record memory) {
         IFaults.Job memory job_ = job(Positions.lane(parent.position));
         (uint256 gas_, uint256 extraWei) = challenges.quoteOpenInJob(claimId, parent, job_, position);
         uint256 price = gas_ * 10 * block.basefee + extraWei;
         vm.deal(who, who.balance + price);
         vm.recordLogs();
         vm.prank(who);
-        challenges.openInJob{value: price}(claimId, parent, job_, position);
+        challenges.openInJob{value: price}(claimId, parent, job_, position, value, path, line);
         return opened();
+    }
+
+    /// @dev The root of a run's tree but its trace; 0 of posted contents.
+    function rootIn(IFaults.Job memory job_, uint256 position) internal pure returns (bytes32) {
+        uint256 run = Positions.run(position);
+        if (run >= job_.runs.length) return 0;
+        uint8 kind = Positions.kind(position);
+        if (kind == TOKENS) return job_.runs[run].tokensRoot;
+        if (kind == OFFSETS) return job_.runs[run].offsetsRoot;
+        return kind == TEXT ? job_.runs[run].textRoot : bytes32(0);
     }
 
     /// @dev The last lane's job, under the claim itself.
@@ -282,9 +403,10 @@ abstract contract Arena is Deployment {
         returns (IChallenges.Record memory)
     {
         IFaults.Job memory job_ = job(Positions.lane(record.position));
+        bytes32[] memory digests = jobDigests();
         vm.recordLogs();
         vm.prank(who);
-        challenges.revealJob(claimId, record, job_, "");
+        challenges.revealJob(claimId, record, job_, digests, "");
         return revealed();
     }
 
@@ -307,20 +429,19 @@ abstract contract Arena is Deployment {
         uint256 height = Positions.height(record.position);
         uint256 index = Positions.index(record.position);
         vm.recordLogs();
-        if (height <= 2) {
+        if (height <= CONTENT_LEVELS) {
             bytes[] memory leaves = leavesOf(kind, height, index);
             vm.prank(who);
             challenges.revealLeaves(claimId, record, leaves);
         } else {
-            uint256 levels = height - 2 < 6 ? height - 2 : 6;
-            bytes32[] memory digests = digestsOf(kind, forest, height, index, levels);
+            bytes32[] memory digests = digestsOf(kind, forest, height, index, levelsOf(kind, height));
             vm.prank(who);
             challenges.revealDigests(claimId, record, digests);
         }
         return revealed();
     }
 
-    /// @dev Opens and reveals the node of a tree of run 0 that is `height` high and holds the leaf, with all above it.
+    /// @dev Opens and reveals the node of a tree of run 0 that is `height` high and holds the leaf, in a new line of the challenger's under the job.
     function descend(
         bytes32 claimId,
         IChallenges.Record memory jobNode,
@@ -330,18 +451,18 @@ abstract contract Arena is Deployment {
         bytes32[][] memory forest
     ) internal returns (IChallenges.Record memory node) {
         uint256 at_ = forest.length - 1;
-        node = openInJobFrom(
-            challenger,
-            claimId,
-            jobNode,
-            Positions.tree(kind, Positions.lane(jobNode.position), 0, uint8(at_), uint64(leaf >> at_))
-        );
+        if (kind == TRACE) {
+            at_ = TRACE_TOP;
+            node = openTraceFrom(challenger, claimId, jobNode, leaf >> at_, forest);
+        } else {
+            uint256 root = Positions.tree(kind, Positions.lane(jobNode.position), 0, uint8(at_), 0);
+            node = openInJobFrom(challenger, claimId, jobNode, root);
+        }
         node = revealTree(proposer, claimId, node, forest);
         while (at_ > height) {
-            uint256 levels = at_ - 2 < 6 ? at_ - 2 : 6;
+            uint256 levels = levelsOf(kind, at_);
             at_ -= levels;
-            node = openFrom(
-                challenger,
+            node = goOn(
                 claimId,
                 node,
                 Positions.tree(kind, Positions.lane(jobNode.position), 0, uint8(at_), uint64(leaf >> at_)),
@@ -386,8 +507,25 @@ abstract contract Arena is Deployment {
         revert NotTrue("the event was logged");
     }
 
+    function lineOf(bytes32 claimId, IChallenges.Record memory record) internal pure returns (bytes32) {
+        return keccak256(abi.encode(claimId, (uint256(uint160(openerOf(record))) << 16) | numberOf(record)));
+    }
+
     function keyOf(bytes32 claimId, IChallenges.Record memory record) internal pure returns (bytes32) {
-        return keccak256(abi.encode(claimId, record.position, record.parentKey));
+        return keccak256(abi.encode(lineOf(claimId, record), record.position));
+    }
+
+    function hashOf(bytes32 claimId, IChallenges.Record memory record) internal pure returns (bytes32) {
+        return keccak256(abi.encode(claimId, record));
+    }
+
+    function hashOf(bytes32 claimId, IChallenges.Verdict memory verdict) internal pure returns (bytes32) {
+        return keccak256(abi.encode(claimId, verdict));
+    }
+
+    /// @dev What the line of the record keeps.
+    function slotOf(bytes32 claimId, IChallenges.Record memory record) internal view returns (bytes32) {
+        return challenges.slotOf(lineOf(claimId, record));
     }
 
     // Fields of records, as `IChallenges` says
@@ -398,6 +536,10 @@ abstract contract Arena is Deployment {
 
     function openerOf(IChallenges.Record memory record) internal pure returns (address) {
         return address(bytes20(bytes32(record.times)));
+    }
+
+    function numberOf(IChallenges.Record memory record) internal pure returns (uint16) {
+        return uint16(record.times);
     }
 
     function openedAtOf(IChallenges.Record memory record) internal pure returns (uint256) {

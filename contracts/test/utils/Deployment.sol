@@ -198,8 +198,12 @@ abstract contract Deployment is Test {
 
     /// @dev The nodes of the claim tree over these jobs that a claim is made with.
     function topDigests(bytes32[] memory jobs) internal pure returns (bytes32[] memory digests) {
-        uint256 width = 1;
-        while (Naive.ceilPow2(jobs.length) / width > 64) width *= 2;
+        // As few openings as possible from the root to the jobs, of about the same depth, none of more than 6 levels.
+        uint256 depth = 0;
+        while (1 << depth < jobs.length) ++depth;
+        uint256 openings = (depth + 5) / 6;
+        uint256 levels = openings == 0 ? 0 : (depth + openings - 1) / openings;
+        uint256 width = 1 << (depth - levels);
         digests = new bytes32[]((jobs.length + width - 1) / width);
         for (uint256 i = 0; i < digests.length; ++i) {
             digests[i] = Naive.subtree(jobs, i * width, width);

@@ -162,6 +162,14 @@ pub const MAX_SEGMENTS: usize = 64;
 pub const COMPONENT_COUNT: usize = 7;
 /// Elements of an attention head: one tile.
 pub const MAX_HEAD_DIM: usize = 256;
+/// Addends of a tile between two of its running sums.
+pub const RUN_ADDENDS: usize = 32;
+/// Tokens of a sum of a group.
+pub const SUM_TOKENS: usize = 16;
+/// Sums of a part of totals or of a group.
+pub const PART_SUMS: usize = 16;
+/// Groups of a part of a selection.
+pub const PART_GROUPS: usize = 4;
 
 // nodes
 

@@ -5,6 +5,7 @@ pub mod contents;
 pub mod faults;
 pub mod lie;
 pub mod own;
+pub mod parts;
 pub mod position;
 pub mod results;
 pub mod shape;

@@ -24,7 +24,7 @@ pub enum NodeKind {
     Tile = c::NODE_TILE,
     /// Advice and group sums of a choice.
     Selection = c::NODE_SELECTION,
-    /// Leaf sums of a group.
+    /// Sums of a group.
     Group = c::NODE_GROUP,
     /// Places of token leaves.
     Prompt = c::NODE_PROMPT,

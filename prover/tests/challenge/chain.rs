@@ -9,6 +9,7 @@ use sworn_prover::dispute::abi::{Case, Job, Node, Run};
 use sworn_prover::dispute::contents::Contents;
 use sworn_prover::dispute::faults::job::JobFacts;
 use sworn_prover::dispute::faults::{attention, prompt, selection, tokens};
+use sworn_prover::dispute::parts;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{DisputeModel, LaneInput, run_record};
 use sworn_prover::dispute::shape::TreeShape;
@@ -203,7 +204,8 @@ impl Chain<'_> {
                     op => panic!("a tile of {op:?}"),
                 };
                 let positions = position.index as usize + 1;
-                Some(each * (positions - 256 * position.c as usize).min(256))
+                let addends = (positions - 256 * position.c as usize).min(256);
+                Some(each * addends + 4 * addends.div_ceil(c::RUN_ADDENDS))
             }
             NodeKind::Selection => {
                 let groups = selection::Groups::of(layout.program().vocab_size());
@@ -211,7 +213,7 @@ impl Chain<'_> {
             }
             NodeKind::Group => {
                 let groups = selection::Groups::of(layout.program().vocab_size());
-                Some(6 * groups.leaves_of(position.b).len())
+                Some(6 * groups.sums_of(position.b) as usize)
             }
             NodeKind::Prompt => Some(prompt::places::prompt_length(self.run(position).nPrompt)),
             NodeKind::Starts => Some(prompt::places::starts_length(
@@ -324,7 +326,7 @@ impl Chain<'_> {
 fn abi_node(node: &NodeView) -> Node {
     let value = match &node.contents {
         Some(Contents::Job(job, _)) => keccak256(job.abi_encode()),
-        Some(Contents::Posted(bytes)) => B256::from(Digest::of(bytes).0),
+        Some(Contents::Posted(bytes)) => B256::from(parts::digest(&node.position, bytes).0),
         _ => B256::from(node.value.0),
     };
     Node {

@@ -3,11 +3,13 @@
 use alloy_primitives::B256;
 use alloy_sol_types::SolValue;
 use sworn_inference::program::Op;
+use sworn_prover::constants::PART_SUMS;
 use sworn_prover::dispute::abi::{Case, Leaf, Row};
 use sworn_prover::dispute::faults::step::{
     CombineWitness, Needs, Opened, Place, SHAPE, StepWitness, TotalWitness, combine, needs,
     range_root, recompute, recompute_tile, stored, tile_needs, well_shaped,
 };
+use sworn_prover::dispute::parts::Parts;
 use sworn_prover::dispute::position::Position;
 use sworn_prover::dispute::source::WeightSource;
 use sworn_prover::dispute::trace::{ModelWeights, Step, TraceLayout};
@@ -79,7 +81,9 @@ pub(crate) fn is_fault(
         }
         65 => {
             let w = CombineWitness::abi_decode(witness).map_err(|e| e.to_string())?;
-            contents(&w.contents, case.node.value)?;
+            if Parts::TOTALS.digest(&w.contents).0 != case.node.value.0 {
+                return Err("contents".to_owned());
+            }
             let step = layout.step(node.a).map_err(|e| e.to_string())?;
             let parent =
                 Position::from_word(&case.parent.position.to_be_bytes()).ok_or("parent")?;
@@ -91,15 +95,18 @@ pub(crate) fn is_fault(
         }
         66 => {
             let w = TotalWitness::abi_decode(witness).map_err(|e| e.to_string())?;
-            contents(&w.contents, case.node.value)?;
             let step = layout.step(node.a).map_err(|e| e.to_string())?;
+            let length = 4 * step.sum_tiles().ok_or("sum")? as usize;
+            let part = w.tile as usize / PART_SUMS;
+            let checked = Parts::TOTALS.check(&w.contents, case.node.value, length, part);
+            checked.map_err(|e| e.to_string())?;
             let needs = tile_needs(layout, &step, node.b, w.tile).map_err(|e| e.to_string())?;
             let row = node.index as u32;
             let inputs = [w.input];
             let opened = judge.opened(&needs, row, Some(&w.trace), &inputs, &w.weights)?;
             let own = recompute_tile(&step, w.tile, &opened).map_err(|e| e.to_string())?;
-            let totals = words(&w.contents);
-            Ok(own != *totals.get(w.tile as usize).ok_or("tile")?)
+            let totals = words(&w.contents.data);
+            Ok(own != *totals.get(w.tile as usize % PART_SUMS).ok_or("tile")?)
         }
         _ => Err("fault".to_owned()),
     }
@@ -188,12 +195,6 @@ fn in_node(leaf: &Leaf, node: &Position, value: B256, index: u64) -> Result<(), 
         return Err("leaf in node".to_owned());
     }
     Ok(())
-}
-
-fn contents(bytes: &[u8], value: B256) -> Result<(), Refused> {
-    (Digest::of(bytes).0 == value.0)
-        .then_some(())
-        .ok_or_else(|| "contents".to_owned())
 }
 
 fn words(bytes: &[u8]) -> Vec<u32> {

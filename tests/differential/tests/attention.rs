@@ -12,15 +12,16 @@ use sworn_inference::backend::{
 use sworn_inference::numeric::f32_to_f16;
 use sworn_inference::program::{AttentionShape, Op};
 use sworn_prover::constants::{
-    FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT,
+    FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT, RUN_ADDENDS,
 };
 use sworn_prover::dispute::abi::{Case, Leaf, Node};
 use sworn_prover::dispute::faults::attention::contents::{
-    combine, read_tile, read_totals, total_of, write_tile, write_totals,
+    combine, read_tile, read_totals, run_sum, running_sums, same, total_of, write_tile_with,
+    write_totals,
 };
 use sworn_prover::dispute::faults::attention::find::{Finding, TileParent};
 use sworn_prover::dispute::faults::attention::judge::is_fault;
-use sworn_prover::dispute::faults::attention::witness::{Element, Place, addends_witness};
+use sworn_prover::dispute::faults::attention::witness::{Element, Place};
 use sworn_prover::dispute::faults::attention::{Site, tiles};
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::source::TraceSource;
@@ -427,6 +428,7 @@ enum Depth {
     Total,
     Weight,
     Value,
+    Sum,
 }
 
 #[test]
@@ -457,7 +459,13 @@ fn sums_of(both: &mut Both, world: &World, rng: &mut Rng) -> [usize; 256] {
         for _ in 0..3 {
             let element = rng.below(site.step.elements);
             honest_contents(both, world, &site, element, rng);
-            for depth in [Depth::Element, Depth::Total, Depth::Weight, Depth::Value] {
+            for depth in [
+                Depth::Element,
+                Depth::Total,
+                Depth::Weight,
+                Depth::Value,
+                Depth::Sum,
+            ] {
                 if let Some(code) = lie_in_contents(both, world, &site, element, depth, rng) {
                     proven[usize::from(code)] += 1;
                 }
@@ -489,7 +497,7 @@ fn honest_contents(both: &mut Both, world: &World, site: &Site, element: u32, rn
 
     let above = world.case(totals_node.clone(), leaf_node.clone());
     let witness = site
-        .combine_witness(&mut source, at, &totals, leaf.clone())
+        .combine_witness(&mut source, at, NodeKind::Totals, &totals, leaf.clone())
         .unwrap();
     both.check(world, &above, FAULT_COMBINE, &witness, false);
     hostile(both, &above, FAULT_COMBINE, &witness, rng);
@@ -501,7 +509,7 @@ fn honest_contents(both: &mut Both, world: &World, site: &Site, element: u32, rn
     let parent = if tiles(world.row) == 1 {
         let single = world.case(tile_node.clone(), leaf_node.clone());
         let witness = site
-            .combine_witness(&mut source, at, &contents, leaf.clone())
+            .combine_witness(&mut source, at, NodeKind::Tile, &contents, leaf.clone())
             .unwrap();
         both.check(world, &single, FAULT_COMBINE, &witness, false);
         TileParent::Element(&leaf)
@@ -514,10 +522,23 @@ fn honest_contents(both: &mut Both, world: &World, site: &Site, element: u32, rn
     assert_eq!(found, Finding::Nothing);
 
     let below = world.case(tile_node, totals_node);
-    let witness = addends_witness(&contents, &totals);
+    let honest = read_tile(&contents, site.addend_bytes()).unwrap();
+    let witness = site
+        .last_sum_witness(world.row, tile, &contents, &totals)
+        .unwrap();
     both.check(world, &below, FAULT_ADDENDS, &witness, false);
+    hostile(both, &below, FAULT_ADDENDS, &witness, rng);
+    for run in 0..honest.sums.len() as u32 {
+        let witness = site.run_witness(world.row, tile, &contents, run).unwrap();
+        both.check(world, &below, FAULT_ADDENDS, &witness, false);
+        hostile(both, &below, FAULT_ADDENDS, &witness, rng);
+    }
+    assert!(
+        site.run_witness(world.row, tile, &contents, honest.sums.len() as u32)
+            .is_err()
+    );
     for _ in 0..3 {
-        let count = contents.len() / site.addend_bytes();
+        let count = honest.addends.len();
         let index = rng.below(count as u32);
         let witness = site
             .weight_witness(&mut source, at, tile, &contents, index)
@@ -532,7 +553,6 @@ fn honest_contents(both: &mut Both, world: &World, site: &Site, element: u32, rn
             hostile(both, &below, FAULT_VALUE, &witness, rng);
         }
     }
-    hostile(both, &below, FAULT_ADDENDS, &witness, rng);
 }
 
 /// Whatever is done to a witness, honest contents show no fault.
@@ -588,7 +608,8 @@ fn lie_in_contents(
     let mut totals = read_totals(&totals).unwrap();
     let wrong = rng.below(tiles(world.row));
     let mut contents = site.tile(&mut lying, world.row, element, wrong).unwrap();
-    let mut addends = read_tile(&contents, site.addend_bytes()).unwrap();
+    let honest = read_tile(&contents, site.addend_bytes()).unwrap();
+    let (mut sums, mut addends) = (honest.sums, honest.addends);
     let index = rng.below(addends.len() as u32) as usize;
     match depth {
         Depth::Element => {}
@@ -601,10 +622,28 @@ fn lie_in_contents(
             let value = addends[index].value?;
             addends[index].value = Some(value ^ 1 << rng.below(16));
         }
+        Depth::Sum => {
+            // One running sum, and those after it follow or do not.
+            let run = index / RUN_ADDENDS;
+            let flip = [1, 1 << 22, 1 << 31, 0x4000_0000][rng.below(4) as usize];
+            sums[run] = f32::from_bits(sums[run].to_bits() ^ flip);
+            if rng.below(2) == 0 {
+                for (run, addends) in addends.chunks(RUN_ADDENDS).enumerate().skip(run + 1) {
+                    sums[run] = run_sum(sums[run - 1], addends);
+                }
+            } else {
+                let last = sums.last_mut().unwrap();
+                *last = f32::from_bits(last.to_bits() ^ flip << 1);
+            }
+        }
     }
     if matches!(depth, Depth::Weight | Depth::Value) {
-        contents = write_tile(&addends);
-        totals[wrong as usize] = total_of(&addends);
+        sums = running_sums(&addends);
+        assert!(same(*sums.last().unwrap(), total_of(&addends)));
+    }
+    if matches!(depth, Depth::Weight | Depth::Value | Depth::Sum) {
+        contents = write_tile_with(&sums, &addends);
+        totals[wrong as usize] = *sums.last().unwrap();
     }
     let (sum_leaf, sum_at) = site.sums.leaf_of(head).unwrap();
     let sum = site.values.map(|_| {

@@ -426,7 +426,7 @@ fn honest_selection(
             )
             .unwrap();
         assert_eq!(found, Finding::Nothing);
-        let witness = group_sum_witness(&bytes, &contents);
+        let witness = group_sum_witness(group, &bytes, &contents).unwrap();
         both.check(world, &case, FAULT_GROUP_SUM, &witness, false);
         both.hostile(&case, FAULT_GROUP_SUM, &witness, rng);
         let index = rng.below(sums.len() as u32);

@@ -11,7 +11,7 @@ use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
 use sworn_inference::numeric::f32_to_f16;
 use sworn_inference::program::{LlamaConfig, WeightFormat};
-use sworn_inference::testing;
+use sworn_inference::testing::{self, GgufTensor};
 use sworn_inference::tokenizer::Segment;
 use sworn_prover::commitment::Commitments;
 use sworn_prover::constants::{BLOCK_ELEMENTS, TILE_ELEMENTS};
@@ -142,12 +142,13 @@ pub(super) fn rows(model: &Model, tensor: usize) -> Value {
     })
 }
 
-/// A model of the vectors' own weights and vocabulary.
+/// A model of the vectors' own weights, which `bend` may change, and vocabulary.
 pub(super) fn small_model(
     folder: &Path,
     name: &str,
     format: WeightFormat,
     config: &LlamaConfig,
+    bend: &dyn Fn(&mut GgufTensor),
 ) -> Result<Arc<Model>, Box<dyn Error>> {
     let mut random = Random::new("machine");
     let tokens = tokenizer::small();
@@ -162,6 +163,7 @@ pub(super) fn small_model(
     }
     for tensor in &mut file.tensors {
         tensor.data = tensor_data(tensor.kind, tensor.data.len(), &mut random);
+        bend(tensor);
     }
     let path = folder.join(format!("{name}.gguf"));
     std::fs::write(&path, file.to_bytes())?;
@@ -189,7 +191,7 @@ pub(super) struct Answered {
 pub(super) fn answered(folder: &Path) -> Result<Vec<Answered>, Box<dyn Error>> {
     let mut all = Vec::new();
     for (number, (format, config)) in configurations().into_iter().enumerate() {
-        let model = small_model(folder, &number.to_string(), format, &config)?;
+        let model = small_model(folder, &number.to_string(), format, &config, &|_| ())?;
         let engine = Engine::new(
             model.clone(),
             EngineOptions {

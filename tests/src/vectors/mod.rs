@@ -7,10 +7,15 @@ use sworn_prover::Digest;
 use sworn_prover::constants::MACHINE_VERSION;
 
 mod arithmetic;
+mod choices;
 mod inputs;
+mod lies;
 mod machine;
+mod models;
+mod prompts;
 mod proofs;
 mod records;
+mod results;
 mod selection;
 mod steps;
 mod tokenizer;
@@ -32,6 +37,7 @@ pub const COMMAND: &str = "cargo run -p sworn-tests --bin vectors";
 pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let answered = machine::answered(folder.path())?;
+    let own = models::own_answered(folder.path())?;
     let mut files = vec![
         ("records.json", records::records()),
         ("merkle.json", trees::merkle()?),
@@ -45,8 +51,12 @@ pub fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ("arithmetic.json", arithmetic::arithmetic()),
         ("selection.json", selection::cases()),
         ("tokenizer.json", tokenizer::tokenizers()?),
+        ("choices.json", choices::choices()),
+        ("results.json", results::results()?),
+        ("prompts.json", prompts::prompts()?),
         ("machine.json", machine::answers(&answered)?),
-        ("steps.json", steps::steps(folder.path(), &answered)?),
+        ("steps.json", steps::steps(&answered, &own)?),
+        ("lies.json", lies::lies(&answered, &own)?),
     ]
     .into_iter()
     .map(|(name, content)| (name.to_owned(), render(&content)))

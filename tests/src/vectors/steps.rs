@@ -1,13 +1,12 @@
 //! Challenges of answers of small models: layouts, nodes, and single elements with the leaves that they need.
 
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sworn_inference::engine::{BackendKind, EngineOptions, Finish, RunResult};
+use sworn_inference::engine::{BackendKind, EngineOptions, RunResult};
 use sworn_inference::format::packed::Model;
-use sworn_inference::program::{LlamaConfig, Op, WeightFormat};
+use sworn_inference::program::{Op, Part};
 use sworn_prover::Digest;
 use sworn_prover::commitment::Commitments;
 use sworn_prover::dispute::contents::{Contents, contents_of};
@@ -18,16 +17,16 @@ use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::{Answer, DisputeModel, LaneInput, LaneResults};
 use sworn_prover::dispute::source::WeightSource;
 use sworn_prover::dispute::trace::{LeafKind, ModelWeights, Step, TraceLayout, TraceOptions};
-use sworn_prover::params::Params;
 
-use super::machine::{Answered, rows, small_model};
-use super::{hex, sample};
+use super::hex;
+use super::machine::{Answered, rows};
+use super::models::OwnAnswered;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// A lane of one job of a model.
-struct Lane {
-    results: OwnResults,
+pub(super) struct Lane {
+    pub(super) results: OwnResults,
     layout: Arc<TraceLayout>,
     weights: ModelWeights,
     runs: Vec<RunResult>,
@@ -35,12 +34,12 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(model: &Arc<Model>, input: LaneInput, runs: &[RunResult]) -> Result<Lane> {
+    pub(super) fn new(model: &Arc<Model>, input: LaneInput, runs: &[RunResult]) -> Result<Lane> {
         Lane::of(model, vec![Arc::new(Answer::new(input, runs.to_vec())?)])
     }
 
     /// Runs and parameters are the first job's.
-    fn of(model: &Arc<Model>, answers: Vec<Arc<Answer>>) -> Result<Lane> {
+    pub(super) fn of(model: &Arc<Model>, answers: Vec<Arc<Answer>>) -> Result<Lane> {
         let (_, tree) = Commitments::of(model, &mut |_, _| ())?;
         let layout = Arc::new(TraceLayout::new(model.program())?);
         let weights = ModelWeights::new(model.clone(), Arc::new(tree));
@@ -91,7 +90,7 @@ impl Lane {
                 json!(leaves.iter().map(|leaf| hex(leaf)).collect::<Vec<_>>())
             }
             Contents::Posted(bytes) => json!(hex(&bytes)),
-            Contents::Job(_) => return Err("jobs are checked elsewhere".into()),
+            Contents::Job(..) => return Err("jobs are checked elsewhere".into()),
         };
         Ok(json!({
             "kind": position.kind as u8,
@@ -276,6 +275,27 @@ impl Lane {
         Ok(elements)
     }
 
+    /// The first 40 elements of every step at every row, as they are stored one after another.
+    fn values(&mut self, rows: u32) -> Result<Value> {
+        let (steps, n_prompt) = (self.steps()?, self.runs[0].n_prompt);
+        let mut values = Vec::new();
+        for row in 0..rows {
+            for step in &steps {
+                if step.part == Part::Tail && row + 1 < n_prompt {
+                    continue;
+                }
+                let mut bits = Vec::new();
+                for element in 0..step.elements.min(40) {
+                    let (leaf, lane) = step.leaf_of(element)?;
+                    let leaf = self.results.trace(0, 0)?.leaf(row, leaf)?;
+                    bits.push(stored(step.kind, &leaf, lane as usize));
+                }
+                values.push(json!([row, step.number, bits]));
+            }
+        }
+        Ok(json!(values))
+    }
+
     fn run(&mut self, run: u8, sum_rows: &[u32], element_row: Option<u32>) -> Result<Value> {
         let steps = self.steps()?;
         let trace = self.results.trace(0, run.into())?;
@@ -341,38 +361,7 @@ fn stored(kind: LeafKind, leaf: &[u8], lane: usize) -> Value {
     }
 }
 
-/// Models whose sums are longer: attention over two tiles of positions, a matmul of more than four tiles.
-fn longer() -> [(&'static str, WeightFormat, LlamaConfig, u32, u32); 2] {
-    let small = LlamaConfig {
-        vocab_size: 0,
-        context: 300,
-        dim: 8,
-        hidden_dim: 12,
-        n_layers: 1,
-        n_heads: 2,
-        n_kv_heads: 1,
-        head_dim: 4,
-        rope_dim: 4,
-        rope_theta: 10_000.0,
-        norm_eps: 1e-5,
-        tied_head: true,
-    };
-    let wide = LlamaConfig {
-        context: 8,
-        dim: 32,
-        hidden_dim: 1056,
-        head_dim: 16,
-        rope_dim: 16,
-        ..small.clone()
-    };
-    // (name, format, configuration, tokens, prompt tokens)
-    [
-        ("long", WeightFormat::F32, small, 260, 257),
-        ("wide", WeightFormat::Q4_0, wide, 4, 2),
-    ]
-}
-
-pub(super) fn steps(folder: &Path, answered: &[Answered]) -> Result<Value> {
+pub(super) fn steps(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value> {
     let mut models = Vec::new();
     for (number, answer) in answered.iter().enumerate() {
         let input = LaneInput {
@@ -398,34 +387,21 @@ pub(super) fn steps(folder: &Path, answered: &[Answered]) -> Result<Value> {
             "runs": runs,
         }));
     }
-    for (name, format, config, n_tokens, n_prompt) in longer() {
-        let model = small_model(folder, name, format, &config)?;
-        let vocabulary = model.program().vocab_size();
-        let tokens = (0..n_tokens)
-            .map(|i| (i * 7 + i * i) % vocabulary)
-            .collect();
-        // Tokens that nobody selected: a trace is of what is claimed.
-        let run = RunResult {
-            n_prompt,
-            tokens,
-            finish: Finish::Length,
-            text: Vec::new(),
-            offsets: vec![0; (n_tokens - n_prompt) as usize],
-        };
-        let input = LaneInput {
-            input_id: 1,
-            params: Params::default(),
-            payload: vec![1],
-            seed: sample("steps seed", 0),
-        };
-        let (commitments, _) = Commitments::of(&model, &mut |_, _| ())?;
-        let mut lane = Lane::new(&model, input, &[run])?;
+    for own in own {
+        let model = &own.model;
+        let (commitments, _) = Commitments::of(model, &mut |_, _| ())?;
+        let mut lane = Lane::new(model, own.input.clone(), std::slice::from_ref(&own.run))?;
+        let n_tokens = own.run.tokens.len() as u32;
+        let mut run = lane.run(0, &[n_tokens - 2], None)?;
+        if own.listed {
+            run["values"] = lane.values(n_tokens - 1)?;
+        }
         models.push(json!({
-            "name": name,
+            "name": own.name,
             "program": hex(model.program_bytes()),
-            "weights": (0..model.weight_count()).map(|tensor| rows(&model, tensor)).collect::<Vec<_>>(),
+            "weights": (0..model.weight_count()).map(|tensor| rows(model, tensor)).collect::<Vec<_>>(),
             "weights_root": hex(&commitments.weights_root.0),
-            "runs": [lane.run(0, &[n_tokens - 2], None)?],
+            "runs": [run],
         }));
     }
     Ok(json!({ "models": models, "claim": claim(&answered[0])? }))

@@ -12,6 +12,11 @@ use super::hex;
 
 /// The tokens of a vocabulary: bytes as in its file, type, score.
 pub(super) fn vocabulary(tokenizer: &Tokenizer, tokens: &[Token]) -> Value {
+    vocabulary_from(tokenizer, tokens, 0)
+}
+
+/// The same without the first ones.
+pub(super) fn vocabulary_from(tokenizer: &Tokenizer, tokens: &[Token], first: usize) -> Value {
     let token = |(id, (_, score, kind)): (usize, &Token)| {
         json!([
             hex(tokenizer.token(id as u32).bytes),
@@ -19,7 +24,14 @@ pub(super) fn vocabulary(tokenizer: &Tokenizer, tokens: &[Token]) -> Value {
             format!("0x{:08x}", score.to_bits())
         ])
     };
-    json!(tokens.iter().enumerate().map(token).collect::<Vec<_>>())
+    json!(
+        tokens
+            .iter()
+            .enumerate()
+            .skip(first)
+            .map(token)
+            .collect::<Vec<_>>()
+    )
 }
 
 pub(super) fn segments(segments: &[Segment<'_>]) -> Value {

@@ -56,18 +56,18 @@ library Dots {
         return wide == OUT ? bits : Wide.toBits(wide);
     }
 
-    /// @notice The sum of the products of `n` posted pairs (f32_be, f16_be).
+    /// @notice `sum`, canonical, plus the products of `n` posted pairs (f32_be, f16_be) from byte `from` on. A sum of -0 counts as +0.
     /// @dev The caller made sure that there are as many.
-    function pairs(bytes calldata data, uint256 n) internal pure returns (uint256) {
-        int256 wide;
-        uint256 bits;
+    function pairs(uint256 sum, bytes calldata data, uint256 from, uint256 n) internal pure returns (uint256) {
+        uint256 bits = sum;
+        int256 wide = (sum >> 23) & 0xff < FIELD_LIMIT ? Wide.fromBits(sum) : OUT;
         unchecked {
             for (uint256 i = 0; i < n; i += 8) {
                 uint256 wx;
                 uint256 wh;
                 assembly ("memory-safe") {
                     // Pairs 0 to 3 and 4 to 7; pair k of either begins 48 k bits from its word's top.
-                    let first := add(data.offset, mul(6, i))
+                    let first := add(add(data.offset, from), mul(6, i))
                     let pair := calldataload(first)
                     wx := and(pair, 0xffffffff00000000000000000000000000000000000000000000000000000000)
                     wh := and(shl(16, pair), 0xffff00000000000000000000000000000000000000000000000000000000)
@@ -154,7 +154,20 @@ library Dots {
                     and(wh, 0x000003ff000003ff000003ff000003ff000003ff000003ff000003ff000003ff),
                     0x0000040000000400000004000000040000000400000004000000040000000400
                 )
+                // Two lanes a turn.
                 for { let lane := 256 } lane {} {
+                    lane := sub(lane, 32)
+                    {
+                        let p := mul(and(shr(lane, wx), 0xffffff), and(shr(lane, wh), 0x7ff))
+                        let short := iszero(shr(34, p))
+                        p := shl(short, p)
+                        p := shr(11, add(add(p, 0x3ff), and(shr(11, p), 1)))
+                        p := shl(sub(and(shr(lane, fields), 0x1ff), short), p)
+                        let s := sub(0, and(shr(31, shr(lane, signs)), 1))
+                        sum := add(sum, sub(xor(p, s), s))
+                        let last := shl(sub(232, clz(or(xor(sum, sar(255, sum)), 0x1000000))), 1)
+                        sum := and(sub(add(sum, shr(1, last)), iszero(and(sum, last))), sub(0, last))
+                    }
                     lane := sub(lane, 32)
                     let p := mul(and(shr(lane, wx), 0xffffff), and(shr(lane, wh), 0x7ff))
                     let short := iszero(shr(34, p))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IFaults} from "../../interfaces/IFaults.sol";
 import {Openings} from "../../libraries/Openings.sol";
+import {LeafRange} from "../steps/LeafRange.sol";
 
 /// @title Adjacent leaves opened with one path
 /// @notice The path has, from the leaves upwards, the left sibling of the span's first node where that has an odd index, then the right sibling of
@@ -15,48 +15,30 @@ library Spans {
         internal
         view
     {
-        bytes calldata data = opened.data;
-        if (count == 0 || data.length != count * LEAF_BYTES) revert IFaults.BadWitness("span length");
-        bytes32[] calldata path = opened.path;
-        bool good;
-        assembly ("memory-safe") {
-            // One word is kept free before the nodes, for a left sibling; the buffer of leaves is behind them.
-            let base := mload(0x40)
-            let nodes := add(base, 32)
-            let buffer := add(nodes, shl(5, add(count, 1)))
-            good := 1
-            calldatacopy(buffer, data.offset, data.length)
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                good := and(good, staticcall(gas(), 2, add(buffer, shl(8, i)), 256, add(nodes, shl(5, i)), 32))
+        LeafRange.check(opened, root, first, count, depth, LEAF_BYTES);
+    }
+
+    /// @notice The same beside leaf `otherIndex`, whose path is checked: where a sibling on that path is over the whole span, the span's path ends there.
+    function checkBeside(
+        Openings.Leaf calldata opened,
+        bytes32 root,
+        uint256 first,
+        uint256 count,
+        uint256 depth,
+        bytes32[] calldata otherPath,
+        uint256 otherIndex
+    ) internal view {
+        uint256 differing = first ^ otherIndex;
+        if (count != 0 && differing != 0 && differing >> depth == 0) {
+            uint256 height;
+            assembly ("memory-safe") {
+                height := sub(255, clz(differing))
             }
-            let sibling := path.offset
-            let end := add(sibling, shl(5, path.length))
-            for {} depth { depth := sub(depth, 1) } {
-                let from := nodes
-                if and(first, 1) {
-                    good := and(good, lt(sibling, end))
-                    from := base
-                    mstore(from, calldataload(sibling))
-                    sibling := add(sibling, 32)
-                    count := add(count, 1)
-                }
-                if and(count, 1) {
-                    good := and(good, lt(sibling, end))
-                    mstore(add(from, shl(5, count)), calldataload(sibling))
-                    sibling := add(sibling, 32)
-                    count := add(count, 1)
-                }
-                count := shr(1, count)
-                first := shr(1, first)
-                // A pair's digest lands where the pair was or before it.
-                for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                    good := and(good, staticcall(gas(), 2, add(from, shl(6, i)), 64, add(nodes, shl(5, i)), 32))
-                }
+            if ((first + count - 1) >> height == first >> height) {
+                (root, depth) = (otherPath[height], height);
+                first &= (uint256(1) << height) - 1;
             }
-            good := and(good, eq(sibling, end))
-            good := and(good, and(eq(count, 1), iszero(first)))
-            good := and(good, eq(mload(nodes), root))
         }
-        if (!good) revert IFaults.BadWitness("span path");
+        LeafRange.check(opened, root, first, count, depth, LEAF_BYTES);
     }
 }

@@ -84,6 +84,25 @@ library Traces {
         return start % each;
     }
 
+    /// @notice As `span`, beside a leaf of the same row whose path is checked (see `Spans.checkBeside`).
+    function spanBeside(
+        Trace memory trace,
+        Openings.Leaf calldata opened,
+        bytes32 rowRoot,
+        uint256 firstLeaf_,
+        uint256 each,
+        uint256 start,
+        uint256 count,
+        bytes32[] calldata otherPath,
+        uint256 otherLeaf
+    ) internal view returns (uint256 offset) {
+        uint256 first = start / each;
+        uint256 leaves = (start + count - 1) / each - first + 1;
+        uint256 depth = trace.program.rowDepth;
+        Spans.checkBeside(opened, rowRoot, firstLeaf_ + first, leaves, depth, otherPath, otherLeaf);
+        return start % each;
+    }
+
     /// @notice Checks that `opened` is the leaf of the row in a node of the trace's tree.
     function inNode(
         Trace memory trace,
@@ -94,12 +113,6 @@ library Traces {
     ) internal view {
         if (t >= trace.rows) revert IFaults.BadWitness("row");
         Openings.inNode(opened, node, (t << trace.program.rowDepth) | leaf);
-    }
-
-    /// @notice Checks posted contents: their length, and their hash against the node's.
-    function contents(bytes calldata found, bytes32 value, uint256 length) internal pure {
-        if (found.length != length) revert IFaults.BadWitness("contents length");
-        if (sha256(found) != value) revert IFaults.BadWitness("contents");
     }
 
     /// @notice The u32, little-endian, at element `i` of a leaf of whose length the caller made sure.

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IInbox} from "../../interfaces/IInbox.sol";
+import {Contents} from "../../libraries/Contents.sol";
 import {Machine} from "../../libraries/Machine.sol";
 import {Programs} from "../../libraries/Programs.sol";
 
@@ -22,8 +23,8 @@ library Choices {
     /// @notice Components from this one on are sums of masses; those before it count tokens.
     uint256 internal constant MASSES = 2;
 
-    uint256 private constant HEAD_BYTES = 12;
-    uint256 private constant GROUP_BYTES = SUM_BYTES * Machine.COMPONENT_COUNT;
+    uint256 private constant HEAD_BYTES = Contents.SELECTION_HEAD;
+    uint256 private constant GROUP_BYTES = Contents.SELECTION_GROUP;
     uint256 private constant WHOLE = 1 << 30;
 
     /// @notice The groups of a vocabulary.
@@ -39,14 +40,14 @@ library Choices {
         return HEAD_BYTES + GROUP_BYTES * groups.count;
     }
 
+    /// @notice Bytes of the contents of a group of so many tokens.
+    function groupBytes(uint256 tokens) internal pure returns (uint256) {
+        return SUM_BYTES * ((tokens + Machine.SUM_TOKENS - 1) / Machine.SUM_TOKENS);
+    }
+
     /// @notice The token that nothing is to beat.
     function best(bytes calldata selection) internal pure returns (uint256) {
         return _load(selection, 0) >> 224;
-    }
-
-    /// @notice The sum of a component over a group.
-    function groupSum(bytes calldata selection, uint256 group, uint256 component) internal pure returns (uint256) {
-        return sumAt(selection, HEAD_BYTES + GROUP_BYTES * group + SUM_BYTES * component);
     }
 
     /// @notice The u48 at byte `offset`.
@@ -92,8 +93,9 @@ library Choices {
     ) internal pure returns (bool) {
         uint256[7] memory c;
         uint256 sums = groups.count * GROUP_BYTES;
+        uint256 head = HEAD_BYTES;
         assembly ("memory-safe") {
-            let next := add(selection.offset, HEAD_BYTES)
+            let next := add(selection.offset, head)
             for { let end := add(next, sums) } lt(next, end) {} {
                 for { let i := 0 } lt(i, 224) { i := add(i, 32) } {
                     mstore(add(c, i), add(mload(add(c, i)), shr(208, calldataload(next))))

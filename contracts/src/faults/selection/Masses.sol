@@ -4,16 +4,16 @@ pragma solidity ^0.8.37;
 import {Functions} from "../../numeric/Functions.sol";
 
 /// @title Masses of a leaf of logits
-/// @notice `prover/SPEC.md` section 4.2, for up to 64 logits at once.
+/// @notice `prover/SPEC.md` section 4.2, for some logits of a leaf at once.
 library Masses {
     /// @dev Values of this field or a higher one are left to `Functions.mass`.
     uint256 private constant FIELD_LIMIT = 200;
 
-    /// @notice How many of the first `count` logits have a mass of at least `least`, and what these masses sum to.
+    /// @notice How many of the `count` logits from `from` on have a mass of at least `least`, and what these masses sum to.
     /// @param logits A leaf of f32_le; the caller made sure that it has as many.
     /// @param max The best token's logit.
     /// @param temperature `Functions.temperature` of the parameter.
-    function sum(bytes calldata logits, uint256 count, uint256 max, uint256 temperature, uint256 least)
+    function sum(bytes calldata logits, uint256 from, uint256 count, uint256 max, uint256 temperature, uint256 least)
         internal
         pure
         returns (uint256 tokens, uint256 total)
@@ -21,7 +21,7 @@ library Masses {
         uint256 wide = _wide(max);
         bool ordinary = (max >> 23) & 0xff < FIELD_LIMIT;
         unchecked {
-            for (uint256 i = 0; i < count; ++i) {
+            for (uint256 i = from; i < from + count; ++i) {
                 uint256 a;
                 int256 w;
                 assembly ("memory-safe") {

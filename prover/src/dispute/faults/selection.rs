@@ -20,7 +20,7 @@ use std::ops::Range;
 use sworn_inference::numeric::{mass, selection_key};
 
 use crate::Error;
-use crate::constants::{COMPONENT_COUNT, F32_LEAF_ELEMENTS, PPM, TOKEN_LEAF_ELEMENTS};
+use crate::constants::{COMPONENT_COUNT, F32_LEAF_ELEMENTS, PPM, SUM_TOKENS, TOKEN_LEAF_ELEMENTS};
 use crate::dispute::faults::span::{elements, f32_le};
 use crate::dispute::source::TraceSource;
 use crate::dispute::trace::layout::{Step, TraceLayout};
@@ -28,7 +28,9 @@ use crate::params::Params;
 
 /// Logits of a leaf.
 pub(crate) const LEAF: u32 = F32_LEAF_ELEMENTS as u32;
-/// Sums of a group.
+/// Tokens of a sum of a group.
+pub(crate) const SUMMED: u32 = SUM_TOKENS as u32;
+/// Sums of a group in a selection.
 pub(crate) const COMPONENTS: u32 = COMPONENT_COUNT as u32;
 /// Tokens of a leaf of a run's tokens.
 pub(crate) const TOKENS: u32 = TOKEN_LEAF_ELEMENTS as u32;
@@ -62,18 +64,27 @@ impl Groups {
         }
     }
 
-    /// Leaves of group `group`.
+    /// Tokens of group `group`.
     #[must_use]
-    pub fn leaves_of(&self, group: u32) -> Range<u32> {
-        let start = group.saturating_mul(self.group_leaves).min(self.leaves);
-        start..start.saturating_add(self.group_leaves).min(self.leaves)
+    pub fn tokens_of(&self, group: u32) -> Range<u32> {
+        let each = self.group_leaves.saturating_mul(LEAF);
+        let start = group.saturating_mul(each).min(self.vocabulary);
+        start..start.saturating_add(each).min(self.vocabulary)
     }
 
-    /// Tokens of leaf `leaf`.
+    /// Sums in the contents of group `group`.
     #[must_use]
-    pub fn tokens_of(&self, leaf: u32) -> Range<u32> {
-        let start = leaf.saturating_mul(LEAF).min(self.vocabulary);
-        start..start.saturating_add(LEAF).min(self.vocabulary)
+    pub fn sums_of(&self, group: u32) -> u32 {
+        (self.tokens_of(group).len() as u32).div_ceil(SUMMED)
+    }
+
+    /// Tokens of sum `index` of group `group`.
+    #[must_use]
+    pub fn summed(&self, group: u32, index: u32) -> Range<u32> {
+        let tokens = self.tokens_of(group);
+        let skip = index.saturating_mul(SUMMED);
+        let start = tokens.start.saturating_add(skip).min(tokens.end);
+        start..start.saturating_add(SUMMED).min(tokens.end)
     }
 
     /// Bytes of a selection's contents.

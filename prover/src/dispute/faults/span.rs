@@ -43,6 +43,39 @@ pub fn open(source: &mut dyn TraceSource, row: u32, first: u32, count: u32) -> R
     })
 }
 
+/// The height of the node over leaves `first..first + count` that is a sibling on the path of leaf `other`; none if there is none.
+#[must_use]
+pub fn height_beside(first: u32, count: u32, other: u32) -> Option<u32> {
+    let height = (first ^ other).checked_ilog2()?;
+    let last = first.checked_add(count.checked_sub(1)?)?;
+    (first >> height == last >> height).then_some(height)
+}
+
+/// Opens `count` leaves of a row from `first` on beside leaf `other`, which is opened as well: where a sibling on the other's path is over all of
+/// them, the path ends there.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_beside(
+    source: &mut dyn TraceSource,
+    row: u32,
+    first: u32,
+    count: u32,
+    other: u32,
+) -> Result<Leaf, Error> {
+    let mut opened = open(source, row, first, count)?;
+    if let Some(height) = height_beside(first, count, other) {
+        let height = height as usize;
+        let left = source.leaf_path(row, first)?;
+        let right = source.leaf_path(row, first + count - 1)?;
+        let [left, right] = [&left, &right].map(|path| &path[..height.min(path.len())]);
+        let last = first + count - 1;
+        let path = range_path(first.into(), last.into(), [left, right]);
+        opened.path = path.iter().map(|digest| digest.0.into()).collect();
+    }
+    Ok(opened)
+}
+
 /// Opens the root of a row.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ impl Liar {
         self.posted.insert(at, told.write());
         if hiding == Hiding::Weights {
             for group in 0..site.groups.groups {
-                let mut sums = vec![0; site.groups.leaves_of(group).len()];
+                let mut sums = vec![0; site.groups.sums_of(group) as usize];
                 if group == 0
                     && let Some(first) = sums.first_mut()
                 {

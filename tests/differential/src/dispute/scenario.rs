@@ -3,12 +3,12 @@
 use alloy_primitives::B256;
 use sworn_inference::program::Op;
 use sworn_prover::constants::{
-    CONTENT_LEVELS, FAULT_ADDENDS, FAULT_COMBINE, FAULT_LEAF_SUM, FAULT_STEP, FAULT_TOTAL,
-    FAULT_VALUE, FAULT_WEIGHT, TOKEN_LEAF_ELEMENTS,
+    CONTENT_LEVELS, FAULT_ADDENDS, FAULT_LEAF_SUM, FAULT_STEP, FAULT_TOTAL, FAULT_VALUE,
+    FAULT_WEIGHT, RUN_ADDENDS, TOKEN_LEAF_ELEMENTS,
 };
 use sworn_prover::dispute::abi::Leaf;
 use sworn_prover::dispute::faults::attention;
-use sworn_prover::dispute::faults::attention::witness::addends_witness;
+use sworn_prover::dispute::faults::attention::contents::{Addend, running_sums, write_tile_with};
 use sworn_prover::dispute::faults::selection;
 use sworn_prover::dispute::faults::step::{Builder, Place, is_long_sum, leaf_in_node};
 use sworn_prover::dispute::position::{NodeKind, Position};
@@ -202,7 +202,9 @@ impl Liar {
         }
         let node = leaf_in_node(&[Vec::new()], 0, 0)?;
         self.trace.open_along(self.layout.index(target.row, first));
-        self.witness(lie, target, node, &[], &[]).map(|_| ())
+        let (parent, contents) = self.posted(lie, target)?;
+        self.witness(lie, target, node, &parent, &contents)
+            .map(|_| ())
     }
 
     /// The leaves of the content node over the target's leaf, in its row.
@@ -215,6 +217,35 @@ impl Liar {
         )
     }
 
+    /// The contents of the node that the fault shows in and of its parent, where these are posted.
+    fn posted(&self, lie: Lie, target: &Target) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        let row = target.row;
+        Ok(match lie {
+            Lie::Matmul if is_long_sum(&target.step) => (Vec::new(), self.totals(target)),
+            Lie::Matmul => (Vec::new(), Vec::new()),
+            Lie::Selection => {
+                let groups = selection::Site::of(&self.layout, row + 1)?.groups;
+                let mut bytes: Vec<u8> = [5u32, 1 << 20, 1 << 21]
+                    .iter()
+                    .flat_map(|word| word.to_be_bytes())
+                    .collect();
+                let sums = |n: usize, of: usize| {
+                    (0..n).map(move |i| if i % 6 < 2 { 0 } else { (i % of) as u8 })
+                };
+                bytes.extend(sums(groups.selection_bytes() - 12, 251));
+                let group = sums(6 * groups.sums_of(0) as usize, 199).collect();
+                (bytes, group)
+            }
+            _ => {
+                let totals = match attention::tiles(row) {
+                    1 => Vec::new(),
+                    _ => self.totals(target),
+                };
+                (totals, self.tile(lie, target, row / 256))
+            }
+        })
+    }
+
     fn totals(&self, target: &Target) -> Vec<u8> {
         let tiles = match target.step.op {
             Op::Matmul => target.step.sum_tiles().unwrap_or(1),
@@ -225,14 +256,21 @@ impl Liar {
             .collect()
     }
 
-    fn tile(&self, target: &Target, tile: u32) -> Vec<u8> {
-        attention::positions_of(target.row, tile)
-            .flat_map(|j| {
-                let mut addend = ((j as f32 + 1.0) / 700.0).to_bits().to_be_bytes().to_vec();
-                addend.extend((0x3000u16 + j as u16).to_be_bytes());
-                addend
+    fn tile(&self, lie: Lie, target: &Target, tile: u32) -> Vec<u8> {
+        let addends: Vec<Addend> = attention::positions_of(target.row, tile)
+            .map(|j| Addend {
+                weight: (j as f32 + 1.0) / 700.0,
+                value: Some(0x3000u16 + j as u16),
             })
-            .collect()
+            .collect();
+        let mut sums = running_sums(&addends);
+        // The dearest lie: in the middle, and the sums after it follow from it.
+        if lie == Lie::MixAddends {
+            for sum in &mut sums[(addends.len() - 1) / RUN_ADDENDS / 2..] {
+                *sum += 0.5;
+            }
+        }
+        write_tile_with(&sums, &addends)
     }
 
     /// The fault with its witness.
@@ -269,13 +307,11 @@ impl Liar {
                     )
                 }
             }
-            // One tile gives the element itself.
-            Lie::MixAddends if attention::tiles(row) == 1 => {
+            Lie::MixAddends => {
                 let site = attention::Site::of(&self.layout, target.step.number)?;
-                let witness = site.combine_witness(&mut self.trace, at, contents, claimed)?;
-                (FAULT_COMBINE, witness)
+                let run = index / RUN_ADDENDS as u32 / 2;
+                (FAULT_ADDENDS, site.run_witness(row, tile, contents, run)?)
             }
-            Lie::MixAddends => (FAULT_ADDENDS, addends_witness(contents, parent)),
             Lie::MixWeight | Lie::MixValue => {
                 let site = attention::Site::of(&self.layout, target.step.number)?;
                 // Not at the row itself, whose root is opened anyway.
@@ -327,27 +363,13 @@ impl Liar {
         };
         let (row, step) = (target.row, target.step);
         if lie == Lie::Selection {
-            let site = selection::Site::of(&self.layout, row + 1)?;
             let last = (self.tokens.len() as u64 - 1) / TOKEN_LEAF_ELEMENTS as u64;
             let token_tree = self.token_tree();
             let tokens = dispute.descend(&job, NodeKind::Tokens, &token_tree, last, 0);
             let index = self.layout.index(row, 0);
             let rows = self.layout.row_depth();
             dispute.descend(&job, NodeKind::Trace, &trace, index, rows);
-            let contents = {
-                let mut bytes: Vec<u8> = [5u32, 1 << 20, 1 << 21]
-                    .iter()
-                    .flat_map(|word| word.to_be_bytes())
-                    .collect();
-                bytes.extend(
-                    (0..site.groups.selection_bytes() - 12)
-                        .map(|i| if i % 6 < 2 { 0 } else { (i % 251) as u8 }),
-                );
-                bytes
-            };
-            let group: Vec<u8> = (0..6 * site.groups.leaves_of(0).len())
-                .map(|i| if i % 6 < 2 { 0 } else { (i % 199) as u8 })
-                .collect();
+            let (contents, group) = self.posted(lie, target)?;
             let node = dispute.open_posted(
                 &tokens[0],
                 posted(NodeKind::Selection, row + 1, 0, 0, 0),
@@ -374,25 +396,23 @@ impl Liar {
             .map(|leaf| self.trace.bytes(row, leaf))
             .collect::<Result<_, _>>()?;
         let claimed = leaf_in_node(&leaves, CONTENT_LEVELS as u32, (leaf - first) as usize)?;
-        let mut contents = Vec::new();
-        let mut parent = Vec::new();
         let place = (row, step.number, target.element);
         let tile = row / 256;
-        let has_totals = match step.op {
-            Op::Matmul => is_long_sum(&step),
-            _ => attention::tiles(row) > 1,
+        let (parent, contents) = self.posted(lie, target)?;
+        let totals = if lie == Lie::Matmul {
+            &contents
+        } else {
+            &parent
         };
-        if has_totals {
-            contents = self.totals(target);
+        if !totals.is_empty() {
             let node = dispute.open_posted(
                 &path[0].clone(),
                 posted(NodeKind::Totals, place.0, place.1, place.2, 0),
-                &contents,
+                totals,
             );
             path.insert(0, node);
         }
         if lie != Lie::Matmul {
-            parent = std::mem::replace(&mut contents, self.tile(target, tile));
             let node = dispute.open_posted(
                 &path[0].clone(),
                 posted(NodeKind::Tile, place.0, place.1, place.2, tile),
@@ -401,13 +421,9 @@ impl Liar {
             path.insert(0, node);
         }
         // Of a node of a tree only itself is judged.
-        let posted = if has_totals || lie != Lie::Matmul {
-            2
-        } else {
-            1
-        };
+        let judged = 1 + usize::from(!totals.is_empty() || lie != Lie::Matmul);
         let (fault, witness) = self.witness(lie, target, claimed, &parent, &contents)?;
-        dispute.convict(&path[..posted], fault, witness);
+        dispute.convict(&path[..judged], fault, witness);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use sworn_differential::{Evm, Failure, Outcome};
 use sworn_prover::Digest;
 use sworn_prover::Error;
 use sworn_prover::dispute::abi::{Case, IFaults, Job, Node, Run};
+use sworn_prover::dispute::parts;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::source::{TraceSource, WeightSource};
 use sworn_prover::dispute::trace::{TraceLayout, program_code};
@@ -266,7 +267,7 @@ impl RunOf {
             b: element,
             c: 0,
         };
-        node(position.to_word(), Digest::of(contents))
+        node(position.to_word(), parts::digest(&position, contents))
     }
 
     /// The case of a node of the run.

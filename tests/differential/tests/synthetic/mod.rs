@@ -9,6 +9,7 @@ use sworn_differential::{Evm, Failure, Outcome, bytecode};
 use sworn_inference::program::WeightFormat;
 use sworn_inference::program::llama::{LlamaConfig, MatrixFormats, compile};
 use sworn_prover::dispute::abi::{Case, IFaults, Job, Leaf, Node, Run};
+use sworn_prover::dispute::parts;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::source::TraceSource;
 use sworn_prover::dispute::trace::{TraceLayout, program_code};
@@ -199,7 +200,7 @@ pub(crate) fn node(position: Position, value: Digest) -> Node {
 
 /// A node of posted contents.
 pub(crate) fn posted(position: Position, contents: &[u8]) -> Node {
-    node(position, Digest::of(contents))
+    node(position, parts::digest(&position, contents))
 }
 
 /// A run of a job whose other runs are nothing.

@@ -1,10 +1,13 @@
 //! Posted contents of `attn_sum` and `attn_mix` (section 10.2): totals and tiles, made from a trace and read.
 
+use sworn_inference::backend::FloatMode;
 use sworn_inference::numeric::{canonical, exp, f16_to_f32, tile_sum};
 
 use super::{Site, positions_of, tiles};
 use crate::Error;
+use crate::constants::RUN_ADDENDS;
 use crate::dispute::faults::span::{elements, f16_le};
+use crate::dispute::parts::Parts;
 use crate::dispute::source::TraceSource;
 
 /// An addend of a tile: `w_j` and, in `attn_mix`, the bits of `v_j[e]`.
@@ -92,6 +95,35 @@ impl Site {
     }
 }
 
+/// The contents of a `tile` node.
+#[derive(Debug, Clone)]
+pub struct Tile {
+    /// The sums of the first 32, 64, ... and of all addends.
+    pub sums: Vec<f32>,
+    /// In the order of positions.
+    pub addends: Vec<Addend>,
+}
+
+/// A run's sum from the sum before it; of a tile's first run that is +0. A sum of -0, which no honest tile has, counts as +0.
+#[must_use]
+pub fn run_sum(before: f32, run: &[Addend]) -> f32 {
+    let _mode = FloatMode::set();
+    let sum = run
+        .iter()
+        .fold(before + 0.0, |sum, addend| sum + addend.product());
+    canonical(sum)
+}
+
+/// The running sums of a tile.
+#[must_use]
+pub fn running_sums(addends: &[Addend]) -> Vec<f32> {
+    let runs = addends.chunks(RUN_ADDENDS).scan(0.0, |sum, run| {
+        *sum = run_sum(*sum, run);
+        Some(*sum)
+    });
+    runs.collect()
+}
+
 /// A tile's total.
 #[must_use]
 pub fn total_of(addends: &[Addend]) -> f32 {
@@ -108,10 +140,16 @@ pub fn combine(totals: &[f32], sum: Option<f32>) -> f32 {
     })
 }
 
-/// Bytes of addends.
+/// Bytes of a tile of these addends, with their running sums.
 #[must_use]
 pub fn write_tile(addends: &[Addend]) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    write_tile_with(&running_sums(addends), addends)
+}
+
+/// Bytes of a tile.
+#[must_use]
+pub fn write_tile_with(sums: &[f32], addends: &[Addend]) -> Vec<u8> {
+    let mut bytes = write_totals(sums);
     for addend in addends {
         bytes.extend(addend.weight.to_bits().to_be_bytes());
         if let Some(value) = addend.value {
@@ -121,9 +159,27 @@ pub fn write_tile(addends: &[Addend]) -> Vec<u8> {
     bytes
 }
 
+/// Reads a tile; none for bytes of a length that no tile has.
+#[must_use]
+pub fn read_tile(bytes: &[u8], addend_bytes: usize) -> Option<Tile> {
+    // Every full run takes its addends and a sum.
+    let full = RUN_ADDENDS * addend_bytes + 4;
+    let rest = (bytes.len() % full).saturating_sub(4);
+    let count = bytes.len() / full * RUN_ADDENDS + rest.checked_div(addend_bytes)?;
+    let parts = Parts::tile(count, addend_bytes);
+    if bytes.len() != parts.head + count * addend_bytes {
+        return None;
+    }
+    let (head, addends) = bytes.split_at(parts.head);
+    Some(Tile {
+        sums: read_totals(head)?,
+        addends: read_addends(addends, addend_bytes)?,
+    })
+}
+
 /// Addends of bytes; none when their number is not a whole one.
 #[must_use]
-pub fn read_tile(bytes: &[u8], addend_bytes: usize) -> Option<Vec<Addend>> {
+pub fn read_addends(bytes: &[u8], addend_bytes: usize) -> Option<Vec<Addend>> {
     if addend_bytes != 4 && addend_bytes != 6 || !bytes.len().is_multiple_of(addend_bytes) {
         return None;
     }

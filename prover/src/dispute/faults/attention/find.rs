@@ -7,13 +7,16 @@
 use sworn_inference::numeric::softmax_key;
 use sworn_inference::program::Op;
 
-use super::contents::{combine, read_tile, read_totals, same, total_of};
-use super::witness::{Place, addends_witness};
+use super::contents::{combine, read_tile, read_totals, run_sum, same, total_of, write_tile};
+use super::witness::Place;
 use super::{Site, pair, tiles};
 use crate::Error;
-use crate::constants::{FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT};
+use crate::constants::{
+    FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT, RUN_ADDENDS,
+};
 use crate::dispute::abi::Leaf;
 use crate::dispute::faults::span::f32_le;
+use crate::dispute::position::NodeKind;
 use crate::dispute::source::TraceSource;
 
 /// What to do about something revealed.
@@ -157,7 +160,8 @@ impl Site {
             .filter(|totals| totals.len() == tiles(at.row) as usize)
             .ok_or_else(|| length("contents of totals", contents, 4 * tiles(at.row)))?;
         if self.differs(source, at, &found, claimed)? {
-            let witness = self.combine_witness(source, at, contents, claimed.clone())?;
+            let kind = NodeKind::Totals;
+            let witness = self.combine_witness(source, at, kind, contents, claimed.clone())?;
             return Ok(Finding::fault(FAULT_COMBINE, witness));
         }
         for (tile, found) in (0..).zip(&found) {
@@ -185,29 +189,39 @@ impl Site {
         parent: TileParent<'_>,
     ) -> Result<Finding, Error> {
         let own = self.addends(source, at.row, at.element, tile)?;
-        let expected = (own.len() * self.addend_bytes()) as u32;
+        let expected = (write_tile(&own).len()) as u32;
         let found = read_tile(contents, self.addend_bytes())
-            .filter(|found| found.len() == own.len())
+            .filter(|found| found.addends.len() == own.len())
             .ok_or_else(|| length("contents of a tile", contents, expected))?;
-        let total = total_of(&found);
+        let mut total = 0.0;
+        let runs = found.addends.chunks(RUN_ADDENDS).zip(&found.sums);
+        for (index, (run, sum)) in (0..).zip(runs) {
+            total = run_sum(total, run);
+            if !same(total, *sum) {
+                let witness = self.run_witness(at.row, tile, contents, index)?;
+                return Ok(Finding::fault(FAULT_ADDENDS, witness));
+            }
+        }
         match parent {
             TileParent::Totals(totals) => {
                 let claimed = read_totals(totals)
                     .and_then(|totals| totals.get(tile as usize).copied())
                     .ok_or_else(|| length("contents of totals", totals, 4 * tiles(at.row)))?;
                 if !same(total, claimed) {
-                    let witness = addends_witness(contents, totals);
+                    let witness = self.last_sum_witness(at.row, tile, contents, totals)?;
                     return Ok(Finding::fault(FAULT_ADDENDS, witness));
                 }
             }
             TileParent::Element(claimed) => {
                 if self.differs(source, at, &[total], claimed)? {
-                    let witness = self.combine_witness(source, at, contents, claimed.clone())?;
+                    let kind = NodeKind::Tile;
+                    let witness =
+                        self.combine_witness(source, at, kind, contents, claimed.clone())?;
                     return Ok(Finding::fault(FAULT_COMBINE, witness));
                 }
             }
         }
-        for (index, (own, found)) in (0..).zip(own.iter().zip(&found)) {
+        for (index, (own, found)) in (0..).zip(own.iter().zip(&found.addends)) {
             if !same(own.weight, found.weight) {
                 let witness = self.weight_witness(source, at, tile, contents, index)?;
                 return Ok(Finding::fault(FAULT_WEIGHT, witness));

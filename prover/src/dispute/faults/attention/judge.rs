@@ -5,13 +5,16 @@ use alloy_sol_types::SolValue;
 use sworn_inference::numeric::exp;
 use sworn_inference::program::Op;
 
-use super::contents::{combine, read_tile, read_totals, same, total_of};
+use super::contents::{Addend, combine, read_addends, read_totals, run_sum, same};
 use super::find::beats;
 use super::witness::{Addends, Combine, Element, Score, Value, Weight};
 use super::{Site, TILE, pair, positions_of, score, tiles};
-use crate::constants::{FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT};
+use crate::constants::{
+    FAULT_ADDENDS, FAULT_COMBINE, FAULT_STEP, FAULT_VALUE, FAULT_WEIGHT, PART_SUMS, RUN_ADDENDS,
+};
 use crate::dispute::abi::{Case, Leaf, Row, Run};
 use crate::dispute::faults::span::{self, Refused, f16_le, f32_le};
+use crate::dispute::parts::Parts;
 use crate::dispute::position::{NodeKind, Position};
 use crate::dispute::trace::layout::{Step, TraceLayout};
 use crate::{Digest, merkle};
@@ -53,11 +56,10 @@ pub(crate) fn position(word: [u8; 32]) -> Result<Position, Refused> {
     Position::from_word(&word).ok_or(Refused("position"))
 }
 
-/// Checks posted contents against their node.
-pub(crate) fn check_contents(contents: &[u8], value: B256) -> Result<(), Refused> {
-    (Digest::of(contents).0 == value.0)
-        .then_some(())
-        .ok_or(Refused("contents"))
+/// The last of a tile's running sums.
+fn last_sum(head: &[u8]) -> Result<f32, Refused> {
+    let sums = read_totals(head).ok_or(Refused("contents length"))?;
+    sums.last().copied().ok_or(Refused("contents length"))
 }
 
 /// Checks that `leaf` is at `index` of the tree that the node is of.
@@ -135,6 +137,34 @@ impl<'a> Trace<'a> {
         )?;
         Ok((&opened.data, (start % each) as usize))
     }
+
+    /// As [`Trace::span`], beside a leaf of the same row whose path is checked.
+    pub(crate) fn span_beside<'b>(
+        &self,
+        opened: &'b Leaf,
+        root: B256,
+        step: &Step,
+        (start, count): (u32, u32),
+        (other, other_leaf): (&Leaf, u32),
+    ) -> Result<(&'b [u8], usize), Refused> {
+        let each = step.kind.elements();
+        let (first, last) = (start / each, (start + count - 1) / each);
+        let leaves = last - first + 1;
+        let first = step.first_leaf + first;
+        let Some(height) = span::height_beside(first, leaves, other_leaf) else {
+            return self.span(opened, root, step, start, count);
+        };
+        let root = other.path.get(height as usize).copied();
+        span::check(
+            opened,
+            root.ok_or(Refused("span path"))?,
+            u64::from(first) & ((1 << height) - 1),
+            leaves as usize,
+            height,
+            LEAF_BYTES,
+        )?;
+        Ok((&opened.data, (start % each) as usize))
+    }
 }
 
 struct Judge<'a> {
@@ -164,8 +194,8 @@ impl Judge<'_> {
         Ok(site)
     }
 
-    /// The site, row and positions of a tile, whose contents are checked.
-    fn tile(&self, contents: &[u8]) -> Result<(Site, u32, std::ops::Range<u32>), Refused> {
+    /// The site, row, positions and parts of a tile.
+    fn tile(&self) -> Result<(Site, u32, usize, Parts), Refused> {
         if self.node.kind != NodeKind::Tile {
             return Err(Refused("node"));
         }
@@ -175,15 +205,38 @@ impl Judge<'_> {
         if positions.is_empty() {
             return Err(Refused("tile"));
         }
-        self.contents(contents, positions.len() * site.addend_bytes())?;
-        Ok((site, row, positions))
+        let parts = site.tile_parts(row, self.node.c);
+        Ok((site, row, positions.len(), parts))
     }
 
-    fn contents(&self, contents: &[u8], length: usize) -> Result<(), Refused> {
-        if contents.len() != length {
+    /// The running sums and the addends of a run of a tile.
+    fn run(&self, opened: &Leaf, run: usize) -> Result<(Vec<f32>, Vec<Addend>), Refused> {
+        let (site, _, count, parts) = self.tile()?;
+        let width = site.addend_bytes();
+        let length = parts.head + count * width;
+        parts.check(opened, self.case.node.value, length, run)?;
+        let (head, addends) = opened.data.split_at(parts.head);
+        match (read_totals(head), read_addends(addends, width)) {
+            (Some(sums), Some(addends)) => Ok((sums, addends)),
+            _ => Err(Refused("contents length")),
+        }
+    }
+
+    /// An addend of a tile.
+    fn addend(&self, opened: &Leaf, index: u32) -> Result<Addend, Refused> {
+        let (_, addends) = self.run(opened, index as usize / RUN_ADDENDS)?;
+        let addend = addends.get(index as usize % RUN_ADDENDS).copied();
+        addend.ok_or(Refused("index"))
+    }
+
+    fn totals(&self, contents: &[u8], row: u32, value: B256) -> Result<Vec<f32>, Refused> {
+        if contents.len() != 4 * tiles(row) as usize {
             return Err(Refused("contents length"));
         }
-        check_contents(contents, self.case.node.value)
+        if Parts::TOTALS.digest(contents).0 != value.0 {
+            return Err(Refused("contents"));
+        }
+        read_totals(contents).ok_or(Refused("contents length"))
     }
 
     fn score(
@@ -193,7 +246,8 @@ impl Judge<'_> {
         row: u32,
         head: u32,
         at: u32,
-    ) -> Result<(f32, B256), Refused> {
+        beside: Option<(&Leaf, u32)>,
+    ) -> Result<f32, Refused> {
         let root = self.trace.row(&w.row, row)?;
         let key_root = if at == row {
             root
@@ -201,16 +255,23 @@ impl Judge<'_> {
             self.trace.row(&w.keyRow, at)?
         };
         let dim = site.head_dim();
-        let (query, q) = self
-            .trace
-            .span(&w.query, root, &site.query, head * dim, dim)?;
+        let range = (head * dim, dim);
+        let (query, q) = match beside {
+            Some(other) => {
+                let step = &site.query;
+                self.trace.span_beside(&w.query, root, step, range, other)?
+            }
+            None => self
+                .trace
+                .span(&w.query, root, &site.query, head * dim, dim)?,
+        };
         let (keys, k) =
             self.trace
                 .span(&w.keys, key_root, &site.keys, site.key_start(head), dim)?;
         let query: Option<Vec<f32>> = (q..q + dim as usize).map(|i| f32_le(query, i)).collect();
         let keys: Option<Vec<u16>> = (k..k + dim as usize).map(|i| f16_le(keys, i)).collect();
         match (query, keys) {
-            (Some(query), Some(keys)) => Ok((score(&query, &keys, site.scale()), root)),
+            (Some(query), Some(keys)) => Ok(score(&query, &keys, site.scale())),
             _ => Err(Refused("span length")),
         }
     }
@@ -251,7 +312,7 @@ impl Judge<'_> {
         if w.position > w.row {
             return Err(Refused("position"));
         }
-        let (score, _) = self.score(&site, &w.score, w.row, w.element, w.position)?;
+        let score = self.score(&site, &w.score, w.row, w.element, w.position, None)?;
         Ok(if w.position == place {
             score.to_bits() != max.to_bits()
         } else {
@@ -263,17 +324,14 @@ impl Judge<'_> {
         let site = self.posted()?;
         let row = self.node.index as u32;
         let totals = match self.node.kind {
-            NodeKind::Totals => {
-                self.contents(&w.contents, 4 * tiles(row) as usize)?;
-                read_totals(&w.contents).ok_or(Refused("contents length"))?
-            }
+            NodeKind::Totals => self.totals(&w.contents, row, self.case.node.value)?,
             _ => {
-                self.tile(&w.contents)?;
+                let (_, _, _, parts) = self.tile()?;
                 if tiles(row) != 1 {
                     return Err(Refused("tile"));
                 }
-                let addends = read_tile(&w.contents, site.addend_bytes());
-                vec![total_of(&addends.ok_or(Refused("contents length"))?)]
+                parts.check_head(&w.contents, self.case.node.value)?;
+                vec![last_sum(&w.contents[..parts.head])?]
             }
         };
         let parent = position(self.parent)?;
@@ -302,7 +360,17 @@ impl Judge<'_> {
     }
 
     fn addends(&self, w: &Addends) -> Result<bool, Refused> {
-        let (site, row, _) = self.tile(&w.contents)?;
+        let (_, row, _, parts) = self.tile()?;
+        let index = w.index as usize;
+        if 4 * index != parts.head {
+            let (sums, run) = self.run(&w.contents, index)?;
+            let before = match index {
+                0 => 0.0,
+                _ => sums.get(index - 1).copied().ok_or(Refused("part"))?,
+            };
+            let claimed = sums.get(index).ok_or(Refused("part"))?;
+            return Ok(!same(run_sum(before, &run), *claimed));
+        }
         let totals = Position {
             kind: NodeKind::Totals,
             c: 0,
@@ -311,44 +379,38 @@ impl Judge<'_> {
         if self.parent != totals.to_word() {
             return Err(Refused("parent"));
         }
-        if w.totals.len() != 4 * tiles(row) as usize {
-            return Err(Refused("contents length"));
-        }
-        check_contents(&w.totals, self.case.parent.value)?;
-        let totals = read_totals(&w.totals).ok_or(Refused("contents length"))?;
-        let addends = read_tile(&w.contents, site.addend_bytes());
-        let total = total_of(&addends.ok_or(Refused("contents length"))?);
-        let claimed = totals.get(self.node.c as usize).ok_or(Refused("tile"))?;
-        Ok(!same(total, *claimed))
+        parts.check_head(&w.contents.data, self.case.node.value)?;
+        let tile = self.node.c as usize;
+        let length = 4 * tiles(row) as usize;
+        let (value, part) = (self.case.parent.value, tile / PART_SUMS);
+        Parts::TOTALS.check(&w.totals, value, length, part)?;
+        let totals = read_totals(&w.totals.data).ok_or(Refused("contents length"))?;
+        let claimed = totals.get(tile % PART_SUMS).ok_or(Refused("part"))?;
+        let last = last_sum(&w.contents.data[..parts.head])?;
+        Ok(!same(last, *claimed))
     }
 
     fn weight(&self, w: &Weight) -> Result<bool, Refused> {
-        let (site, row, positions) = self.tile(&w.contents)?;
-        if w.index as usize >= positions.len() {
-            return Err(Refused("index"));
-        }
+        let (site, row, ..) = self.tile()?;
+        let claimed = self.addend(&w.contents, w.index)?;
         let head = site.head_of(self.node.b);
         let at = self.node.c * TILE + w.index;
-        let (score, root) = self.score(&site, &w.score, row, head, at)?;
+        let root = self.trace.row(&w.score.row, row)?;
         let (data, i) = self.trace.span(&w.maxima, root, &site.maxima, head, 1)?;
+        let (leaf, _) = site.maxima.leaf_of(head).map_err(|_| Refused("leaf"))?;
+        let beside = Some((&w.maxima, leaf));
+        let score = self.score(&site, &w.score, row, head, at, beside)?;
         let (max, _) = pair(data, i).ok_or(Refused("leaf length"))?;
-        let addends = read_tile(&w.contents, site.addend_bytes());
-        let claimed = addends.and_then(|addends| addends.get(w.index as usize).copied());
-        let claimed = claimed.ok_or(Refused("index"))?;
         Ok(!same(exp(score - max), claimed.weight))
     }
 
     fn value(&self, w: &Value) -> Result<bool, Refused> {
-        let (site, _, positions) = self.tile(&w.contents)?;
-        if w.index as usize >= positions.len() {
-            return Err(Refused("index"));
-        }
+        let (site, ..) = self.tile()?;
+        let claimed = self.addend(&w.contents, w.index)?;
         let values = site.values.ok_or(Refused("step"))?;
         let root = self.trace.row(&w.row, self.node.c * TILE + w.index)?;
         let at = site.value_of(self.node.b);
         let (data, i) = self.trace.span(&w.values, root, &values, at, 1)?;
-        let addends = read_tile(&w.contents, site.addend_bytes());
-        let claimed = addends.and_then(|addends| addends.get(w.index as usize).copied());
-        Ok(f16_le(data, i) != claimed.ok_or(Refused("index"))?.value)
+        Ok(f16_le(data, i) != claimed.value)
     }
 }

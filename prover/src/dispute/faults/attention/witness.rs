@@ -3,10 +3,13 @@
 
 use alloy_sol_types::{SolValue, sol};
 
-use super::{Site, TILE};
+use super::{Site, TILE, positions_of};
 use crate::Error;
+use crate::constants::{PART_SUMS, RUN_ADDENDS};
 use crate::dispute::abi::{Leaf, Row};
 use crate::dispute::faults::span;
+use crate::dispute::parts::Parts;
+use crate::dispute::position::NodeKind;
 use crate::dispute::source::TraceSource;
 
 sol! {
@@ -33,7 +36,7 @@ sol! {
     /// 65.
     #[derive(Debug, PartialEq, Eq)]
     struct Combine {
-        bytes contents; // of the node
+        bytes contents; // of the node; of a tile its running sums and the root of its runs
         Leaf element; // in the parent
         Row row; // attn_mix only, else empty
         Leaf sum; // attn_mix only, to the row's root, else empty
@@ -42,23 +45,24 @@ sol! {
     /// 67.
     #[derive(Debug, PartialEq, Eq)]
     struct Addends {
-        bytes contents; // of the node
-        bytes totals; // of the parent
+        Leaf contents; // running sums and a run; for the last sum the running sums and the root, and no path
+        uint32 index; // of the run; the number of runs for the last sum, which is to be the total
+        Leaf totals; // part of the parent; for the last sum only, else empty
     }
 
     /// 68.
     #[derive(Debug, PartialEq, Eq)]
     struct Weight {
-        bytes contents; // of the node
+        Leaf contents; // running sums and the run
         uint32 index; // in the tile
         Leaf maxima; // to the root of the score's row
-        Score score;
+        Score score; // the query beside the maxima
     }
 
     /// 69.
     #[derive(Debug, PartialEq, Eq)]
     struct Value {
-        bytes contents; // of the node
+        Leaf contents; // running sums and the run
         uint32 index; // in the tile
         Row row; // of the position
         Leaf values; // to that row's root
@@ -88,7 +92,7 @@ impl Site {
         span::open(source, row, first, last - first + 1)
     }
 
-    /// What the score of a head at `position` is made from.
+    /// What the score of a head at `position` is made from; the query is opened beside leaf `other` of its row.
     ///
     /// # Errors
     /// As [`TraceSource::leaf`].
@@ -98,11 +102,20 @@ impl Site {
         row: u32,
         head: u32,
         position: u32,
+        other: Option<u32>,
     ) -> Result<Score, Error> {
         let dim = self.head_dim();
+        let query = match other {
+            Some(other) => {
+                let (first, _) = self.query.leaf_of(head * dim)?;
+                let (last, _) = self.query.leaf_of(head * dim + dim - 1)?;
+                span::open_beside(source, row, first, last - first + 1, other)?
+            }
+            None => self.span(source, row, &self.query, head * dim, dim)?,
+        };
         Ok(Score {
             row: span::open_row(source, row)?,
-            query: self.span(source, row, &self.query, head * dim, dim)?,
+            query,
             keyRow: if position == row {
                 span::no_row()
             } else {
@@ -125,7 +138,7 @@ impl Site {
         position: Option<u32>,
     ) -> Result<Vec<u8>, Error> {
         let score = match position {
-            Some(position) => self.open_score(source, at.row, at.element, position)?,
+            Some(position) => self.open_score(source, at.row, at.element, position, None)?,
             None => Score {
                 row: span::no_row(),
                 query: span::no_leaf(),
@@ -144,7 +157,18 @@ impl Site {
         .abi_encode())
     }
 
-    /// Fault 65; `claimed` is the element's leaf in the parent.
+    /// How a tile's contents are cut.
+    #[must_use]
+    pub fn tile_parts(&self, row: u32, tile: u32) -> Parts {
+        Parts::tile(positions_of(row, tile).len(), self.addend_bytes())
+    }
+
+    fn run_with(&self, row: u32, tile: u32, contents: &[u8], index: u32) -> Result<Leaf, Error> {
+        let parts = self.tile_parts(row, tile);
+        parts.open(contents, index as usize / RUN_ADDENDS)
+    }
+
+    /// Fault 65; `claimed` is the element's leaf in the parent. The contents are those of the totals or of the one tile.
     ///
     /// # Errors
     /// As [`TraceSource::leaf`].
@@ -152,6 +176,7 @@ impl Site {
         &self,
         source: &mut dyn TraceSource,
         at: Place,
+        kind: NodeKind,
         contents: &[u8],
         claimed: Leaf,
     ) -> Result<Vec<u8>, Error> {
@@ -164,11 +189,58 @@ impl Site {
         } else {
             (span::no_row(), span::no_leaf())
         };
+        let contents = match kind {
+            NodeKind::Tile => self.tile_parts(at.row, 0).head_and_root(contents),
+            _ => contents.to_vec(),
+        };
         Ok(Combine {
-            contents: contents.to_vec().into(),
+            contents: contents.into(),
             element: claimed,
             row,
             sum,
+        }
+        .abi_encode())
+    }
+
+    /// Fault 67 of a run, whose sum does not follow from the one before.
+    ///
+    /// # Errors
+    /// The tile has no such run.
+    pub fn run_witness(
+        &self,
+        row: u32,
+        tile: u32,
+        contents: &[u8],
+        run: u32,
+    ) -> Result<Vec<u8>, Error> {
+        let parts = self.tile_parts(row, tile);
+        Ok(Addends {
+            contents: parts.open(contents, run as usize)?,
+            index: run,
+            totals: span::no_leaf(),
+        }
+        .abi_encode())
+    }
+
+    /// Fault 67 of the last running sum, which is not the total.
+    ///
+    /// # Errors
+    /// The totals have no such tile.
+    pub fn last_sum_witness(
+        &self,
+        row: u32,
+        tile: u32,
+        contents: &[u8],
+        totals: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let parts = self.tile_parts(row, tile);
+        Ok(Addends {
+            contents: Leaf {
+                data: parts.head_and_root(contents).into(),
+                path: Vec::new(),
+            },
+            index: (parts.head / 4) as u32,
+            totals: Parts::TOTALS.open(totals, tile as usize / PART_SUMS)?,
         }
         .abi_encode())
     }
@@ -186,11 +258,12 @@ impl Site {
         index: u32,
     ) -> Result<Vec<u8>, Error> {
         let head = self.head_of(at.element);
+        let (maxima, _) = self.maxima.leaf_of(head)?;
         Ok(Weight {
-            contents: contents.to_vec().into(),
+            contents: self.run_with(at.row, tile, contents, index)?,
             index,
             maxima: self.span(source, at.row, &self.maxima, head, 1)?,
-            score: self.open_score(source, at.row, head, tile * TILE + index)?,
+            score: self.open_score(source, at.row, head, tile * TILE + index, Some(maxima))?,
         }
         .abi_encode())
     }
@@ -214,21 +287,11 @@ impl Site {
         })?;
         let position = tile * TILE + index;
         Ok(Value {
-            contents: contents.to_vec().into(),
+            contents: self.run_with(at.row, tile, contents, index)?,
             index,
             row: span::open_row(source, position)?,
             values: self.span(source, position, &values, self.value_of(at.element), 1)?,
         }
         .abi_encode())
     }
-}
-
-/// Fault 67.
-#[must_use]
-pub fn addends_witness(contents: &[u8], totals: &[u8]) -> Vec<u8> {
-    Addends {
-        contents: contents.to_vec().into(),
-        totals: totals.to_vec().into(),
-    }
-    .abi_encode()
 }

@@ -1,5 +1,7 @@
 //! Posted contents of a choice (section 10.2): the selection and its groups.
 
+use std::ops::Range;
+
 use sworn_inference::numeric::draw;
 
 use super::{COMPONENTS, Groups, Rule, Thresholds, best_of, chooses, component, mass_of};
@@ -50,20 +52,19 @@ impl Masses {
         self.masses.get(token as usize).copied().unwrap_or(0)
     }
 
-    /// A component's sum over a leaf.
+    /// A component's sum over some tokens.
     #[must_use]
-    pub fn leaf_sum(&self, which: u32, leaf: u32, t: Thresholds) -> u64 {
-        let tokens = self.groups.tokens_of(leaf);
+    pub fn sum_of(&self, which: u32, tokens: Range<u32>, t: Thresholds) -> u64 {
         tokens
             .map(|token| component(which, self.of(token), t, token < self.claimed))
             .sum()
     }
 
-    /// A component's sums over the leaves of a group.
+    /// A component's sums in the contents of a group.
     #[must_use]
     pub fn group(&self, which: u32, group: u32, t: Thresholds) -> Vec<u64> {
-        let leaves = self.groups.leaves_of(group);
-        leaves.map(|leaf| self.leaf_sum(which, leaf, t)).collect()
+        let sum = |index| self.sum_of(which, self.groups.summed(group, index), t);
+        (0..self.groups.sums_of(group)).map(sum).collect()
     }
 
     /// All sums of every group.
@@ -173,14 +174,23 @@ impl Selection {
         if bytes.len() != groups.selection_bytes() {
             return None;
         }
-        let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let sums = read_sums(bytes.get(12..)?)?;
         let (sums, _) = sums.as_chunks::<{ COMPONENT_COUNT }>();
+        Some(Selection {
+            sums: sums.to_vec(),
+            ..Selection::read_head(bytes)?
+        })
+    }
+
+    /// Reads the head of a node's contents, without any sums; none where there is none.
+    #[must_use]
+    pub fn read_head(bytes: &[u8]) -> Option<Selection> {
+        let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         Some(Selection {
             best: word(0)?,
             t1: word(4)?,
             t2: word(8)?,
-            sums: sums.to_vec(),
+            sums: Vec::new(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What to prove, or to open next, about the choice of a token.
 //!
 //! A challenger whose own trace has the claim's logits, but who selects another token, goes on here: a wrong token has a wrong selection, or sums
-//! that do not choose it, or a wrong group sum; and so on down to a leaf of 64 logits.
+//! that do not choose it, or a wrong group sum; and so on down to a sum over 16 tokens.
 
 use super::contents::{Masses, Selection, read_sums};
 use super::witness::group_sum_witness;
@@ -136,13 +136,13 @@ impl Site {
         contents: &[u8],
     ) -> Result<Finding, Error> {
         let parent = self.read(selection)?;
-        let leaves = self.groups.leaves_of(group);
+        let sums = self.groups.sums_of(group) as usize;
         let found = read_sums(contents)
-            .filter(|found| found.len() == leaves.len())
+            .filter(|found| found.len() == sums)
             .ok_or_else(|| Error::Mismatch {
                 what: "bytes of a group",
                 found: contents.len() as u64,
-                expected: 6 * leaves.len() as u64,
+                expected: 6 * sums as u64,
             })?;
         let sum = parent
             .sums
@@ -156,7 +156,7 @@ impl Site {
         if found.iter().sum::<u64>() != sum {
             return Ok(fault(
                 FAULT_GROUP_SUM,
-                group_sum_witness(contents, selection),
+                group_sum_witness(group, contents, selection)?,
             ));
         }
         let logits = self.all(source)?;

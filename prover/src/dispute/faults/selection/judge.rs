@@ -6,10 +6,13 @@ use alloy_sol_types::SolValue;
 use super::contents::{Selection, read_sums};
 use super::witness::{Argmax, Best, Choice, GroupSum, LeafSum};
 use super::{COMPONENTS, LEAF, Rule, Site, TOKENS, beats, component, mass_of};
-use crate::constants::{FAULT_ARGMAX, FAULT_BEST, FAULT_CHOICE, FAULT_GROUP_SUM, FAULT_LEAF_SUM};
+use crate::constants::{
+    FAULT_ARGMAX, FAULT_BEST, FAULT_CHOICE, FAULT_GROUP_SUM, FAULT_LEAF_SUM, PART_GROUPS, PART_SUMS,
+};
 use crate::dispute::abi::{Case, Leaf, Row};
-use crate::dispute::faults::attention::judge::{Trace, check_contents, check_in_node, position};
+use crate::dispute::faults::attention::judge::{Trace, check_in_node, position};
 use crate::dispute::faults::span::{Refused, climb, f32_le};
+use crate::dispute::parts::Parts;
 use crate::dispute::position::{NodeKind, Position};
 use crate::dispute::trace::layout::TraceLayout;
 use crate::params::Params;
@@ -76,17 +79,33 @@ impl Judge<'_> {
         f32_le(data, i).ok_or(Refused("span length"))
     }
 
+    fn logit_beside(
+        &self,
+        site: &Site,
+        leaf: &Leaf,
+        root: B256,
+        token: u32,
+        (other, other_token): (&Leaf, u32),
+    ) -> Result<f32, Refused> {
+        if token >= site.groups.vocabulary {
+            return Err(Refused("token"));
+        }
+        let other = (other, site.logits.first_leaf + other_token / LEAF);
+        let step = &site.logits;
+        let (data, i) = self
+            .trace
+            .span_beside(leaf, root, step, (token, 1), other)?;
+        f32_le(data, i).ok_or(Refused("span length"))
+    }
+
     fn row(&self, site: &Site, row: &Row) -> Result<B256, Refused> {
         self.trace.row(row, site.row)
     }
 
-    /// The selection that a node's contents are, with the site.
-    fn selection(&self, contents: &[u8], value: B256) -> Result<(Site, Selection), Refused> {
-        let site = self.site(self.node.index)?;
-        let selection =
-            Selection::read(&site.groups, contents).ok_or(Refused("contents length"))?;
-        check_contents(contents, value)?;
-        Ok((site, selection))
+    /// The head of a selection.
+    fn head(&self, opened: &[u8], value: B256) -> Result<Selection, Refused> {
+        Parts::SELECTION.check_head(opened, value)?;
+        Selection::read_head(opened).ok_or(Refused("contents length"))
     }
 
     fn claimed(&self, leaf: &Leaf) -> Result<u32, Refused> {
@@ -110,7 +129,8 @@ impl Judge<'_> {
         let claimed = token(&w.tokens, w.place.into())?;
         let root = self.row(&site, &w.row)?;
         let beater = self.logit(&site, &w.beaterLogits, root, w.beater)?;
-        let own = self.logit(&site, &w.claimedLogits, root, claimed)?;
+        let other = (&w.beaterLogits, w.beater);
+        let own = self.logit_beside(&site, &w.claimedLogits, root, claimed, other)?;
         if self.params.temperature_milli != 0 && beater != f32::INFINITY {
             return Ok(false);
         }
@@ -121,13 +141,15 @@ impl Judge<'_> {
         if self.node.kind != NodeKind::Selection {
             return Err(Refused("node"));
         }
-        let (site, selection) = self.selection(&w.contents, self.case.node.value)?;
+        let site = self.site(self.node.index)?;
+        let selection = self.head(&w.contents, self.case.node.value)?;
         if selection.best >= site.groups.vocabulary {
             return Ok(true);
         }
         let root = self.row(&site, &w.row)?;
         let beater = self.logit(&site, &w.beaterLogits, root, w.beater)?;
-        let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
+        let other = (&w.beaterLogits, w.beater);
+        let best = self.logit_beside(&site, &w.bestLogits, root, selection.best, other)?;
         Ok(beats(beater, w.beater, best, selection.best))
     }
 
@@ -135,7 +157,12 @@ impl Judge<'_> {
         if self.node.kind != NodeKind::Selection {
             return Err(Refused("node"));
         }
-        let (site, selection) = self.selection(&w.contents, self.case.node.value)?;
+        let site = self.site(self.node.index)?;
+        let selection =
+            Selection::read(&site.groups, &w.contents).ok_or(Refused("contents length"))?;
+        if Parts::SELECTION.digest(&w.contents).0 != self.case.node.value.0 {
+            return Err(Refused("contents"));
+        }
         self.sampled()?;
         let claimed = self.claimed(&w.tokens)?;
         let root = self.row(&site, &w.row)?;
@@ -143,7 +170,8 @@ impl Judge<'_> {
         if !best.is_finite() {
             return Ok(claimed != selection.best);
         }
-        let logit = self.logit(&site, &w.claimedLogits, root, claimed)?;
+        let other = (&w.bestLogits, selection.best);
+        let logit = self.logit_beside(&site, &w.claimedLogits, root, claimed, other)?;
         let rule = Rule {
             params: *self.params,
             seed: *self.seed,
@@ -160,12 +188,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A group's site, selection and leaf sums.
-    fn group(
-        &self,
-        contents: &[u8],
-        selection: &[u8],
-    ) -> Result<(Site, Selection, Vec<u64>), Refused> {
+    /// The site of a group.
+    fn group(&self) -> Result<Site, Refused> {
         if self.node.kind != NodeKind::Group {
             return Err(Refused("node"));
         }
@@ -178,28 +202,44 @@ impl Judge<'_> {
         if self.case.parent.position.to_be_bytes() != parent.to_word() {
             return Err(Refused("parent"));
         }
-        let (site, selection) = self.selection(selection, self.case.parent.value)?;
+        let site = self.site(self.node.index)?;
         if self.node.a >= COMPONENTS || self.node.b >= site.groups.groups {
             return Err(Refused("group"));
         }
-        let sums = read_sums(contents)
-            .filter(|sums| sums.len() == site.groups.leaves_of(self.node.b).len())
-            .ok_or(Refused("contents length"))?;
-        check_contents(contents, self.case.node.value)?;
-        Ok((site, selection, sums))
+        Ok(site)
     }
 
     fn group_sum(&self, w: &GroupSum) -> Result<bool, Refused> {
-        let (_, selection, sums) = self.group(&w.contents, &w.selection)?;
-        let claimed = selection.sums[self.node.b as usize][self.node.a as usize];
+        let site = self.group()?;
+        let sums = read_sums(&w.contents)
+            .filter(|sums| sums.len() == site.groups.sums_of(self.node.b) as usize)
+            .ok_or(Refused("contents length"))?;
+        if Parts::GROUP.digest(&w.contents).0 != self.case.node.value.0 {
+            return Err(Refused("contents"));
+        }
+        let (value, group) = (self.case.parent.value, self.node.b as usize);
+        let length = site.groups.selection_bytes();
+        Parts::SELECTION.check(&w.selection, value, length, group / PART_GROUPS)?;
+        let place = group % PART_GROUPS * COMPONENTS as usize + self.node.a as usize;
+        let claimed = read_sums(&w.selection.data[Parts::SELECTION.head..])
+            .and_then(|sums| sums.get(place).copied())
+            .ok_or(Refused("contents length"))?;
         Ok(sums.iter().sum::<u64>() != claimed)
     }
 
     fn leaf_sum(&self, w: &LeafSum) -> Result<bool, Refused> {
-        let (site, selection, sums) = self.group(&w.contents, &w.selection)?;
-        let Some(sum) = sums.get(w.index as usize) else {
+        let site = self.group()?;
+        let selection = self.head(&w.selection, self.case.parent.value)?;
+        let tokens = site.groups.summed(self.node.b, w.index);
+        if tokens.is_empty() {
             return Err(Refused("index"));
-        };
+        }
+        let (value, index) = (self.case.node.value, w.index as usize);
+        let length = 6 * site.groups.sums_of(self.node.b) as usize;
+        Parts::GROUP.check(&w.contents, value, length, index / PART_SUMS)?;
+        let sum = read_sums(&w.contents.data)
+            .and_then(|sums| sums.get(index % PART_SUMS).copied())
+            .ok_or(Refused("contents length"))?;
         self.sampled()?;
         let which = self.node.a;
         let claimed = if which == 6 {
@@ -209,18 +249,21 @@ impl Judge<'_> {
         };
         let root = self.row(&site, &w.row)?;
         let best = self.logit(&site, &w.bestLogits, root, selection.best)?;
-        let leaf = self.node.b * site.groups.group_leaves + w.index;
-        let tokens = site.groups.tokens_of(leaf);
-        let (data, _) = self
+        let other = (
+            &w.bestLogits,
+            site.logits.first_leaf + selection.best / LEAF,
+        );
+        let (step, range) = (&site.logits, (tokens.start, 1));
+        let (data, at) = self
             .trace
-            .span(&w.logits, root, &site.logits, leaf * LEAF, 1)?;
+            .span_beside(&w.logits, root, step, range, other)?;
         let t = selection.thresholds(self.params);
         let mut own = 0;
         for (i, token) in tokens.enumerate() {
-            let logit = f32_le(data, i).ok_or(Refused("span length"))?;
+            let logit = f32_le(data, at + i).ok_or(Refused("span length"))?;
             own += component(which, mass_of(logit, best, self.params), t, token < claimed);
         }
-        Ok(own != *sum)
+        Ok(own != sum)
     }
 }
 

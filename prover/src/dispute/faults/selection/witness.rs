@@ -3,10 +3,12 @@
 
 use alloy_sol_types::{SolValue, sol};
 
-use super::{LEAF, Site};
+use super::Site;
 use crate::Error;
+use crate::constants::{PART_GROUPS, PART_SUMS};
 use crate::dispute::abi::{Leaf, Row};
 use crate::dispute::faults::span;
+use crate::dispute::parts::Parts;
 use crate::dispute::source::TraceSource;
 
 sol! {
@@ -18,17 +20,17 @@ sol! {
         Leaf tokens; // in the node
         Row row; // of the logits: the one before the place
         Leaf beaterLogits; // to the row's root
-        Leaf claimedLogits; // to the row's root
+        Leaf claimedLogits; // beside it
     }
 
     /// 81.
     #[derive(Debug, PartialEq, Eq)]
     struct Best {
-        bytes contents; // of the node
+        bytes contents; // of the node: its head and the root of its groups
         uint32 beater; // the rest is empty when best is not below the vocabulary size
         Row row;
         Leaf beaterLogits;
-        Leaf bestLogits;
+        Leaf bestLogits; // beside it
     }
 
     /// 82.
@@ -38,26 +40,26 @@ sol! {
         Leaf tokens; // with the claimed token, to the run's tokens root
         Row row;
         Leaf bestLogits;
-        Leaf claimedLogits;
+        Leaf claimedLogits; // beside it
     }
 
     /// 83.
     #[derive(Debug, PartialEq, Eq)]
     struct GroupSum {
         bytes contents; // of the node
-        bytes selection; // of the parent
+        Leaf selection; // head and group of the parent
     }
 
     /// 84.
     #[derive(Debug, PartialEq, Eq)]
     struct LeafSum {
-        bytes contents; // of the node
-        bytes selection; // of the parent
-        uint32 index; // of the leaf in the group
+        Leaf contents; // part of the node
+        bytes selection; // of the parent: its head and the root of its groups
+        uint32 index; // of the sum in the group
         Leaf tokens; // with the claimed token, to the run's tokens root; component 6 only, else empty
         Row row;
         Leaf bestLogits;
-        Leaf logits;
+        Leaf logits; // beside it
     }
 }
 
@@ -65,6 +67,17 @@ impl Site {
     fn leaf_with(&self, source: &mut dyn TraceSource, token: u32) -> Result<Leaf, Error> {
         let (leaf, _) = self.logits.leaf_of(token)?;
         span::open(source, self.row, leaf, 1)
+    }
+
+    fn leaf_beside(
+        &self,
+        source: &mut dyn TraceSource,
+        token: u32,
+        other: u32,
+    ) -> Result<Leaf, Error> {
+        let (leaf, _) = self.logits.leaf_of(token)?;
+        let (other, _) = self.logits.leaf_of(other)?;
+        span::open_beside(source, self.row, leaf, 1, other)
     }
 
     /// Fault 80: `beater` beats `claimed`, whose leaf in the node is `tokens`.
@@ -84,7 +97,7 @@ impl Site {
             tokens,
             row: span::open_row(source, self.row)?,
             beaterLogits: self.leaf_with(source, beater)?,
-            claimedLogits: self.leaf_with(source, claimed)?,
+            claimedLogits: self.leaf_beside(source, claimed, beater)?,
         }
         .abi_encode())
     }
@@ -104,13 +117,13 @@ impl Site {
             (
                 span::open_row(source, self.row)?,
                 self.leaf_with(source, beater)?,
-                self.leaf_with(source, best)?,
+                self.leaf_beside(source, best, beater)?,
             )
         } else {
             (span::no_row(), span::no_leaf(), span::no_leaf())
         };
         Ok(Best {
-            contents: contents.to_vec().into(),
+            contents: Parts::SELECTION.head_and_root(contents).into(),
             beater,
             row,
             beaterLogits: beater_logits,
@@ -136,12 +149,12 @@ impl Site {
             tokens,
             row: span::open_row(source, self.row)?,
             bestLogits: self.leaf_with(source, best)?,
-            claimedLogits: self.leaf_with(source, claimed)?,
+            claimedLogits: self.leaf_beside(source, claimed, best)?,
         }
         .abi_encode())
     }
 
-    /// Fault 84 of leaf `index` of a group; `tokens` as for fault 82, used for component 6 only.
+    /// Fault 84 of sum `index` of a group; `tokens` as for fault 82, used for component 6 only.
     ///
     /// # Errors
     /// As [`TraceSource::leaf`].
@@ -153,26 +166,28 @@ impl Site {
         tokens: Leaf,
         best: u32,
     ) -> Result<Vec<u8>, Error> {
-        let leaf = group * self.groups.group_leaves + index;
+        let token = self.groups.summed(group, index).start;
         Ok(LeafSum {
-            contents: contents.to_vec().into(),
-            selection: selection.to_vec().into(),
+            contents: Parts::GROUP.open(contents, index as usize / PART_SUMS)?,
+            selection: Parts::SELECTION.head_and_root(selection).into(),
             index,
             tokens: if which == 6 { tokens } else { span::no_leaf() },
             row: span::open_row(source, self.row)?,
             bestLogits: self.leaf_with(source, best)?,
-            logits: self.leaf_with(source, leaf * LEAF)?,
+            logits: self.leaf_beside(source, token, best)?,
         }
         .abi_encode())
     }
 }
 
-/// Fault 83.
-#[must_use]
-pub fn group_sum_witness(contents: &[u8], selection: &[u8]) -> Vec<u8> {
-    GroupSum {
+/// Fault 83 of a group.
+///
+/// # Errors
+/// The selection has no such group.
+pub fn group_sum_witness(group: u32, contents: &[u8], selection: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(GroupSum {
         contents: contents.to_vec().into(),
-        selection: selection.to_vec().into(),
+        selection: Parts::SELECTION.open(selection, group as usize / PART_GROUPS)?,
     }
-    .abi_encode()
+    .abi_encode())
 }

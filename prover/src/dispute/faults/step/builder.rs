@@ -7,9 +7,10 @@ use super::needs::{Needs, TraceRange, WeightRange, needs, tile_needs};
 use super::recompute::{Opened, recompute_tile};
 use super::stored::Place;
 use super::witness::{CombineWitness, SHAPE, StepWitness, TotalWitness};
-use crate::constants::TOKEN_LEAF_ELEMENTS;
+use crate::constants::{PART_SUMS, TOKEN_LEAF_ELEMENTS};
 use crate::dispute::abi::{Leaf, Row};
 use crate::dispute::faults::range::range_path;
+use crate::dispute::parts::Parts;
 use crate::dispute::source::{TraceSource, WeightSource};
 use crate::dispute::trace::{Step, TraceLayout};
 use crate::merkle::{self, Tree};
@@ -124,7 +125,7 @@ impl<'a> Builder<'a> {
         let [inputs, weights] = leaves(opened, paths);
         let witness = TotalWitness {
             tile,
-            contents: contents.to_vec().into(),
+            contents: Parts::TOTALS.open(contents, tile as usize / PART_SUMS)?,
             trace: self.row(row)?,
             input: inputs.into_iter().next().unwrap_or_else(empty_leaf),
             weights,

@@ -49,8 +49,8 @@ mod sol_types {
         struct TotalWitness {
             /// The tile.
             uint32 tile;
-            /// The revealed totals.
-            bytes contents;
+            /// The part of the revealed totals that holds its total.
+            Leaf contents;
             /// The row's root.
             Row trace;
             /// The tile's leaves of the input, under one path to the row's root.
