@@ -156,7 +156,7 @@ pub struct Opening {
 pub struct Reveal {
     /// Its record after that.
     pub record: StoredRecord,
-    /// What it holds, as the event has it.
+    /// What it holds, as the event has it, or would if the transaction's data did not.
     pub contents: Bytes,
     /// Who revealed it.
     pub revealer: Address,
