@@ -120,7 +120,7 @@ contract ChallengesOpenTest is Arena {
         IChallenges.Record memory posted = openInJobFrom(challenger, claimId, parent, _posted(SELECTION, 0, 71, 0, 0));
         same(posted.value, 0, "posted contents have no digest");
         // 8 leaves in groups of 4.
-        same(posted.shape, _shape(12 + 2 * 42, 8, 0), "shape of a selection");
+        same(posted.shape, _shape(12 + 2 * 42, 512, 0), "shape of a selection");
         posted = openInJobFrom(challenger, claimId, parent, _posted(PROMPT, 0, 0, 0, 0));
         same(posted.shape, _shape(2 * 8, 0, 0), "shape of a prompt");
         posted = openInJobFrom(challenger, claimId, parent, _posted(MALFORMED, 1, 0, 0, 0));

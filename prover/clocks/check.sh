@@ -83,5 +83,5 @@ needs "pending nodes holding up finality" "!(wrong)" -DNO_PENDING $wrong $small
 needs "revealed nodes holding up finality" "!(wrong)" -DNO_ALIVE $wrong $small
 needs "inheriting the proposer's seconds" "now<=" -DNO_INHERITANCE_PROPOSER $wrong $small
 needs "inheriting the challengers' seconds" "now<=" -DNO_INHERITANCE_CHALLENGERS $right -DDEPTH=3 -DATTACKS=3
-needs "refunds on the path only" "account[0]>=" -DNO_PATH $wrong $small
+needs "refunds of the line only" "account[0]>=" -DNO_PATH $wrong $small
 needs "a budget for every opening and the proof" "!(wrong)" -DBUDGET=1 $wrong $small

@@ -3,18 +3,19 @@
  * The clocks and payments of challenges (SPEC.md section 10.6): one claim, discrete time, every move of every party at every time.
  * check.sh explores all of it, and shows that each rule is needed: without it (the NO_* switches) spin finds a violation.
  *
- * Time starts with the claim. A claim is right or wrong. Its nodes have depths 1 (the job) to DEPTH (contents); a node is opened under any revealed
- * node above it (the job under the claim only). A wrong claim has one chain of positions on which contents show the fault, and anything off it.
+ * Time starts with the claim. A claim is right or wrong. Its nodes have depths 1 (the job) to DEPTH (contents); a node is opened under the revealed lowest
+ * node of a line (the job under the claim only), in its place if the line is the opener's and goes on, else beside it in a new line. A wrong claim has one chain
+ * of positions on which contents show the fault, and anything off it; every line may go along it.
  *
  *   honest proposer    reveals every opened node within DELAY
- *   honest challenger  of a wrong claim; there at the latest DELAY before the window's end; from then on makes its next move on one chain within DELAY:
- *                      opens the next node under the deepest one (or goes on with the one that somebody else opened there), expires, proves
- *   attackers          open ATTACKS nodes wherever and whenever they like, reveal others' contents, expire and prove;
+ *   honest challenger  of a wrong claim; there at the latest DELAY before the window's end; from then on makes its next move in one line of its own within
+ *                      DELAY: opens the next node, expires, proves
+ *   attackers          open ATTACKS nodes wherever and whenever they like, in their lines and beside the honest one's, reveal others' contents, expire and prove;
  *                      the proposer of a wrong claim is one of them: it reveals when it likes, or never
  *
  * Asserted: a right claim never falls; a wrong claim never becomes final; every claim is decided by window + 2 budgets (+ 1, times being whole, + DELAY);
  * the contract pays out exactly what it took; nobody honest loses; at least half of a fallen bond burns; who delays a right claim pays its proposer.
- * The one loss that an honest challenger can have: the attackers convict themselves on another path than the one that it opened. Then it loses at most what
+ * The one loss that an honest challenger can have: the attackers convict themselves in another line than its own. Then it loses at most what
  * its own openings cost, and they the bond. That they have to spend the bond for it is what the model shows; it can't show that they never would.
  *
  * An honest party that can't do what it must shows as an invalid end state: time does not go on before it did.
@@ -67,14 +68,16 @@ typedef Node {
     byte challengers;  /* of the challengers' */
     bit faulty;        /* of the chain that leads to the fault */
     bit mine;          /* opened by the honest challenger */
-    bit late;          /* carries a deposit */
+    bit low;           /* the lowest of its line */
+    bit on;            /* took its parent's place */
+    bit late;          /* its line carries a deposit */
+    bit deposit;       /* that was paid with it */
     bit helped         /* revealed by somebody else than the proposer */
 };
 
 Node nodes[SLOTS];
 byte count = 1;        /* slots in use */
 byte attacks;          /* nodes that attackers opened */
-byte last;             /* the parent and depth of the last of them: at one moment they open in this order, any other is the same but for the slots */
 byte pending;
 byte now;
 byte alive = WINDOW;   /* until when the claim can't be final */
@@ -88,8 +91,8 @@ byte culprit;
 bit sender;            /* of the move that felled: 1 the honest challenger */
 
 /* Of moves; 0 between them. */
-byte i, j, d;
-bit ok;
+byte i, d;
+bit ok, on;
 
 /* Accounts of the settlement: what each has more than at the start. */
 #define CHALLENGER 0
@@ -102,7 +105,6 @@ hidden short account[6];
 hidden short rest;
 hidden short share;
 hidden short loss;
-hidden byte length;
 hidden byte who;
 
 #define max(a, b) ((a) > (b) -> (a) : (b))
@@ -139,7 +141,9 @@ hidden byte who;
 #endif
 #endif
 
-inline open(p, depth_, faulty_, mine_) {
+inline open(p, depth_, faulty_, mine_, on_) {
+    nodes[count].low = 1;
+    nodes[count].on = on_;
     nodes[count].depth = depth_;
     nodes[count].parent = p;
     nodes[count].opened = now;
@@ -149,8 +153,13 @@ inline open(p, depth_, faulty_, mine_) {
     nodes[count].faulty = faulty_;
     nodes[count].mine = mine_;
 #ifndef NO_A7
-    nodes[count].late = (now + GRACE > WINDOW);
+    nodes[count].deposit = (now + GRACE > WINDOW && !(on_ && nodes[p].late));
+    nodes[count].late = (nodes[count].deposit || (on_ && nodes[p].late));
 #endif
+    if
+    :: on_ -> nodes[p].low = 0
+    :: else
+    fi;
     count++;
     pending++
 }
@@ -218,7 +227,7 @@ inline settle() {
         fi;
         who = OPENER(i);
         if
-        :: nodes[i].late ->
+        :: nodes[i].deposit ->
             pay(who, CONTRACT, DEPOSIT);
             who = (fallen -> who : PROPOSER);
             pay(CONTRACT, who, DEPOSIT)
@@ -240,29 +249,21 @@ inline settle() {
 #else
         i = culprit;
         do
-        :: i > 0 -> refund(i); i = nodes[i].parent
-        :: else -> break
+        :: refund(i);
+            if
+            :: nodes[i].on -> i = nodes[i].parent
+            :: else -> break
+            fi
         od;
 #endif
         pay(CONTRACT, BURNED, rest);
         /* A quarter is the reward. */
-        length = 0;
-        i = culprit;
-        do
-        :: i > 0 -> length++; i = nodes[i].parent
-        :: else -> break
-        od;
         who = (sender -> CHALLENGER : ATTACKERS);
         pay(who, GAS, PROOF_GAS);
         pay(CONTRACT, who, PROOF_PAY);
-        rest = BOND / 4 - PROOF_PAY;
-        share = rest / length;
-        i = culprit;
-        do
-        :: i > 0 -> who = OPENER(i); pay(CONTRACT, who, share); rest = rest - share; i = nodes[i].parent
-        :: else -> break
-        od;
-        pay(CONTRACT, BURNED, rest + BOND - 2 * (BOND / 4))
+        who = OPENER(culprit);
+        pay(CONTRACT, who, BOND / 4 - PROOF_PAY);
+        pay(CONTRACT, BURNED, BOND - 2 * (BOND / 4))
     :: else -> pay(CONTRACT, PROPOSER, BOND)
     fi
 }
@@ -280,18 +281,13 @@ inline judge() {
         assert(now <= WINDOW + 1 + DELAY || account[PROPOSER] >= DEPOSIT)
     :: else ->
         assert(2 * account[BURNED] >= BOND);
-        /* What the honest challenger opened off the culprit's path. */
+        /* What the honest challenger opened in another line than the culprit's. */
         loss = 0;
         i = 1;
         do
         :: i < count ->
-            j = culprit;
-            do
-            :: j > 0 && j != i -> j = nodes[j].parent
-            :: else -> break
-            od;
             if
-            :: j == 0 && nodes[i].mine -> loss = loss + OPEN_GAS + SPENT(i)
+            :: !nodes[culprit].mine && nodes[i].mine -> loss = loss + OPEN_GAS + SPENT(i)
             :: else
             fi;
             i++
@@ -300,7 +296,7 @@ inline judge() {
         assert(account[CHALLENGER] >= - loss);
         /* It loses by others' doing only, never by its own proof. */
         assert(!sender || account[CHALLENGER] >= 0);
-        /* And it costs those the bond, less what their path gets back. */
+        /* And it costs those the bond, less what their line gets back. */
         assert(account[PROPOSER] + account[ATTACKERS] <= loss - BOND / 2)
     fi
 }
@@ -311,12 +307,13 @@ inline decide() {
     judge();
     decided = 1;
     wrong = 0; arrived = 0; fallen = 0; culprit = 0; sender = 0;
-    now = 0; alive = 0; since = 0; place = 0; pending = 0; attacks = 0; last = 0; ok = 0; j = 0;
+    now = 0; alive = 0; since = 0; place = 0; pending = 0; attacks = 0; ok = 0;
     i = 0;
     do
     :: i < count ->
         nodes[i].depth = 0; nodes[i].parent = 0; nodes[i].opened = 0; nodes[i].revealed = 0; nodes[i].proposer = 0;
         nodes[i].challengers = 0; nodes[i].faulty = 0; nodes[i].mine = 0; nodes[i].late = 0; nodes[i].helped = 0;
+        nodes[i].low = 0; nodes[i].on = 0; nodes[i].deposit = 0;
         i++
     :: else -> break
     od;
@@ -355,23 +352,6 @@ inline due() {
     i = 0
 }
 
-/* Moves to the deepest node of the chain that others opened under it. */
-inline follow() {
-    i = 1;
-    do
-    :: i < count ->
-        if
-        :: nodes[i].parent == place && nodes[i].faulty && nodes[i].depth == nodes[place].depth + 1 ->
-            place = i;
-            since = now;
-            i = 1
-        :: else -> i++
-        fi
-    :: else -> break
-    od;
-    i = 0
-}
-
 init {
     d_step {
         nodes[0].faulty = 1;
@@ -392,15 +372,13 @@ init {
         :: ok ->
             ok = 0;
             now++;
-            last = 0;
             assert(now <= BOUND) /* decided in time */
         :: else
         fi }
 
     :: atomic { !decided && wrong && !arrived && now + DELAY <= WINDOW ->
         arrived = 1;
-        since = now;
-        d_step { follow() } }
+        since = now }
 
     /* The honest challenger's next move. */
     :: atomic { !decided && arrived && nodes[place].revealed != NEVER ->
@@ -408,7 +386,7 @@ init {
         if
         :: nodes[place].depth < DEPTH ->
             assert(COUNTED(place) <= BUDGET); /* always in time */
-            open(place, nodes[place].depth + 1, 1, 1);
+            open(place, nodes[place].depth + 1, 1, 1, place > 0);
             place = count - 1
         :: else -> fell(place, 1)
         fi } }
@@ -429,26 +407,20 @@ init {
         :: wrong && nodes[i].faulty -> ok = 1
         :: true
         fi;
+        /* Nobody goes on with another's line. */
+        if
+        :: i > 0 && !nodes[i].mine -> on = 1
+        :: true
+        fi;
         skip;
         d_step {
-        /* A position on the chain is opened once under a parent. */
-        j = 1;
-        do
-        :: j < count && !(ok && nodes[j].parent == i && nodes[j].faulty && nodes[j].depth == d) -> j++
-        :: else -> break
-        od;
         if
-        :: nodes[i].revealed != NEVER && COUNTED(i) <= BUDGET && d <= DEPTH && j == count && i * DEPTH + d >= last ->
-            open(i, d, ok, 0);
-            attacks++;
-            last = i * DEPTH + d;
-            if
-            :: arrived -> follow()
-            :: else
-            fi
+        :: (i == 0 || nodes[i].low) && nodes[i].revealed != NEVER && COUNTED(i) <= BUDGET && d <= DEPTH ->
+            open(i, d, ok, 0, on);
+            attacks++
         :: else
         fi;
-        i = 0; j = 0; d = 0; ok = 0 } }
+        i = 0; d = 0; ok = 0; on = 0 } }
 
     /* The proposer, of either kind, or somebody else reveals: what is bound by hashes anyone can. */
     :: atomic { !decided && pending > 0 ->

@@ -5,6 +5,7 @@ import {IFaults} from "../interfaces/IFaults.sol";
 import {IInbox} from "../interfaces/IInbox.sol";
 import {IModels} from "../interfaces/IModels.sol";
 import {IVouchers} from "../interfaces/IVouchers.sol";
+import {Contents} from "../libraries/Contents.sol";
 import {Machine} from "../libraries/Machine.sol";
 import {Openings} from "../libraries/Openings.sol";
 import {Payload} from "../libraries/Payload.sol";
@@ -25,7 +26,7 @@ contract PromptFaults is IFaults {
         TokenTable.Tokenizer tokenizer;
         uint32 slot; // the token's number in its leaf
         bytes starts; // contents of the node `starts`
-        bytes prompt; // contents of the node `prompt`
+        Openings.Leaf prompt; // part of the node `prompt`
         Openings.Leaf tokens; // the token's leaf under the run's tokens root
         TokenTable.Entry entry; // the token's
         PromptPlaces.Leaves payload;
@@ -38,7 +39,7 @@ contract PromptFaults is IFaults {
         TokenTable.Tokenizer tokenizer;
         uint32 slot; // the left token's number in its leaf
         bytes starts; // contents of the node `starts`
-        bytes prompt; // contents of the node `prompt`, if the right token is in the next leaf
+        Openings.Leaf prompt; // part of the node `prompt`, if the right token is in the next leaf
         Openings.Leaf tokens; // the left token's leaf
         Openings.Leaf nextTokens; // the right token's leaf, if it is another
         TokenTable.Entry[] left; // the left token, its right part, that one's right part, ..., x
@@ -113,14 +114,12 @@ contract PromptFaults is IFaults {
         uint8 kind = Positions.kind(c.node.position);
         if (kind == Machine.NODE_TOKENS) return _bosToken(p, w);
         if (kind == Machine.NODE_PROMPT) {
-            _contents(w.prompt, c.node.value);
-            return _firstPlace(p, fault, w);
+            return _firstPlace(p, fault, _promptAt(p, c.node.value, w.prompt, 0), w);
         }
         _contents(w.starts, c.node.value);
         uint256 leaf = Positions.index(c.node.position);
         if (fault == Machine.FAULT_PROMPT_PLACE) {
-            _contents(w.prompt, c.parent.value);
-            return _promptPlace(p, leaf, w);
+            return _promptPlace(p, leaf, _promptAt(p, c.parent.value, w.prompt, leaf), w);
         }
         uint256 index = leaf * Machine.TOKEN_LEAF_ELEMENTS + w.slot;
         if (w.slot >= Machine.TOKEN_LEAF_ELEMENTS || index >= p.nPrompt) revert BadWitness("slot");
@@ -136,8 +135,7 @@ contract PromptFaults is IFaults {
         if (fault == Machine.FAULT_PIECE && token >= w.tokenizer.vocabulary) return true;
         TokenTable.check(w.tokenizer, w.entry, token);
         if (fault == Machine.FAULT_PLACE_STEP) {
-            if (w.slot + 1 == Machine.TOKEN_LEAF_ELEMENTS) _contents(w.prompt, c.parent.value);
-            return _step(p, leaf, index, place, w);
+            return _step(p, index, place, c.parent.value, w);
         }
         if (fault == Machine.FAULT_PIECE) return _piece(p, place, w);
         if (fault == Machine.FAULT_CANONICAL) return _canonical(token, w);
@@ -150,8 +148,11 @@ contract PromptFaults is IFaults {
     }
 
     /// @dev 48 and 49 at the node `prompt`: the place of token 0.
-    function _firstPlace(Prompt memory p, uint8 fault, TokenWitness calldata w) private pure returns (bool) {
-        uint64 place = PromptPlaces.placeAt(w.prompt, 0);
+    function _firstPlace(Prompt memory p, uint8 fault, uint64 place, TokenWitness calldata w)
+        private
+        pure
+        returns (bool)
+    {
         bool bos = _startsWithBos(p, w);
         if (fault == Machine.FAULT_BOS) return bos && place != 0;
         if (bos) return false;
@@ -167,8 +168,12 @@ contract PromptFaults is IFaults {
     }
 
     /// @dev 49 at a node `starts`.
-    function _promptPlace(Prompt memory p, uint256 leaf, TokenWitness calldata w) private pure returns (bool) {
-        if (PromptPlaces.placeAt(w.starts, 0) != PromptPlaces.placeAt(w.prompt, leaf)) return true;
+    function _promptPlace(Prompt memory p, uint256 leaf, uint64 place, TokenWitness calldata w)
+        private
+        pure
+        returns (bool)
+    {
+        if (PromptPlaces.placeAt(w.starts, 0) != place) return true;
         // The first token after BOS.
         if (leaf != 0 || p.nPrompt == 1 || PromptPlaces.placeAt(w.starts, 0) != 0) return false;
         (bool found, uint64 expected) = w.payload.first(p.payloadLength, w.tokenizer.flags, 1, false);
@@ -176,9 +181,9 @@ contract PromptFaults is IFaults {
     }
 
     /// @dev 50.
-    function _step(Prompt memory p, uint256 leaf, uint256 index, uint64 place, TokenWitness calldata w)
+    function _step(Prompt memory p, uint256 index, uint64 place, bytes32 promptValue, TokenWitness calldata w)
         private
-        pure
+        view
         returns (bool)
     {
         PromptPlaces.Segment memory s = w.payload.segmentAt(p.payloadLength, place.header());
@@ -195,7 +200,7 @@ contract PromptFaults is IFaults {
             (found, expected) = w.payload.first(p.payloadLength, w.tokenizer.flags, next, s.isText);
         }
         if (index + 1 == p.nPrompt) return found;
-        return !found || expected != _nextPlace(leaf, w.slot, w.starts, w.prompt);
+        return !found || expected != _nextPlace(p, index, promptValue, w.starts, w.prompt);
     }
 
     /// @dev 51.
@@ -272,9 +277,8 @@ contract PromptFaults is IFaults {
         uint256 index = leaf * Machine.TOKEN_LEAF_ELEMENTS + w.slot;
         if (w.slot >= Machine.TOKEN_LEAF_ELEMENTS || index + 1 >= p.nPrompt) revert BadWitness("slot");
         bool last = w.slot + 1 == Machine.TOKEN_LEAF_ELEMENTS;
-        if (last) _contents(w.prompt, c.parent.value);
         uint256 segment = PromptPlaces.placeAt(w.starts, w.slot).header();
-        if (segment == 0 || segment != _nextPlace(leaf, w.slot, w.starts, w.prompt).header()) {
+        if (segment == 0 || segment != _nextPlace(p, index, c.parent.value, w.starts, w.prompt).header()) {
             revert BadWitness("not in one segment");
         }
         (uint256 x, uint256 birthX, uint256 endX) = _spine(w.tokenizer, _tokenAt(p, w.tokens, index), w.left, false);
@@ -376,14 +380,29 @@ contract PromptFaults is IFaults {
         return (word >> 24) | ((word >> 8) & 0xff00) | ((word & 0xff00) << 8) | (word << 24);
     }
 
-    /// @dev The place of the token after the one in `slot` of leaf number `leaf`.
-    function _nextPlace(uint256 leaf, uint256 slot, bytes calldata starts, bytes calldata prompt)
+    /// @dev The place of the token after prompt token `index`, which is not the last.
+    function _nextPlace(
+        Prompt memory p,
+        uint256 index,
+        bytes32 promptValue,
+        bytes calldata starts,
+        Openings.Leaf calldata prompt
+    ) private view returns (uint64) {
+        uint256 next = index + 1;
+        uint256 slot = next % Machine.TOKEN_LEAF_ELEMENTS;
+        if (slot == 0) return _promptAt(p, promptValue, prompt, next / Machine.TOKEN_LEAF_ELEMENTS);
+        return PromptPlaces.placeAt(starts, slot);
+    }
+
+    /// @dev The place of the first token of a leaf, by a part of the contents of `prompt`, whose digest is `value`.
+    function _promptAt(Prompt memory p, bytes32 value, Openings.Leaf calldata part, uint256 leaf)
         private
-        pure
+        view
         returns (uint64)
     {
-        if (slot + 1 == Machine.TOKEN_LEAF_ELEMENTS) return PromptPlaces.placeAt(prompt, leaf + 1);
-        return PromptPlaces.placeAt(starts, slot + 1);
+        uint256 leaves = (uint256(p.nPrompt) + Machine.TOKEN_LEAF_ELEMENTS - 1) / Machine.TOKEN_LEAF_ELEMENTS;
+        Contents.checkPart(part, value, 8 * leaves, 0, Contents.PROMPT_PART, leaf / Machine.PART_PLACES);
+        return PromptPlaces.placeAt(part.data, leaf % Machine.PART_PLACES);
     }
 
     function _header(bytes calldata contents, uint256 slot) private pure returns (uint256) {

@@ -17,6 +17,7 @@ library Contents {
     uint256 internal constant SELECTION_HEAD = 12;
     uint256 internal constant SELECTION_GROUP = 6 * Machine.COMPONENT_COUNT;
     uint256 internal constant SELECTION_PART = SELECTION_GROUP * Machine.PART_GROUPS;
+    uint256 internal constant PROMPT_PART = 8 * Machine.PART_PLACES;
     /// @notice The end of contents of which only the head is read.
     uint256 internal constant ROOT_BYTES = 32;
 
@@ -33,6 +34,8 @@ library Contents {
             (head, each) = (SELECTION_HEAD, SELECTION_PART);
         } else if (kind == Machine.NODE_GROUP) {
             each = GROUP_PART;
+        } else if (kind == Machine.NODE_PROMPT) {
+            each = PROMPT_PART;
         } else if (kind != Machine.NODE_TOTALS) {
             return sha256(contents);
         }
@@ -114,37 +117,15 @@ library Contents {
         uint256 each,
         uint256 index
     ) internal view {
-        bytes calldata data = opened.data;
-        bytes32[] calldata path = opened.path;
         uint256 size = length - head;
-        uint256 depth = Programs.log2Ceil((size + each - 1) / each);
+        if (opened.path.length != Programs.log2Ceil((size + each - 1) / each)) {
+            revert IFaults.BadWitness("contents path");
+        }
         if (index * each >= size) revert IFaults.BadWitness("part");
         size -= index * each;
         if (size > each) size = each;
-        if (data.length != head + size) revert IFaults.BadWitness("contents length");
-        if (path.length != depth) revert IFaults.BadWitness("contents path");
-        bool ok;
-        bytes32 found;
-        assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            calldatacopy(buffer, add(data.offset, head), size)
-            ok := staticcall(gas(), 2, buffer, size, 0x00, 32)
-            let node := mload(0x00)
-            let sibling := path.offset
-            for { let end := add(sibling, shl(5, depth)) } lt(sibling, end) { sibling := add(sibling, 32) } {
-                let half := shl(5, and(index, 1))
-                mstore(half, node)
-                mstore(xor(half, 32), calldataload(sibling))
-                ok := and(ok, staticcall(gas(), 2, 0x00, 64, 0x00, 32))
-                node := mload(0x00)
-                index := shr(1, index)
-            }
-            calldatacopy(buffer, data.offset, head)
-            mstore(add(buffer, head), node)
-            ok := and(ok, staticcall(gas(), 2, buffer, add(head, 32), 0x00, 32))
-            found := mload(0x00)
-        }
-        if (!ok) revert Sha256Merkle.HashFailed();
-        if (found != value) revert IFaults.BadWitness("contents");
+        if (opened.data.length != head + size) revert IFaults.BadWitness("contents length");
+        bytes32 root = Sha256Merkle.climb(sha256(opened.data[head:]), index, opened.path);
+        if (sha256(bytes.concat(opened.data[:head], root)) != value) revert IFaults.BadWitness("contents");
     }
 }

@@ -174,6 +174,8 @@ library Machine {
     uint256 internal constant PART_SUMS = 16;
     /// @dev Groups of a part of a selection.
     uint256 internal constant PART_GROUPS = 4;
+    /// @dev Places of a part of a prompt.
+    uint256 internal constant PART_PLACES = 16;
 
     // nodes
 

@@ -68,7 +68,8 @@ library Shapes {
     function levelsInJob(uint256 runs, uint256 depth) internal pure returns (uint256) {
         unchecked {
             uint256 rest = depth > Machine.CONTENT_LEVELS ? depth - Machine.CONTENT_LEVELS : 0;
-            uint256 most = Machine.OPEN_LEVELS - Programs.log2Ceil(runs);
+            // Jobs of many runs have less room.
+            uint256 most = Machine.OPEN_LEVELS - Programs.log2Ceil(runs) - (runs > 8 ? 1 : 0);
             return rest < most ? rest : most;
         }
     }
@@ -97,14 +98,14 @@ library Shapes {
                 uint256 depth = rowDepth(shape);
                 uint256 rows_ = rows(nPrompt(shape), nTokens(shape));
                 if (height >= depth) {
-                    end = _ceil(rows_, height - depth);
+                    end = ceil(rows_, height - depth);
                 } else {
                     uint256 row = first >> (depth - height);
                     if (row >= rows_) return 0;
-                    end = (row << (depth - height)) + _ceil(leavesAt(shape, row), height);
+                    end = (row << (depth - height)) + ceil(leavesAt(shape, row), height);
                 }
             } else {
-                end = _ceil(count(shape), height);
+                end = ceil(count(shape), height);
             }
             if (end <= first) return 0;
             found = end - first;
@@ -117,14 +118,15 @@ library Shapes {
         unchecked {
             uint256 rows_ = rows(nPrompt(shape), nTokens(shape));
             uint256 depth = rowDepth(shape);
-            if (height >= depth) return _ceil(rows_, height - depth);
+            if (height >= depth) return ceil(rows_, height - depth);
             uint256 early = nPrompt(shape) == 0 ? 0 : nPrompt(shape) - 1;
             if (early > rows_) early = rows_;
-            return early * _ceil(count(shape) - tail(shape), height) + (rows_ - early) * _ceil(count(shape), height);
+            return early * ceil(count(shape) - tail(shape), height) + (rows_ - early) * ceil(count(shape), height);
         }
     }
 
-    function _ceil(uint256 n, uint256 bits) private pure returns (uint256) {
+    /// @notice Nodes over `n` leaves, `bits` levels above them.
+    function ceil(uint256 n, uint256 bits) internal pure returns (uint256) {
         unchecked {
             return (n + (uint256(1) << bits) - 1) >> bits;
         }

@@ -38,33 +38,46 @@ library Trees {
 
     /// @dev Writes 2^levels digests: the given ones where something belongs, Zk elsewhere.
     function _layOut(bytes32[] memory given, Plan memory plan, uint256 height, uint256 levels) private view {
-        uint256 segments = 1;
-        uint256 width = 1 << levels;
-        // Of a trace the nodes inside a row may end before the next row begins.
-        if (plan.kind == Machine.NODE_TRACE) {
-            uint256 rowDepth = Shapes.rowDepth(plan.shape);
-            if (plan.height < rowDepth && rowDepth < height) {
-                segments = 1 << (height - rowDepth);
-                width = 1 << (rowDepth - plan.height);
-            }
-        }
         uint256 used = 0;
-        for (uint256 i = 0; i < segments;) {
-            used = _segment(given, used, plan, width);
-            unchecked {
-                ++i;
-            }
+        uint256 rowDepth = plan.kind == Machine.NODE_TRACE ? Shapes.rowDepth(plan.shape) : 0;
+        if (plan.height < rowDepth && rowDepth < height) {
+            // Of a trace the nodes inside a row may end before the next row begins.
+            used = _rows(given, plan, 1 << (height - rowDepth), 1 << (rowDepth - plan.height));
+        } else {
+            uint256 width = 1 << levels;
+            used =
+                _segment(given, 0, plan, width, Shapes.present(plan.kind, plan.shape, plan.height, plan.first, width));
         }
         if (used != given.length) revert WrongCount(given.length, used);
     }
 
+    /// @dev Writes `width` digests for every one of `rows` rows of a trace, from the one of `plan.first` on.
+    function _rows(bytes32[] memory given, Plan memory plan, uint256 rows, uint256 width)
+        private
+        view
+        returns (uint256 used)
+    {
+        unchecked {
+            uint256 row = plan.first / width;
+            uint256 end = Shapes.rows(Shapes.nPrompt(plan.shape), Shapes.nTokens(plan.shape));
+            // Rows before the prompt's last token, and from it on.
+            uint256 early = Shapes.nPrompt(plan.shape) == 0 ? 0 : Shapes.nPrompt(plan.shape) - 1;
+            uint256 narrow = Shapes.ceil(Shapes.leavesAt(plan.shape, 0), plan.height);
+            if (early == 0 || narrow > width) narrow = width;
+            uint256 wide = Shapes.ceil(Shapes.count(plan.shape), plan.height);
+            if (wide > width) wide = width;
+            for (rows += row; row < rows; ++row) {
+                used = _segment(given, used, plan, width, row >= end ? 0 : row < early ? narrow : wide);
+            }
+        }
+    }
+
     /// @dev Writes `width` digests, of which those present come first.
-    function _segment(bytes32[] memory given, uint256 used, Plan memory plan, uint256 width)
+    function _segment(bytes32[] memory given, uint256 used, Plan memory plan, uint256 width, uint256 found)
         private
         view
         returns (uint256)
     {
-        uint256 found = Shapes.present(plan.kind, plan.shape, plan.height, plan.first, width);
         if (found > given.length - used) revert WrongCount(given.length, used + found);
         if (found < width && plan.empty == 0) plan.empty = uint256(Sha256Merkle.emptyDigest(plan.height));
         uint256 to = plan.to;

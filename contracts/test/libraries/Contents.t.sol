@@ -29,6 +29,7 @@ contract ContentsTest is Test {
             _same(Positions.posted(7, 3, 1, 9, 2, 5, 0), _bytes(4 * n), 0, 64);
             _same(Positions.posted(9, 3, 1, 9, 0, 0, 0), _bytes(12 + 42 * n), 12, 168);
             _same(Positions.posted(10, 3, 1, 9, 2, 5, 0), _bytes(6 * n), 0, 96);
+            _same(Positions.posted(11, 3, 1, 0, 0, 0, 0), _bytes(8 * n), 0, 128);
         }
         // Rows 0, 31, 32 and 700: 1, 32, 33 and, in tiles 1 and 2, 256 and 189 addends.
         _same(Positions.posted(8, 0, 0, 0, 7, 1, 0), _bytes(4 + 6), 4, 192);
@@ -37,7 +38,7 @@ contract ContentsTest is Test {
         _same(Positions.posted(8, 0, 0, 700, 7, 1, 1), _bytes(32 + 6 * 256), 32, 192);
         _same(Positions.posted(8, 0, 0, 700, 7, 1, 2), _bytes(24 + 4 * 189), 24, 128);
         bytes memory places = _bytes(24);
-        same(this.digestOf(Positions.posted(11, 0, 0, 0, 0, 0, 0), places), sha256(places), "hashed whole");
+        same(this.digestOf(Positions.posted(12, 0, 0, 0, 0, 0, 0), places), sha256(places), "hashed whole");
     }
 
     function test_onlyThePartAtItsPlaceIsTaken() external {

@@ -170,6 +170,8 @@ pub const SUM_TOKENS: usize = 16;
 pub const PART_SUMS: usize = 16;
 /// Groups of a part of a selection.
 pub const PART_GROUPS: usize = 4;
+/// Places of a part of a prompt.
+pub const PART_PLACES: usize = 16;
 
 // nodes
 

@@ -5,7 +5,9 @@ use alloy_primitives::B256;
 use super::abi::Leaf;
 use super::faults::span::Refused;
 use super::position::{NodeKind, Position};
-use crate::constants::{COMPONENT_COUNT, PART_GROUPS, PART_SUMS, RUN_ADDENDS, TILE_ELEMENTS};
+use crate::constants::{
+    COMPONENT_COUNT, PART_GROUPS, PART_PLACES, PART_SUMS, RUN_ADDENDS, TILE_ELEMENTS,
+};
 use crate::merkle::{self, Tree};
 use crate::{Digest, Error};
 
@@ -29,6 +31,11 @@ impl Parts {
         head: 12,
         each: 6 * COMPONENT_COUNT * PART_GROUPS,
     };
+    /// Of a prompt: no head, parts of 16 places.
+    pub const PROMPT: Parts = Parts {
+        head: 0,
+        each: 8 * PART_PLACES,
+    };
     /// Of a group: no head, parts of 16 sums.
     pub const GROUP: Parts = Parts {
         head: 0,
@@ -51,6 +58,7 @@ impl Parts {
             NodeKind::Totals => Some(Parts::TOTALS),
             NodeKind::Selection => Some(Parts::SELECTION),
             NodeKind::Group => Some(Parts::GROUP),
+            NodeKind::Prompt => Some(Parts::PROMPT),
             NodeKind::Tile => {
                 let start = u64::from(position.c) * TILE_ELEMENTS as u64;
                 let addends = position
@@ -122,19 +130,33 @@ impl Parts {
         length: usize,
         index: usize,
     ) -> Result<(), Refused> {
+        self.check_part((&opened.data, &opened.path), value, length, index)
+    }
+
+    /// As [`Parts::check`], of the data and the path.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check_part(
+        &self,
+        (data, path): (&[u8], &[B256]),
+        value: B256,
+        length: usize,
+        index: usize,
+    ) -> Result<(), Refused> {
         let size = length.saturating_sub(self.head);
         let left = size.saturating_sub(index.saturating_mul(self.each));
         if left == 0 {
             return Err(Refused("part"));
         }
-        if opened.data.len() != self.head + left.min(self.each) {
+        if data.len() != self.head + left.min(self.each) {
             return Err(Refused("contents length"));
         }
-        if opened.path.len() != merkle::depth(size.div_ceil(self.each) as u64) as usize {
+        if path.len() != merkle::depth(size.div_ceil(self.each) as u64) as usize {
             return Err(Refused("contents path"));
         }
-        let (head, part) = opened.data.split_at(self.head);
-        let path: Vec<Digest> = opened.path.iter().map(|digest| Digest(digest.0)).collect();
+        let (head, part) = data.split_at(self.head);
+        let path: Vec<Digest> = path.iter().map(|digest| Digest(digest.0)).collect();
         let root = merkle::root_of(Digest::of(part), index as u64, &path);
         self.check_head(&[head, &root.0].concat(), value)
     }
@@ -171,6 +193,7 @@ mod tests {
             (NodeKind::Totals, Parts::TOTALS),
             (NodeKind::Selection, Parts::SELECTION),
             (NodeKind::Group, Parts::GROUP),
+            (NodeKind::Prompt, Parts::PROMPT),
         ] {
             for length in lengths(parts) {
                 let contents: Vec<u8> = (0..length).map(|i| (i * 7 + i / 250) as u8).collect();
@@ -194,7 +217,7 @@ mod tests {
                 check_all(parts, &contents, digest(&position, &contents).0.into());
             }
         }
-        let whole = digest(&at(NodeKind::Prompt, 5, 0), b"contents");
+        let whole = digest(&at(NodeKind::Starts, 5, 0), b"contents");
         assert_eq!(whole, Digest::of(b"contents"));
     }
 

@@ -147,7 +147,9 @@ impl TreeShape {
 /// How many levels below the root of a trace of that depth the digests are that come with a job of `runs` runs.
 #[must_use]
 pub fn levels_in_job(depth: u32, runs: u32) -> u32 {
-    let most = (OPEN_LEVELS as u32).saturating_sub(merkle::depth(runs.into()));
+    // Jobs of many runs have less room.
+    let less = merkle::depth(runs.into()) + u32::from(runs > 8);
+    let most = (OPEN_LEVELS as u32).saturating_sub(less);
     depth.saturating_sub(CONTENT_LEVELS as u32).min(most)
 }
 

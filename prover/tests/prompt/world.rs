@@ -7,13 +7,14 @@ use alloy_primitives::{B256, U256};
 use sworn_inference::testing::Random;
 use sworn_inference::tokenizer::{Segment, TokenType, Tokenizer};
 use sworn_prover::constants::{
-    FINISH_LENGTH, FINISH_TOO_LONG, TEXT_LEAF_BYTES, TOKEN_LEAF_ELEMENTS,
+    FINISH_LENGTH, FINISH_TOO_LONG, PART_PLACES, TEXT_LEAF_BYTES, TOKEN_LEAF_ELEMENTS,
 };
 use sworn_prover::dispute::abi::{Case, Job, Node, Run};
 use sworn_prover::dispute::faults::prompt::layout::Kind;
 use sworn_prover::dispute::faults::prompt::{
     Dispute, Facts, Layout, Next, Place, TokenLeaves, TokenizerBook, abi, claims_malformed, places,
 };
+use sworn_prover::dispute::parts::{self, Parts};
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::merkle::Tree;
 use sworn_prover::{Digest, payload, text};
@@ -537,11 +538,11 @@ pub fn case(claim: &Claim, contents: &Contents, position: Position) -> Case {
             Position::tree(NodeKind::Job, LANE, 0, 0, 0),
         ),
         NodeKind::Starts => (
-            Digest::of(&contents.get(position)),
+            parts::digest(&position, &contents.get(position)),
             posted(NodeKind::Prompt, 0),
         ),
         _ => (
-            Digest::of(&contents.get(position)),
+            parts::digest(&position, &contents.get(position)),
             Position::tree(NodeKind::Job, LANE, 0, 0, 0),
         ),
     };
@@ -555,7 +556,7 @@ pub fn case(claim: &Claim, contents: &Contents, position: Position) -> Case {
             traceRoots: vec![B256::ZERO; 2],
         },
         node: node(position, value),
-        parent: node(parent, Digest::of(&contents.get(parent))),
+        parent: node(parent, parts::digest(&parent, &contents.get(parent))),
     }
 }
 
@@ -700,12 +701,24 @@ pub fn token_witness(
             .cloned()
             .unwrap_or_default()
             .into(),
-        prompt: contents.prompt.clone().into(),
+        prompt: prompt_part(contents, index),
         tokens: tokens_leaf(claim, leaf),
         entry: book.entry(claim.tokens[index]).unwrap_or_default(),
         payload: payload_leaves(payload),
         which,
         other: book.entry(which).unwrap_or_default(),
+    }
+}
+
+/// The part of `prompt` with the place of the leaf of token `index + 1`, or the last part.
+fn prompt_part(contents: &Contents, index: usize) -> abi::Leaf {
+    let leaf = (index + 1) / TOKEN_LEAF_ELEMENTS;
+    let last = (contents.prompt.len() / 8).saturating_sub(1);
+    let part = Parts::PROMPT.open(&contents.prompt, leaf.min(last) / PART_PLACES);
+    let part = part.unwrap();
+    abi::Leaf {
+        data: part.data,
+        path: part.path,
     }
 }
 
@@ -752,7 +765,7 @@ pub fn pair_witness(
             .cloned()
             .unwrap_or_default()
             .into(),
-        prompt: contents.prompt.clone().into(),
+        prompt: prompt_part(contents, index),
         tokens: tokens_leaf(claim, leaf),
         nextTokens: tokens_leaf(claim, leaf + 1),
         left: entries(left),

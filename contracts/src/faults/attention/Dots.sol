@@ -144,7 +144,7 @@ library Dots {
             good := iszero(and(or(not(low), high), mask))
             if good {
                 // Signs; places of the products, 24 bits each, less one for each that has a bit less; significands.
-                let signs := xor(wx, shl(16, wh))
+                let signs := shr(31, xor(wx, shl(16, wh)))
                 fields := sub(add(fields, halves), 0x0000000e0000000e0000000e0000000e0000000e0000000e0000000e0000000e)
                 wx := or(
                     and(wx, 0x007fffff007fffff007fffff007fffff007fffff007fffff007fffff007fffff),
@@ -163,7 +163,7 @@ library Dots {
                         p := shl(short, p)
                         p := shr(11, add(add(p, 0x3ff), and(shr(11, p), 1)))
                         p := shl(sub(and(shr(lane, fields), 0x1ff), short), p)
-                        let s := sub(0, and(shr(31, shr(lane, signs)), 1))
+                        let s := sub(0, and(shr(lane, signs), 1))
                         sum := add(sum, sub(xor(p, s), s))
                         let last := shl(sub(232, clz(or(xor(sum, sar(255, sum)), 0x1000000))), 1)
                         sum := and(sub(add(sum, shr(1, last)), iszero(and(sum, last))), sub(0, last))
@@ -174,7 +174,7 @@ library Dots {
                     p := shl(short, p)
                     p := shr(11, add(add(p, 0x3ff), and(shr(11, p), 1)))
                     p := shl(sub(and(shr(lane, fields), 0x1ff), short), p)
-                    let s := sub(0, and(shr(31, shr(lane, signs)), 1))
+                    let s := sub(0, and(shr(lane, signs), 1))
                     sum := add(sum, sub(xor(p, s), s))
                     let last := shl(sub(232, clz(or(xor(sum, sar(255, sum)), 0x1000000))), 1)
                     sum := and(sub(add(sum, shr(1, last)), iszero(and(sum, last))), sub(0, last))

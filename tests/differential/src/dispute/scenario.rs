@@ -225,7 +225,7 @@ impl Liar {
             Lie::Matmul => (Vec::new(), Vec::new()),
             Lie::Selection => {
                 let groups = selection::Site::of(&self.layout, row + 1)?.groups;
-                let mut bytes: Vec<u8> = [5u32, 1 << 20, 1 << 21]
+                let mut bytes: Vec<u8> = [groups.vocabulary - 5, 1 << 20, 1 << 21]
                     .iter()
                     .flat_map(|word| word.to_be_bytes())
                     .collect();
@@ -329,7 +329,7 @@ impl Liar {
             }
             Lie::Selection => {
                 let site = selection::Site::of(&self.layout, row + 1)?;
-                let best = 5;
+                let best = site.groups.vocabulary - 5;
                 let witness = site.leaf_sum_witness(
                     &mut self.trace,
                     (contents, parent),

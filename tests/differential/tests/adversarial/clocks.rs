@@ -15,7 +15,7 @@ use sworn_prover::dispute::strategy::{Move, next};
 use sworn_prover::{Digest, merkle};
 
 use crate::lane::{self, Lane};
-use crate::scene::{Claimed, Scene, Step};
+use crate::scene::{Claimed, How, Scene, Step};
 
 /// The opening of a job of a lane of at most 64, under the claim.
 pub(crate) fn job(own: &mut OwnResults, lane: u32) -> Move {
@@ -166,12 +166,12 @@ fn answers_at_the_clocks_edge() {
     assert_eq!(scene.refused_finality(&claimed), abi::NotFinalYet::SELECTOR);
     scene.world.mine(0, 1);
     let act = job(&mut own, 1);
-    let opening = scene.opening(&claimed, &act);
+    let opening = scene.opening(&claimed, nuisance, How::GoingOn, &act);
     let failure = scene.refused_opening(nuisance, &opening);
     assert!(failure.is::<abi::PastFinality>(), "{failure:?}");
     scene.finalise(&claimed, server);
     // The late openings' deposits are the proposer's.
-    scene.reclaim(&claimed, server, &[]);
+    scene.reclaim(&claimed, server, None);
     scene.withdraw(server);
     let deposits = 2 * (BOND_WEI / 10) as i128;
     let gain = scene.gain(server);
@@ -192,7 +192,7 @@ fn owed(scene: &mut Scene, accounts: &[alloy_primitives::Address]) -> u128 {
     owed.sum()
 }
 
-/// A liar with a friend who opens first, at the last moment, and the liar answers as late as it can.
+/// A liar with a friend who opens the same and more, at the last moment, and the liar answers as late as it can.
 #[test]
 fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
     let folder = tempfile::tempdir().unwrap();
@@ -211,54 +211,34 @@ fn an_honest_challenger_outlasts_a_friend_of_the_liar() {
             .unwrap()
             .expect("a place to lie");
         let mut claimed = scene.claim(proposer, &mut liar);
-        // Every opening of the friend is the one that the honest one is about to make, in the last second.
-        scene.world.send_at(claimed.window_end);
-        let act = next(&claimed.view, &mut own).unwrap();
-        let mut waits = scene.open(&mut claimed, friend, &act);
-        let opening = scene.opening(&claimed, &act);
-        let failure = scene.refused_opening(honest, &opening);
-        assert!(failure.is::<abi::AlreadyOpen>(), "{failure:?}");
+        // The friend opens what the honest one is about to, in the last seconds; the honest one has its own line.
+        scene.world.send_at(claimed.window_end - BLOCK_SECONDS);
+        let act = next(&claimed.lines_of(honest), &mut own).unwrap();
+        let decoy = scene.open(&mut claimed, friend, &act);
+        let waits = scene.open(&mut claimed, honest, &act);
         // The patient one has time for everything but one answer; the other gives all its time to the first.
         let rest = if patient { 4 * BLOCK_SECONDS } else { 0 };
         scene
             .world
             .send_at(scene.world.now() + BUDGET_SECONDS - rest);
         assert!(scene.answer(&mut claimed, waits, &mut liar));
-        let mut turn = 0;
+        // Of the other line no answer has to come any more: that fells the claim as well.
         let fallen = loop {
-            // The friend opens what leads nowhere, and every other node of the path before the honest one can.
-            let act = next(&claimed.view, &mut own).unwrap();
-            turn += 1;
-            if turn == 1 {
-                let job = claimed.view.nodes()[0].key;
-                let record = liar.answer(0).unwrap().commitment.runs[1];
-                let decoy = Move::Open {
-                    parent: job,
-                    position: Position {
-                        run: 1,
-                        ..Position::tree(NodeKind::Offsets, 0, 0, 0, 0)
-                    },
-                    value: record.offsets_root,
-                    path: Vec::new(),
-                };
-                scene.open(&mut claimed, friend, &decoy);
-            }
-            let who = if turn % 2 == 0 { friend } else { honest };
-            match scene.act(&mut claimed, who, act) {
+            match scene.step(&mut claimed, honest, &mut own) {
                 Step::Opened(key) => {
-                    waits = key;
                     let used = proposer_seconds(&claimed, key);
                     if used + BLOCK_SECONDS <= BUDGET_SECONDS {
                         assert!(scene.answer(&mut claimed, key, &mut liar));
                     } else {
                         scene.world.mine(1, BUDGET_SECONDS - used);
-                        break scene.expire(&claimed, honest, waits);
+                        break scene.expire(&claimed, honest, key);
                     }
                 }
                 Step::Fell(fallen) => break *fallen,
                 Step::Waits(_) | Step::Acquitted => panic!("the honest one can go on"),
             }
         };
+        assert!(claimed.view.node(decoy).unwrap().contents.is_none());
         let end = claimed.window_end + 2 * BUDGET_SECONDS;
         assert!(
             scene.world.now() <= end,

@@ -17,7 +17,7 @@ use sworn_prover::dispute::strategy::Move;
 
 use crate::clocks::job;
 use crate::lane::{self, Lane};
-use crate::scene::{Claimed, Scene};
+use crate::scene::{Claimed, How, Scene};
 
 const FLOOD: usize = 200;
 /// Children of a node that a flood opens.
@@ -37,6 +37,47 @@ fn posted(parent: Digest, kind: NodeKind, at: &Position, place: (u64, u32, u32, 
         value: Digest::ZERO,
         path: Vec::new(),
     }
+}
+
+/// Nodes `levels` below one of a trace: here and there, and what leads to a long sum and to attention in the second row.
+fn in_trace(
+    own: &mut OwnResults,
+    shape: &TreeShape,
+    parent: Digest,
+    (lane, run): (u32, u8),
+    height: u32,
+    index: u64,
+    levels: u32,
+) -> Vec<Move> {
+    let layout = own.model().layout.clone();
+    let below: Vec<u64> = shape.below(height, index, levels).collect();
+    let trace = own.trace(lane, run.into()).unwrap();
+    let apart = below.len().div_ceil(BREADTH);
+    let low = height - levels;
+    let steps = (0..layout.steps()).map(|number| layout.step(number).unwrap());
+    let long = steps
+        .filter(|step| is_long_sum(step) || step.op == Op::AttnMix)
+        .take(2);
+    let leading: BTreeSet<u64> = long
+        .map(|step| layout.index(1, step.first_leaf) >> low)
+        .filter(|index| below.contains(index))
+        .collect();
+    let some = below.iter().copied().step_by(apart);
+    let mut chosen: Vec<u64> = some.filter(|index| !leading.contains(index)).collect();
+    // The last is opened first.
+    chosen.extend(leading);
+    let mut found = Vec::new();
+    for index in chosen {
+        let path = (low..height).map(|h| trace.node(h, (index >> (h - low)) ^ 1).unwrap());
+        let path = path.collect();
+        found.push(Move::Open {
+            parent,
+            position: shape.position(low, index),
+            value: trace.node(low, index).unwrap(),
+            path,
+        });
+    }
+    found
 }
 
 /// What can be opened under a revealed node of a right claim: a few of every kind.
@@ -66,8 +107,18 @@ fn children(claimed: &Claimed, own: &mut OwnResults, key: Digest) -> Vec<Move> {
                     let value = match kind {
                         NodeKind::Trace if !answer.has_trace(run.into()) => continue,
                         NodeKind::Trace => {
-                            let trace = own.trace(at.lane, run.into()).unwrap();
-                            trace.node(shape.depth(), 0).unwrap()
+                            let runs = answer.commitment.runs.len() as u32;
+                            let (high, levels) = (shape.depth(), shape.levels_in_job(runs));
+                            found.extend(in_trace(
+                                own,
+                                &shape,
+                                key,
+                                (at.lane, run),
+                                high,
+                                0,
+                                levels,
+                            ));
+                            continue;
                         }
                         NodeKind::Tokens => record.tokens_root,
                         NodeKind::Offsets => record.offsets_root,
@@ -100,33 +151,8 @@ fn children(claimed: &Claimed, own: &mut OwnResults, key: Digest) -> Vec<Move> {
             let shape = TreeShape::of_run(at.kind, at.lane, at.run, record, &layout).unwrap();
             let height = u32::from(at.height);
             let levels = shape.levels(height).unwrap();
-            let below: Vec<u64> = shape.below(height, at.index, levels).collect();
-            let trace = own.trace(at.lane, at.run.into()).unwrap();
-            let apart = below.len().div_ceil(BREADTH);
-            let low = height - levels;
-            // Here and there, and what leads to a long sum and to attention in the second row.
-            let steps = (0..layout.steps()).map(|number| layout.step(number).unwrap());
-            let long = steps
-                .filter(|step| is_long_sum(step) || step.op == Op::AttnMix)
-                .take(2);
-            let leading: BTreeSet<u64> = long
-                .map(|step| layout.index(1, step.first_leaf) >> low)
-                .filter(|index| below.contains(index))
-                .collect();
-            let some = below.iter().copied().step_by(apart);
-            let mut chosen: Vec<u64> = some.filter(|index| !leading.contains(index)).collect();
-            // The last is opened first.
-            chosen.extend(leading);
-            for index in chosen {
-                let path = (low..height).map(|h| trace.node(h, (index >> (h - low)) ^ 1).unwrap());
-                let path = path.collect();
-                found.push(Move::Open {
-                    parent: key,
-                    position: shape.position(low, index),
-                    value: trace.node(low, index).unwrap(),
-                    path,
-                });
-            }
+            let of = (at.lane, at.run);
+            found.extend(in_trace(own, &shape, key, of, height, at.index, levels));
         }
         NodeKind::Trace => {
             // Totals of long sums, tiles of attention's, of the first elements of every leaf.
@@ -178,7 +204,7 @@ fn a_flood_costs_the_proposer_nothing() {
         };
         let least = (0..queue.len()).rev().min_by_key(|i| counts(&queue[*i]));
         let act = queue.remove(least.expect("enough to open"));
-        let key = scene.open(&mut claimed, flooder, &act);
+        let key = scene.open_so(&mut claimed, flooder, How::Beside, &act);
         opened += 1;
         let position = claimed.view.node(key).unwrap().position;
         let contents = contents_of(&mut own, &position).unwrap();
@@ -211,7 +237,7 @@ fn a_flood_costs_the_proposer_nothing() {
         .filter(|record| record.funds.to_be_bytes::<32>()[31] == 1)
         .count();
     assert!(late > FLOOD / 4 && late < FLOOD, "{late}");
-    scene.reclaim(&claimed, flooder, &[]);
+    scene.reclaim(&claimed, flooder, None);
     scene.withdraw(server);
     scene.withdraw(flooder);
     let (gain, lost) = (scene.gain(server), -scene.gain(flooder));

@@ -1,7 +1,7 @@
 //! Accounts that claim, open, reveal and prove by real transactions, and what each paid.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
@@ -14,7 +14,7 @@ use sworn_prover::dispute::lie::Liar;
 use sworn_prover::dispute::own::OwnResults;
 use sworn_prover::dispute::position::{NodeKind, Position};
 use sworn_prover::dispute::results::LaneResults;
-use sworn_prover::dispute::strategy::{ClaimView, Move, NodeView, next};
+use sworn_prover::dispute::strategy::{ClaimView, Move, NodeView, goes_on, next};
 
 /// What an account has before it does anything.
 pub(crate) const WEALTH: u128 = 1 << 100;
@@ -25,8 +25,55 @@ pub(crate) struct Claimed {
     pub(crate) id: B256,
     pub(crate) proposer: Address,
     pub(crate) view: ClaimView,
+    jobs: u32,
     pub(crate) records: HashMap<Digest, Record>,
     pub(crate) window_end: u64,
+    /// The lowest node of each line, by its owner and number.
+    pub(crate) lowest: BTreeMap<(Address, u16), Digest>,
+}
+
+/// Whose line a node is in, and its number.
+pub(crate) fn line(record: &Record) -> (Address, u16) {
+    let word = record.times.to_be_bytes::<32>();
+    let number = u16::from_be_bytes([word[30], word[31]]);
+    (Address::from_slice(&word[..20]), number)
+}
+
+impl Claimed {
+    /// What an account sees to that goes by its own lines.
+    pub(crate) fn lines_of(&self, account: Address) -> ClaimView {
+        let root = self.view.root();
+        let Some(Contents::Digests(digests)) = &root.contents else {
+            panic!("a claim without digests")
+        };
+        let mut view = ClaimView::new(self.jobs, root.value, digests.clone());
+        for node in self.view.nodes() {
+            if line(&self.records[&node.key]).0 == account {
+                view.put(node.clone());
+            }
+        }
+        view
+    }
+
+    /// The line that an account opens a node in.
+    fn line_for(&self, from: Address, parent: Digest, act: How, child: NodeKind) -> u16 {
+        if let (How::GoingOn, Some(record)) = (act, self.records.get(&parent)) {
+            let above = self.view.node(parent).unwrap().position.kind;
+            let (owner, number) = line(record);
+            if owner == from && goes_on(above, child) {
+                return number;
+            }
+        }
+        let own = self.lowest.keys().filter(|(owner, _)| *owner == from);
+        own.count() as u16
+    }
+}
+
+/// Whether an opening takes its parent's place where a challenger's would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    GoingOn,
+    Beside,
 }
 
 /// What an account paid in gas.
@@ -161,17 +208,18 @@ impl Scene {
     pub(crate) fn claim(&mut self, proposer: Address, results: &mut dyn LaneResults) -> Claimed {
         let root = claim_tree(results).unwrap().root();
         let digests = published(results).unwrap();
-        let view = ClaimView::new(results.jobs(), root, digests.clone());
-        self.claim_digests(proposer, view, &digests)
+        self.claim_digests(proposer, results.jobs(), root, &digests)
     }
 
     /// Claims digests that need not stand for anything.
     pub(crate) fn claim_digests(
         &mut self,
         proposer: Address,
-        view: ClaimView,
+        jobs: u32,
+        root: Digest,
         digests: &[Digest],
     ) -> Claimed {
+        let view = ClaimView::new(jobs, root, digests.to_vec());
         let call = abi::claimCall {
             epoch: self.world.epoch,
             modelId: self.world.model_id,
@@ -187,8 +235,10 @@ impl Scene {
             id,
             proposer,
             view,
+            jobs,
             records: HashMap::new(),
             window_end: facts.windowEnd,
+            lowest: BTreeMap::new(),
         }
     }
 
@@ -201,7 +251,13 @@ impl Scene {
     }
 
     /// The transaction of an opening and its price.
-    pub(crate) fn opening(&mut self, claimed: &Claimed, act: &Move) -> Opening {
+    pub(crate) fn opening(
+        &mut self,
+        claimed: &Claimed,
+        from: Address,
+        how: How,
+        act: &Move,
+    ) -> Opening {
         let Move::Open {
             parent,
             position,
@@ -214,6 +270,7 @@ impl Scene {
         let challenges = self.world.contracts.challenges;
         let above = claimed.view.node(*parent).unwrap();
         let record = claimed.records.get(parent).cloned().unwrap_or_default();
+        let line = claimed.line_for(from, *parent, how, position.kind);
         let price = |gas: U256, extra: U256| gas * U256::from(10 * BASE_FEE) + extra;
         if above.position.kind == NodeKind::Job && *parent != Digest::ZERO {
             let job = abi_job(above);
@@ -229,6 +286,9 @@ impl Scene {
                 parent: record,
                 job,
                 position: number(position),
+                value: word(*value),
+                path: words(path),
+                line,
             };
             return Opening::InJob(call, price(quoted.gas_, quoted.extraWei));
         }
@@ -244,13 +304,25 @@ impl Scene {
             position: number(position),
             value: word(*value),
             path: words(path),
+            line,
         };
         Opening::Under(call, price(quoted.gas_, quoted.extraWei))
     }
 
-    /// Opens a node; gives its key.
+    /// Opens a node as a challenger does; gives its key.
     pub(crate) fn open(&mut self, claimed: &mut Claimed, from: Address, act: &Move) -> Digest {
-        let opening = self.opening(claimed, act);
+        self.open_so(claimed, from, How::GoingOn, act)
+    }
+
+    /// Opens a node; gives its key.
+    pub(crate) fn open_so(
+        &mut self,
+        claimed: &mut Claimed,
+        from: Address,
+        how: How,
+        act: &Move,
+    ) -> Digest {
+        let opening = self.opening(claimed, from, how, act);
         let challenges = self.world.contracts.challenges;
         let outcome = match &opening {
             Opening::Under(call, price) => self.send(from, challenges, *price, call),
@@ -274,6 +346,7 @@ impl Scene {
             value: *value,
             contents: None,
         });
+        claimed.lowest.insert(line(&opened.record), key);
         claimed.records.insert(key, opened.record);
         key
     }
@@ -294,10 +367,11 @@ impl Scene {
                 leaves: leaves.iter().map(|leaf| leaf.clone().into()).collect(),
             }
             .abi_encode(),
-            Contents::Job(job) => abi::revealJobCall {
+            Contents::Job(job, digests) => abi::revealJobCall {
                 claimId: claim,
                 record,
                 job: abi::Job::abi_decode(&job.abi_encode()).unwrap(),
+                digests: words(digests),
                 signature: Bytes::new(),
             }
             .abi_encode(),
@@ -329,7 +403,9 @@ impl Scene {
         );
         let revealed: abi::Revealed = event(&outcome);
         let mut node = claimed.view.node(key).unwrap().clone();
-        node.contents = Some(Contents::from_bytes(&node.position, &revealed.contents).unwrap());
+        // The transaction says what the event need not.
+        assert!(revealed.contents.is_empty());
+        node.contents = Some(contents.clone());
         claimed.view.put(node);
         claimed.records.insert(key, revealed.record);
         outcome.gas
@@ -346,16 +422,12 @@ impl Scene {
         let record = |key| claimed.records[&key].clone();
         let mut path = vec![record(node)];
         let mut job = shown;
-        if shown.position.kind != NodeKind::Job {
-            let above = claimed.view.node(shown.parent).unwrap();
-            path.push(record(above.key));
-            job = above;
-            while job.position.kind != NodeKind::Job {
-                job = claimed.view.node(job.parent).unwrap();
-            }
-            if job.key != above.key {
-                path.push(record(job.key));
-            }
+        while job.position.kind != NodeKind::Job {
+            job = claimed.view.node(job.parent).unwrap();
+        }
+        // Of posted contents the parent is judged too.
+        if !shown.position.kind.is_tree() && shown.key != job.key {
+            path.push(record(shown.parent));
         }
         abi::proveCall {
             claimId: claimed.id,
@@ -374,7 +446,7 @@ impl Scene {
         challenger: Address,
         own: &mut OwnResults,
     ) -> Step {
-        let act = next(&claimed.view, own).unwrap();
+        let act = next(&claimed.lines_of(challenger), own).unwrap();
         self.act(claimed, challenger, act)
     }
 
@@ -447,42 +519,36 @@ impl Scene {
         }
     }
 
-    /// Ends a fallen claim and gives every opener what is left of its prepayments. Gives the openings of its tree.
+    /// Ends a fallen claim and gives every owner what is left of its other lines.
     pub(crate) fn settle(&mut self, claimed: &Claimed, from: Address, verdict: Verdict) {
         let challenges = self.world.contracts.challenges;
-        let mut ancestors = Vec::new();
-        let mut paid = vec![self.key_of(claimed, &verdict.culprit)];
-        let mut above = digest(verdict.culprit.parentKey);
-        while above != Digest::ZERO {
-            let record = claimed.records[&above].clone();
-            paid.push(above);
-            above = digest(record.parentKey);
-            ancestors.push(record);
-        }
+        let paid = line(&verdict.culprit);
         let call = abi::settleCall {
             claimId: claimed.id,
             verdict,
-            ancestors,
         };
         self.send(from, challenges, U256::ZERO, &call);
-        self.reclaim(claimed, from, &paid);
+        self.reclaim(claimed, from, Some(paid));
     }
 
-    /// Reclaims all nodes but those.
-    pub(crate) fn reclaim(&mut self, claimed: &Claimed, from: Address, but: &[Digest]) {
-        let nodes: Vec<Digest> = claimed.view.nodes().iter().map(|node| node.key).collect();
-        for key in nodes.iter().filter(|key| !but.contains(key)) {
+    /// Reclaims all lines but one.
+    pub(crate) fn reclaim(
+        &mut self,
+        claimed: &Claimed,
+        from: Address,
+        but: Option<(Address, u16)>,
+    ) {
+        for (_, key) in claimed
+            .lowest
+            .iter()
+            .filter(|(line, _)| Some(**line) != but)
+        {
             let call = abi::reclaimCall {
                 claimId: claimed.id,
                 record: claimed.records[key].clone(),
             };
             self.send(from, self.world.contracts.challenges, U256::ZERO, &call);
         }
-    }
-
-    fn key_of(&self, claimed: &Claimed, record: &Record) -> Digest {
-        let key = (claimed.id, record.position, record.parentKey).abi_encode();
-        digest(keccak256(key))
     }
 
     /// Pays an account out, of both contracts.

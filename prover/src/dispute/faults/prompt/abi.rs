@@ -47,7 +47,7 @@ sol! {
         Tokenizer tokenizer;
         uint32 slot;
         bytes starts;
-        bytes prompt;
+        Leaf prompt;
         Leaf tokens;
         Entry entry;
         Leaves payload;
@@ -61,7 +61,7 @@ sol! {
         Tokenizer tokenizer;
         uint32 slot;
         bytes starts;
-        bytes prompt;
+        Leaf prompt;
         Leaf tokens;
         Leaf nextTokens;
         Entry[] left;

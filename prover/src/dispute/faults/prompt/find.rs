@@ -176,10 +176,14 @@ impl Dispute<'_> {
                 continue;
             }
             return match slot.checked_sub(1) {
-                None => prove(c::FAULT_PROMPT_PLACE, maker.prompt_place(starts, false)?),
-                Some(before) if first_of_bos(before) => {
-                    prove(c::FAULT_PROMPT_PLACE, maker.prompt_place(starts, true)?)
-                }
+                None => prove(
+                    c::FAULT_PROMPT_PLACE,
+                    maker.prompt_place(starts, leaf, false)?,
+                ),
+                Some(before) if first_of_bos(before) => prove(
+                    c::FAULT_PROMPT_PLACE,
+                    maker.prompt_place(starts, leaf, true)?,
+                ),
                 Some(before) => {
                     let witness = maker.step(starts, leaf, before, walk.places[from + before])?;
                     prove(c::FAULT_PLACE_STEP, witness)
@@ -192,9 +196,10 @@ impl Dispute<'_> {
         };
         let (slot, place) = (index - from, walk.places[index]);
         match wrong {
-            Wrong::Last if first_of_bos(slot) && self.n_prompt > 1 => {
-                prove(c::FAULT_PROMPT_PLACE, maker.prompt_place(starts, true)?)
-            }
+            Wrong::Last if first_of_bos(slot) && self.n_prompt > 1 => prove(
+                c::FAULT_PROMPT_PLACE,
+                maker.prompt_place(starts, leaf, true)?,
+            ),
             Wrong::Last => prove(c::FAULT_PLACE_STEP, maker.step(starts, leaf, slot, place)?),
             Wrong::Pair(pair) => prove(c::FAULT_PAIR, maker.pair(starts, leaf, slot, pair)?),
             wrong => {

@@ -4,6 +4,7 @@ mod opened;
 mod payload;
 mod rules;
 
+use alloy_primitives::B256;
 use alloy_sol_types::SolValue;
 use sworn_inference::tokenizer::{FLAG_ADD_BOS, FLAG_ADD_SPACE, FLAG_TRUSTED};
 
@@ -12,6 +13,7 @@ use super::places::Place;
 use crate::Digest;
 use crate::constants as c;
 use crate::dispute::abi::Case;
+use crate::dispute::parts::Parts;
 use crate::dispute::position::{NodeKind, Position};
 use opened::{check_tokenizer, open_merge, open_token, open_tokens};
 use payload::Opened;
@@ -91,7 +93,7 @@ pub fn judge(case: &Case, facts: &Facts, fault: u8, witness: &[u8]) -> Result<bo
     )
 }
 
-fn contents(bytes: &[u8], value: &alloy_primitives::B256) -> Result<(), Refusal> {
+fn contents(bytes: &[u8], value: &B256) -> Result<(), Refusal> {
     if Digest::of(bytes).0 == value.0 {
         Ok(())
     } else {
@@ -103,15 +105,26 @@ fn place(contents: &[u8], slot: usize) -> Result<Place, Refusal> {
     Place::read(contents, slot).ok_or(Refusal("place"))
 }
 
-/// The place of the token after the one in `slot` of leaf number `leaf`.
-fn next_place(leaf: u64, slot: usize, starts: &[u8], prompt: &[u8]) -> Result<Place, Refusal> {
-    if slot + 1 == c::TOKEN_LEAF_ELEMENTS {
-        return place(prompt, leaf as usize + 1);
-    }
-    place(starts, slot + 1)
-}
-
 impl Prompt<'_> {
+    /// The place of the first token of a leaf, by a part of the contents of `prompt`, whose digest is `value`.
+    fn prompt_at(&self, value: B256, part: &Leaf, leaf: usize) -> Result<Place, Refusal> {
+        let length = 8 * (self.n_prompt as usize).div_ceil(c::TOKEN_LEAF_ELEMENTS);
+        let opened = (&part.data[..], &part.path[..]);
+        Parts::PROMPT
+            .check_part(opened, value, length, leaf / c::PART_PLACES)
+            .map_err(|refused| Refusal(refused.0))?;
+        place(&part.data, leaf % c::PART_PLACES)
+    }
+
+    /// The place of the token after the one in `slot` of the node's leaf, which is not the last.
+    fn next_place(&self, slot: usize, starts: &[u8], prompt: &Leaf) -> Result<Place, Refusal> {
+        if slot + 1 == c::TOKEN_LEAF_ELEMENTS {
+            let leaf = self.position.index as usize + 1;
+            return self.prompt_at(self.case.parent.value, prompt, leaf);
+        }
+        place(starts, slot + 1)
+    }
+
     fn token(&self, fault: u8, w: &TokenWitness) -> Result<bool, Refusal> {
         check_tokenizer(&w.tokenizer, self.facts.tokenizer_root)?;
         let payload = Opened::of(&w.payload, self.facts)?;
@@ -126,8 +139,7 @@ impl Prompt<'_> {
                 return Ok(starts_with_bos()? && self.token_at(&w.tokens, 0)? != w.tokenizer.bos);
             }
             NodeKind::Prompt => {
-                contents(&w.prompt, &self.case.node.value)?;
-                let found = place(&w.prompt, 0)?;
+                let found = self.prompt_at(self.case.node.value, &w.prompt, 0)?;
                 let bos = starts_with_bos()?;
                 return Ok(match fault {
                     c::FAULT_BOS => bos && found != Place::BOS,
@@ -138,9 +150,9 @@ impl Prompt<'_> {
         }
         let (leaf, slot) = (self.position.index, w.slot as usize);
         if fault == c::FAULT_PROMPT_PLACE {
-            contents(&w.prompt, &self.case.parent.value)?;
             let found = place(&w.starts, 0)?;
-            if found != place(&w.prompt, leaf as usize)? {
+            let parent = self.case.parent.value;
+            if found != self.prompt_at(parent, &w.prompt, leaf as usize)? {
                 return Ok(true);
             }
             if leaf != 0 || self.n_prompt == 1 || found != Place::BOS {
@@ -173,16 +185,13 @@ impl Prompt<'_> {
         open_token(&w.tokenizer, token, &w.entry)?;
         match fault {
             c::FAULT_PLACE_STEP => {
-                if slot + 1 == c::TOKEN_LEAF_ELEMENTS {
-                    contents(&w.prompt, &self.case.parent.value)?;
-                }
                 let expected = step(&payload, stands, spaces, &w.entry)?;
                 if index + 1 == u64::from(self.n_prompt) {
                     return Ok(expected.is_some());
                 }
                 match expected {
                     None => Ok(true),
-                    Some(expected) => Ok(expected != next_place(leaf, slot, &w.starts, &w.prompt)?),
+                    Some(expected) => Ok(expected != self.next_place(slot, &w.starts, &w.prompt)?),
                 }
             }
             c::FAULT_PIECE => piece(&payload, stands, w),
@@ -203,11 +212,8 @@ impl Prompt<'_> {
             return Err(Refusal("slot"));
         }
         let last = slot + 1 == c::TOKEN_LEAF_ELEMENTS;
-        if last {
-            contents(&w.prompt, &self.case.parent.value)?;
-        }
         let header = place(&w.starts, slot)?.header;
-        if header == 0 || header != next_place(leaf, slot, &w.starts, &w.prompt)?.header {
+        if header == 0 || header != self.next_place(slot, &w.starts, &w.prompt)?.header {
             return Err(Refusal("not in one segment"));
         }
         let (x, birth_x, end_x) = spine(

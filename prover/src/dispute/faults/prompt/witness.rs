@@ -11,7 +11,8 @@ use super::places::Place;
 use super::walk::Wrong;
 use super::{TokenLeaves, TokenizerBook};
 use crate::Error;
-use crate::constants::{self as c, TOKEN_LEAF_ELEMENTS};
+use crate::constants::{self as c, PART_PLACES, TOKEN_LEAF_ELEMENTS};
+use crate::dispute::parts::Parts;
 
 /// What witnesses are made from.
 pub(super) struct Maker<'a> {
@@ -32,6 +33,15 @@ impl Maker<'_> {
         Ok(Leaf {
             data: self.tokens.leaf(leaf).ok_or_else(missing)?.into(),
             path: words(&self.tokens.path(leaf).ok_or_else(missing)?),
+        })
+    }
+
+    /// The part of the contents of `prompt` that has the place of a leaf.
+    fn prompt_part(&self, leaf: u32) -> Result<Leaf, Error> {
+        let part = Parts::PROMPT.open(self.prompt, leaf as usize / PART_PLACES)?;
+        Ok(Leaf {
+            data: part.data,
+            path: part.path,
         })
     }
 
@@ -66,7 +76,7 @@ impl Maker<'_> {
         let mut needed = Needed::default();
         needed.first(self.layout, 0);
         Ok(TokenWitness {
-            prompt: self.prompt.to_vec().into(),
+            prompt: self.prompt_part(0)?,
             payload: needed.open(self.layout.payload())?,
             ..self.blank()
         }
@@ -74,13 +84,18 @@ impl Maker<'_> {
     }
 
     /// 49 at a node `starts`.
-    pub(super) fn prompt_place(&self, starts: &[u8], of_bos: bool) -> Result<Vec<u8>, Error> {
+    pub(super) fn prompt_place(
+        &self,
+        starts: &[u8],
+        leaf: u32,
+        of_bos: bool,
+    ) -> Result<Vec<u8>, Error> {
         let mut needed = Needed::default();
         if of_bos {
             needed.first(self.layout, 0);
         }
         Ok(TokenWitness {
-            prompt: self.prompt.to_vec().into(),
+            prompt: self.prompt_part(leaf)?,
             starts: starts.to_vec().into(),
             payload: needed.open(self.layout.payload())?,
             ..self.blank()
@@ -113,8 +128,9 @@ impl Maker<'_> {
                     .entry(token_of(&witness.tokens, slot).unwrap_or(u32::MAX))?;
             }
         }
-        if slot + 1 == TOKEN_LEAF_ELEMENTS {
-            witness.prompt = self.prompt.to_vec().into();
+        // After the last token of all there is no place.
+        if slot + 1 == TOKEN_LEAF_ELEMENTS && (leaf as usize + 1) * 8 < self.prompt.len() {
+            witness.prompt = self.prompt_part(leaf + 1)?;
         }
         witness.payload = needed.open(self.layout.payload())?;
         Ok(witness.abi_encode())
@@ -212,7 +228,7 @@ impl Maker<'_> {
             ..PairWitness::default()
         };
         if slot + 1 == TOKEN_LEAF_ELEMENTS {
-            witness.prompt = self.prompt.to_vec().into();
+            witness.prompt = self.prompt_part(leaf + 1)?;
             witness.nextTokens = self.tokens_leaf(leaf + 1)?;
         }
         Ok(witness.abi_encode())
