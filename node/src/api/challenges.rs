@@ -1,4 +1,4 @@
-//! Challenges of claims: which nodes are open, whose clock runs, what it costs.
+//! Challenges of claims: which lines there are and how low they go, whose clock runs, what it costs.
 
 use alloy::primitives::{Address, B256, U256};
 use axum::Json;
@@ -10,7 +10,8 @@ use sworn_prover::dispute::position::NodeKind;
 use super::{ApiError, ApiState};
 use crate::chain::ChallengeRules;
 use crate::store::{
-    ClaimEnd, Store, StoreError, StoredClaim, StoredFall, StoredNode, StoredReward, tables,
+    ClaimEnd, Line, Lines, Store, StoreError, StoredClaim, StoredFall, StoredNode, StoredReward,
+    tables,
 };
 
 /// A claim with its challenges.
@@ -40,6 +41,8 @@ pub struct ChallengedClaim {
     pub alive_until: u64,
     /// By then it is decided, whatever happens, in seconds.
     pub decided_by: u64,
+    /// Who goes down where, in the order of the lines' beginnings.
+    pub lines: Vec<LineView>,
     /// Opened nodes in order.
     pub nodes: Vec<NodeView>,
     /// How it fell.
@@ -48,12 +51,47 @@ pub struct ChallengedClaim {
     pub rewards: Vec<RewardView>,
 }
 
+/// A line: what one account opened, each node in the place of the one above it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LineView {
+    /// Where the contract keeps it.
+    pub line: B256,
+    /// Whose it is.
+    pub owner: Address,
+    /// Its number among its owner's.
+    pub number: u16,
+    /// Its lowest node's key.
+    pub lowest: B256,
+    /// What that is, for people.
+    pub name: String,
+    /// Its state: pending, overdue, revealed or culprit.
+    pub state: &'static str,
+    /// How many nodes were opened in it.
+    pub nodes: usize,
+    /// Seconds of the proposer's budget, used so far.
+    pub proposer_seconds: u64,
+    /// Seconds of the challengers' budget, used when its lowest node was opened.
+    pub challenger_seconds: u64,
+    /// What is left of the budget of who has to move: the proposer while the lowest node is pending, else the challengers.
+    pub seconds_left: u64,
+    /// What is left of its prepayments.
+    pub prepaid_wei: String,
+    /// What its reveals took.
+    pub spent_wei: String,
+    /// Whether it has a deposit.
+    pub late: bool,
+    /// Whether what was left has been paid out.
+    pub reclaimed: bool,
+}
+
 /// An opened node.
 #[derive(Debug, Clone, Serialize)]
 pub struct NodeView {
     /// Key.
     pub key: B256,
-    /// Its parent's key; zero under the claim itself.
+    /// The line that it was opened in.
+    pub line: B256,
+    /// Its parent's key, in whatever line; zero under the claim itself.
     pub parent: B256,
     /// Position word.
     pub position: B256,
@@ -79,13 +117,13 @@ pub struct NodeView {
     pub proposer_seconds: u64,
     /// Seconds of the challengers' budget, used when it was opened.
     pub challenger_seconds: u64,
-    /// What is left of the budget of who has to move: the proposer while it is pending, else the challengers.
+    /// What is left of the budget of who has to move: the proposer while it is pending, else the challengers; 0 once its line went on.
     pub seconds_left: u64,
-    /// What is left of the prepayment.
+    /// What is left of the prepayment; 0 once its line went on, which takes it along.
     pub prepaid_wei: String,
     /// What the reveal took.
     pub spent_wei: String,
-    /// Whether it was opened late, with a deposit.
+    /// Whether its line had a deposit by then.
     pub late: bool,
     /// Bytes of its contents.
     pub contents_bytes: Option<usize>,
@@ -106,11 +144,11 @@ pub struct FallView {
     pub transaction: B256,
     /// When, in seconds.
     pub fell_at: u64,
-    /// What is left of the reward for the path or a declaration.
+    /// What is left of the reward for the line's owner or a declaration.
     pub reward_wei: String,
     /// Whose declaration counts.
     pub winner: Option<Address>,
-    /// Paid back to the path's openers; known once settled.
+    /// Of the bond, paid back for what the reveals of the culprit's line took; known once settled.
     pub refunded_wei: Option<String>,
     /// Paid as a reward.
     pub rewarded_wei: Option<String>,
@@ -245,6 +283,11 @@ impl ChallengedClaim {
             None => "standing",
         };
         let is_live = status == "standing";
+        let lines = Lines::of(&nodes);
+        let culprit = fall.as_ref().map(|fall| fall.key);
+        let is_settled = fall.as_ref().is_some_and(|fall| fall.settled.is_some());
+        let show =
+            |node: &StoredNode| node_view(node, claim, &lines, culprit, budget, now, is_live);
         Ok(ChallengedClaim {
             claim: claim.id,
             epoch: claim.lane.epoch,
@@ -261,10 +304,16 @@ impl ChallengedClaim {
                 .count(),
             alive_until,
             decided_by: claim.window_end + 2 * budget,
-            nodes: nodes
+            lines: lines
+                .all()
                 .iter()
-                .map(|node| node_view(node, claim, fall.as_ref(), budget, now, is_live))
+                .filter_map(|line| {
+                    let lowest = line.lowest()?;
+                    let is_paid = is_settled && culprit == Some(lowest.key);
+                    Some(line_view(line, lowest, show(lowest), is_paid))
+                })
                 .collect(),
+            nodes: nodes.iter().map(show).collect(),
             fall: fall.as_ref().map(|fall| fall_view(fall, claim, &rewards)),
             rewards: rewards
                 .iter()
@@ -299,17 +348,38 @@ impl ChallengedClaim {
     }
 }
 
+fn line_view(line: &Line<'_>, lowest: &StoredNode, shown: NodeView, is_paid: bool) -> LineView {
+    LineView {
+        line: line.key,
+        owner: line.owner,
+        number: line.number,
+        lowest: shown.key,
+        name: shown.name,
+        state: shown.state,
+        nodes: line.nodes.len(),
+        proposer_seconds: shown.proposer_seconds,
+        challenger_seconds: shown.challenger_seconds,
+        seconds_left: shown.seconds_left,
+        prepaid_wei: shown.prepaid_wei,
+        spent_wei: lowest.record().spent_wei().to_string(),
+        late: shown.late,
+        reclaimed: is_paid || lowest.reclaimed.is_some(),
+    }
+}
+
 fn node_view(
     node: &StoredNode,
     claim: &StoredClaim,
-    fall: Option<&StoredFall>,
+    lines: &Lines<'_>,
+    culprit: Option<B256>,
     budget: u64,
     now: u64,
     is_live: bool,
 ) -> NodeView {
     let record = node.record();
+    let is_lowest = lines.is_lowest(node);
     let (kind, name) = position_name(record.position);
-    let is_culprit = fall.is_some_and(|fall| fall.key == node.key);
+    let is_culprit = culprit == Some(node.key);
     let proposer_seconds = if is_live {
         node.proposer_seconds_at(now)
     } else {
@@ -330,7 +400,10 @@ fn node_view(
     };
     NodeView {
         key: node.key,
-        parent: record.parent_key,
+        line: record.line(node.claim),
+        parent: lines
+            .parent_of(node)
+            .map_or(B256::ZERO, |parent| parent.key),
         position: record.position,
         name,
         kind,
@@ -343,9 +416,17 @@ fn node_view(
         revealed_in: node.revealed.as_ref().map(|reveal| reveal.transaction),
         proposer_seconds,
         challenger_seconds: record.challenger_seconds(),
-        seconds_left: if is_live { seconds_left } else { 0 },
-        prepaid_wei: record.prepaid_wei().to_string(),
-        spent_wei: record.spent_wei().to_string(),
+        seconds_left: if is_live && is_lowest {
+            seconds_left
+        } else {
+            0
+        },
+        prepaid_wei: if is_lowest {
+            record.prepaid_wei().to_string()
+        } else {
+            "0".to_owned()
+        },
+        spent_wei: node.reveal_wei().to_string(),
         late: record.is_late(),
         contents_bytes: node.revealed.as_ref().map(|reveal| reveal.contents.len()),
     }

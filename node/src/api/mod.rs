@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tower_http::cors::{Any, CorsLayer};
 
 pub use challenges::{
-    ChallengedClaim, FallView, NodeView, RewardView, fault_name, kind_name, position_name,
+    ChallengedClaim, FallView, LineView, NodeView, RewardView, fault_name, kind_name, position_name,
 };
 pub use error::ApiError;
 pub use text::Text;

@@ -13,6 +13,8 @@ use crate::store::{StoredRecord, StoredVerdict};
 
 /// Two balances that are written for the first time, with their events.
 const CREDIT_GAS: u64 = 80_000;
+/// A late opening's deposit is the bond divided by this.
+const DEPOSIT_DIVISOR: u64 = 10;
 
 /// Immutable parameters of the challenges, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -35,11 +37,17 @@ pub enum Move {
         position: B256,
         value: B256,
         path: Vec<B256>,
+        /// The number of the opener's line.
+        line: u16,
     },
     OpenInJob {
         parent: StoredRecord,
         job: Job,
         position: B256,
+        value: B256,
+        path: Vec<B256>,
+        /// The number of the opener's line.
+        line: u16,
     },
     RevealDigests {
         record: StoredRecord,
@@ -52,6 +60,7 @@ pub enum Move {
     RevealJob {
         record: StoredRecord,
         job: Job,
+        digests: Vec<B256>,
         signature: Bytes,
     },
     RevealPosted {
@@ -60,6 +69,7 @@ pub enum Move {
         signature: Bytes,
     },
     Prove {
+        /// The node, and its parent.
         path: Vec<StoredRecord>,
         job: Job,
         fault: u8,
@@ -70,14 +80,47 @@ pub enum Move {
     },
     Settle {
         verdict: StoredVerdict,
-        ancestors: Vec<StoredRecord>,
     },
     Reclaim {
         record: StoredRecord,
     },
 }
 
+/// What an opening takes in all, and the deposit that is in it if it is a late one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Price {
+    wei: U256,
+    deposit: U256,
+}
+
+impl Price {
+    /// What is to be sent with it: what is left in a line that goes on pays first, and a line has one deposit.
+    fn to_send(self, above: Option<&StoredRecord>) -> U256 {
+        let Some(above) = above else {
+            return self.wei;
+        };
+        let deposit = if above.is_late() {
+            self.deposit
+        } else {
+            U256::ZERO
+        };
+        self.wei
+            .saturating_sub(deposit)
+            .saturating_sub(above.prepaid_wei())
+    }
+}
+
 impl Move {
+    /// The node whose place an opening by `us` takes: its line goes on.
+    fn above(&self, us: Option<Address>) -> Option<&StoredRecord> {
+        let (parent, line) = match self {
+            Move::Open { parent, line, .. } => (parent.as_ref()?, line),
+            Move::OpenInJob { parent, line, .. } => (parent, line),
+            _ => return None,
+        };
+        (Some(parent.opener()) == us && parent.number() == *line).then_some(parent)
+    }
+
     /// For logs and people.
     pub fn name(&self) -> &'static str {
         match self {
@@ -98,11 +141,12 @@ impl Move {
 fn none() -> challenges::Record {
     challenges::Record {
         position: U256::ZERO,
-        parentKey: B256::ZERO,
+        parentHash: B256::ZERO,
         value: B256::ZERO,
         times: U256::ZERO,
         funds: U256::ZERO,
         shape: U256::ZERO,
+        job: B256::ZERO,
     }
 }
 
@@ -160,7 +204,8 @@ impl ChainClient {
         ))
     }
 
-    /// What a move has to carry: nothing but for openings. The base fee may rise by half until the opening is mined; what is too much comes back.
+    /// What a move has to carry: nothing but for openings, and those take what is left in their line first. The base fee may rise by half until the
+    /// opening is mined; what is too much comes back.
     pub async fn price_of(
         &self,
         d: &Deployment,
@@ -189,6 +234,7 @@ impl ChainClient {
                 parent,
                 job,
                 position: word,
+                ..
             } => {
                 let quote = self
                     .view(
@@ -207,10 +253,19 @@ impl ChainClient {
         };
         let fee = self.base_fee().await?;
         let fee = fee + fee / U256::from(2) + U256::from(1);
-        Ok(gas
-            .saturating_mul(U256::from(10))
-            .saturating_mul(fee)
-            .saturating_add(extra))
+        let above = what.above(self.account());
+        let deposit = match above {
+            Some(above) if above.is_late() => self.bond_wei(d).await? / U256::from(DEPOSIT_DIVISOR),
+            _ => U256::ZERO,
+        };
+        let price = Price {
+            wei: gas
+                .saturating_mul(U256::from(10))
+                .saturating_mul(fee)
+                .saturating_add(extra),
+            deposit,
+        };
+        Ok(price.to_send(above))
     }
 
     /// Sends a call that may credit accounts by the base fee.
@@ -240,8 +295,9 @@ impl ChainClient {
                 .and_then(|r| r.downcast::<challenges::NotEnoughPaid>())
             {
                 Some(short) => {
-                    let value = short
-                        .expectedWei
+                    // What was sent counts with what is left in the line.
+                    let value = value
+                        .saturating_add(short.expectedWei.saturating_sub(short.sentWei))
                         .saturating_add(short.expectedWei / U256::from(4));
                     self.make_for(d, claim, what, value).await
                 }
@@ -265,6 +321,7 @@ impl ChainClient {
                 position: word,
                 value: digest,
                 path,
+                line,
             } => {
                 let call = challenges::openCall {
                     claimId: claim,
@@ -272,6 +329,7 @@ impl ChainClient {
                     position: position(&word),
                     value: digest,
                     path,
+                    line,
                 };
                 self.pay(to, &call, value).await
             }
@@ -279,12 +337,18 @@ impl ChainClient {
                 parent,
                 job,
                 position: word,
+                value: digest,
+                path,
+                line,
             } => {
                 let call = challenges::openInJobCall {
                     claimId: claim,
                     parent: (&parent).into(),
                     job,
                     position: position(&word),
+                    value: digest,
+                    path,
+                    line,
                 };
                 self.pay(to, &call, value).await
             }
@@ -307,12 +371,14 @@ impl ChainClient {
             Move::RevealJob {
                 record,
                 job,
+                digests,
                 signature,
             } => {
                 let call = challenges::revealJobCall {
                     claimId: claim,
                     record: (&record).into(),
                     job,
+                    digests,
                     signature,
                 };
                 self.pay(to, &call, value).await
@@ -353,11 +419,10 @@ impl ChainClient {
                 };
                 self.pay(to, &call, value).await
             }
-            Move::Settle { verdict, ancestors } => {
+            Move::Settle { verdict } => {
                 let call = challenges::settleCall {
                     claimId: claim,
                     verdict: (&verdict).into(),
-                    ancestors: ancestors.iter().map(Into::into).collect(),
                 };
                 self.pay(to, &call, value).await
             }
@@ -374,7 +439,7 @@ impl ChainClient {
 
 /// Reverts that only say that somebody was faster, or that the time has not come or has gone.
 pub fn is_no_longer_needed(err: &ChainError) -> bool {
-    err.is_revert::<challenges::AlreadyOpen>()
+    err.is_revert::<challenges::LineInUse>()
         || err.is_revert::<challenges::AlreadyRevealed>()
         || err.is_revert::<challenges::AlreadyFallen>()
         || err.is_revert::<challenges::NotLive>()
@@ -385,4 +450,49 @@ pub fn is_no_longer_needed(err: &ChainError) -> bool {
         || err.is_revert::<challenges::TooEarly>()
         || err.is_revert::<claims::LaneIsFinal>()
         || err.is_revert::<claims::NotStanding>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(owner: u8, line: u16, prepaid: u64, late: bool) -> StoredRecord {
+        let owner = U256::from_be_slice(Address::repeat_byte(owner).as_slice());
+        StoredRecord {
+            position: B256::repeat_byte(1),
+            parent_hash: B256::ZERO,
+            value: B256::ZERO,
+            times: owner << 96 | U256::from(line),
+            funds: U256::from(prepaid) << 104 | U256::from(u8::from(late)),
+            shape: U256::ZERO,
+            job: B256::ZERO,
+        }
+    }
+
+    fn opening(parent: Option<StoredRecord>, line: u16) -> Move {
+        Move::Open {
+            parent,
+            position: B256::repeat_byte(2),
+            value: B256::ZERO,
+            path: Vec::new(),
+            line,
+        }
+    }
+
+    #[test]
+    fn only_a_line_that_goes_on_pays_from_what_is_left_in_it() {
+        let us = Some(Address::repeat_byte(7));
+        let price = Price {
+            wei: U256::from(1_000),
+            deposit: U256::from(300),
+        };
+        let costs = |what: Move| price.to_send(what.above(us)).to::<u64>();
+        assert_eq!(costs(opening(None, 0)), 1_000);
+        assert_eq!(costs(opening(Some(record(7, 2, 100, false)), 2)), 900);
+        assert_eq!(costs(opening(Some(record(7, 2, 100, true)), 2)), 600);
+        assert_eq!(costs(opening(Some(record(7, 2, 5_000, false)), 2)), 0);
+        // A new line under one's own node, and a line of the same number under another's.
+        assert_eq!(costs(opening(Some(record(7, 2, 100, true)), 3)), 1_000);
+        assert_eq!(costs(opening(Some(record(8, 2, 100, false)), 2)), 1_000);
+    }
 }

@@ -81,6 +81,7 @@ pub enum Event {
         key: B256,
         revealer: Address,
         record: challenges::Record,
+        /// From the event, or from the transaction's data when that has them.
         contents: Bytes,
     },
     /// By a proof, or without a fault by silence.

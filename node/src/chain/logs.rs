@@ -1,10 +1,16 @@
 //! Reading events in bounded ranges of blocks.
 
+use alloy::consensus::Transaction as _;
 use alloy::primitives::B256;
 use alloy::providers::Provider;
 use alloy::rpc::types::Filter;
+use futures::{StreamExt, TryStreamExt};
 
-use super::{ChainClient, ChainError, Deployment, Located};
+use super::contents::contents_in;
+use super::{ChainClient, ChainError, Deployment, Event, Located};
+
+/// Transactions asked for at the same time.
+const PARALLEL: usize = 8;
 
 impl ChainClient {
     /// The deployment's events of blocks `from..=to`, in order. The caller bounds the range; a range that the endpoint finds
@@ -74,7 +80,50 @@ impl ChainClient {
                 found.extend(Located::read(deployment, log)?);
             }
         }
-        Ok(found)
+        futures::stream::iter(found)
+            .map(|located| self.with_contents(deployment, located))
+            .buffered(PARALLEL)
+            .try_collect()
+            .await
+    }
+
+    /// An event with what it leaves out because the data of its transaction have it: the contents of a reveal.
+    async fn with_contents(
+        &self,
+        deployment: &Deployment,
+        mut located: Located,
+    ) -> Result<Located, ChainError> {
+        let hash = located.transaction;
+        if let Event::Revealed {
+            claim,
+            record,
+            contents,
+            ..
+        } = &mut located.event
+            && contents.is_empty()
+        {
+            let what = "eth_getTransactionByHash";
+            let found = self
+                .request(
+                    what,
+                    |p| async move { p.get_transaction_by_hash(hash).await },
+                )
+                .await?
+                .filter(|sent| sent.to() == Some(deployment.disputes))
+                .ok_or_else(|| ChainError::BadAnswer {
+                    what: what.to_owned(),
+                    found: "no transaction, or one to another contract".to_owned(),
+                    expected: format!("transaction {hash} with the contents of a reveal"),
+                })?;
+            match contents_in(found.input(), *claim, record.position) {
+                Some(read) => *contents = read,
+                // Other claims must not wait for this one.
+                None => {
+                    tracing::error!(%claim, transaction = %hash, "the contents of a reveal cannot be read")
+                }
+            }
+        }
+        Ok(located)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod abi;
 mod application;
 mod challenges;
 mod client;
+mod contents;
 mod deploy;
 mod deployment;
 mod error;

@@ -7,7 +7,7 @@ use alloy::providers::Provider;
 use clap::Args;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use sworn_node::api::{ChallengedClaim, NodeView};
+use sworn_node::api::{ChallengedClaim, LineView, NodeView};
 use sworn_node::chain::Event;
 use sworn_node::roles::{Reading, apply};
 use sworn_node::store::Store;
@@ -25,8 +25,9 @@ Examples:
   sworn challenges --all
   sworn challenges 0x6f1d...e2 --json
 
-Reads the chain; no node is asked. For each challenged claim it shows the opened nodes in order: who opened and who revealed them, whose clock
-runs and how long, what is left of the prepayment, the gas of both transactions, and how the claim ended.")]
+Reads the chain; no node is asked. For each challenged claim it shows its lines: whose each is, how low it goes, whose clock runs and how long,
+what is left of its prepayments and what its reveals took; the nodes that were opened in it, who revealed them, and the gas of both
+transactions; and how the claim ended.")]
 pub(crate) struct ChallengesArgs {
     /// Show this claim only.
     #[arg(value_name = "CLAIM")]
@@ -182,24 +183,23 @@ fn show(context: &Context, claim: &ChallengedClaim, gas: &BTreeMap<B256, u64>, n
         ));
     }
     let mut total = of(&claim.transaction);
-    if !claim.nodes.is_empty() {
-        let rows = claim.nodes.iter().map(|node| row(node, &of));
+    for line in &claim.lines {
+        out.line(format!("  {}", headline(line, claim.status == "standing")));
+        let nodes: Vec<&NodeView> = (claim.nodes.iter())
+            .filter(|node| node.line == line.line)
+            .collect();
         out.table(
             [
                 "node",
                 "state",
-                "opener",
                 "revealer",
-                "left",
                 "gas open",
                 "gas reveal",
-                "prepaid",
-                "spent",
+                "paid",
             ],
-            rows,
+            nodes.iter().map(|node| row(node, &of)),
         );
-        total += claim
-            .nodes
+        total += nodes
             .iter()
             .map(|node| of(&node.opened_in) + node.revealed_in.as_ref().map_or(0, of))
             .sum::<u64>();
@@ -223,7 +223,7 @@ fn show(context: &Context, claim: &ChallengedClaim, gas: &BTreeMap<B256, u64>, n
             &fall.burned_in_all_wei,
         ) {
             (Some(refunded), Some(rewarded), Some(burned)) => out.line(format!(
-                "  settled: {} ETH back to openers, {} ETH rewards, {} ETH burned in all",
+                "  settled: {} ETH back for reveals, {} ETH rewards, {} ETH burned in all",
                 eth(refunded),
                 eth(rewarded),
                 eth(burned)
@@ -241,24 +241,38 @@ fn show(context: &Context, claim: &ChallengedClaim, gas: &BTreeMap<B256, u64>, n
     out.line(format!("  gas in all: {total}\n"));
 }
 
-fn row(node: &NodeView, gas: &impl Fn(&B256) -> u64) -> [String; 9] {
-    let side = if node.state == "revealed" {
-        "challengers"
-    } else {
-        "proposer"
+/// What there is to know of a line at a glance.
+fn headline(line: &LineView, is_live: bool) -> String {
+    let clock = match (is_live, line.state) {
+        (false, _) => String::new(),
+        (true, "revealed") => format!(", {} s left to the challengers", line.seconds_left),
+        (true, _) => format!(", {} s left to the proposer", line.seconds_left),
     };
+    let money = match line.reclaimed {
+        true => "paid back".to_owned(),
+        false => format!("{} ETH left", eth(&line.prepaid_wei)),
+    };
+    format!(
+        "line {} of {}: {} at {}{clock}; {money}, {} ETH spent{}",
+        line.number,
+        line.owner,
+        line.state,
+        line.name,
+        eth(&line.spent_wei),
+        if line.late { ", with a deposit" } else { "" }
+    )
+}
+
+fn row(node: &NodeView, gas: &impl Fn(&B256) -> u64) -> [String; 6] {
     [
         node.name.clone(),
         node.state.to_owned(),
-        short(&node.opener.to_string()),
         node.revealer
             .map_or("-".to_owned(), |revealer| short(&revealer.to_string())),
-        format!("{} s {side}", node.seconds_left),
         gas(&node.opened_in).to_string(),
         node.revealed_in
             .as_ref()
             .map_or("-".to_owned(), |tx| gas(tx).to_string()),
-        eth(&node.prepaid_wei),
         eth(&node.spent_wei),
     ]
 }

@@ -6,6 +6,7 @@
 mod challenges;
 mod error;
 mod keys;
+mod lines;
 mod records;
 mod rewind;
 mod table;
@@ -18,9 +19,12 @@ use alloy::primitives::Address;
 
 pub use challenges::{
     Opening, Reveal, StoredFall, StoredNode, StoredRecord, StoredReward, StoredSettlement,
-    StoredVerdict,
+    StoredVerdict, line_of,
 };
 pub use error::StoreError;
+#[cfg(test)]
+pub(crate) use lines::tests as made;
+pub use lines::{Line, Lines};
 pub use records::{
     Attempt, ClaimEnd, Cursor, Delivery, LaneKey, NodeReport, RearmRecord, ReportKind, Seal,
     Settlement, SettlementKind, StoredClaim, StoredInput, StoredModel, StoredResult, StoredRun,
@@ -29,7 +33,7 @@ pub use records::{
 pub use table::{Key, Table, Writes};
 
 /// Raised when a stored record changes its shape; a store of another schema is refused, never guessed at.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 const META: &str = "sworn";
 const SCHEMA_KEY: &str = "schema";

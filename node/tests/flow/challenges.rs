@@ -190,6 +190,7 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     assert_eq!(refunded + burned + rewarded, bond, "{fallen:#}");
     assert!(burned >= bond / U256::from(2), "{fallen:#}");
     assert!(!rewarded.is_zero(), "{fallen:#}");
+    in_lines(&fallen, &shown(account));
     println!(
         "{lie}: {} nodes, fell by {}; of the bond {refunded} wei refunded, {rewarded} rewarded, {burned} burned",
         fallen["nodes"].as_array().unwrap().len(),
@@ -200,6 +201,36 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
     fallen
 }
 
+/// The lines of a fallen claim are the challenger's, each node stands in one of them, and no two are needed where one is enough.
+fn in_lines(claim: &serde_json::Value, owner: &str) {
+    let lines = claim["lines"].as_array().unwrap();
+    let nodes = claim["nodes"].as_array().unwrap();
+    assert!(!lines.is_empty() && lines.len() <= nodes.len(), "{claim:#}");
+    let mut numbers: Vec<_> = lines.iter().map(|line| &line["number"]).collect();
+    numbers.sort_by_key(|number| number.as_u64());
+    assert_eq!(numbers, (0..lines.len()).collect::<Vec<_>>(), "{claim:#}");
+    let mut spent = U256::ZERO;
+    for line in lines {
+        assert_eq!(line["owner"], owner);
+        let of_line = nodes.iter().filter(|node| node["line"] == line["line"]);
+        let keys: Vec<_> = of_line.clone().map(|node| &node["key"]).collect();
+        assert_eq!(line["nodes"], keys.len());
+        assert_eq!(Some(&&line["lowest"]), keys.last(), "{line:#}");
+        let paid: U256 = of_line.map(|node| wei(&node["spent_wei"])).sum();
+        assert_eq!(wei(&line["spent_wei"]), paid, "{line:#}");
+        spent += paid;
+    }
+    let all: U256 = nodes.iter().map(|node| wei(&node["spent_wei"])).sum();
+    assert_eq!(spent, all);
+    let culprit = (lines
+        .iter()
+        .find(|line| line["lowest"] == claim["fall"]["node"]))
+    .unwrap_or_else(|| panic!("no culprit: {claim:#}"));
+    assert_eq!(culprit["state"], "culprit");
+    // The bond pays for the culprit's line only.
+    assert!(wei(&claim["fall"]["refunded_wei"]) <= wei(&culprit["spent_wei"]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_caught() {
     caught("token", 2, 12).await;
@@ -208,6 +239,109 @@ async fn a_wrong_token_is_caught() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_element_is_caught() {
     caught("element-matmul@0.0.3", 1, 10).await;
+}
+
+/// Whoever had anything left in a line has it back, and the contract keeps nothing of a settled dispute.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_in_lines_comes_back() {
+    let court = Court::new(&DeployParams {
+        window_seconds: 12,
+        budget_seconds: 20,
+        grace_seconds: 20,
+        ..DeployParams::dev()
+    })
+    .await;
+    let (liar_data, honest_data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let liar = court
+        .node(liar_data.path(), 0, LIAR, Some("element-matmul@0.0.5"))
+        .await;
+    let honest = court.node(honest_data.path(), 2, &[], None).await;
+    court.ask("give it back", 1, 10).await;
+    let told = until(&honest, "the money", |told| {
+        told["claims"].as_array().unwrap().iter().any(|claim| {
+            let lines = claim["lines"].as_array().unwrap();
+            claim["status"] == "fallen"
+                && lines
+                    .iter()
+                    .all(|line| line["reclaimed"] == true || line["prepaid_wei"] == "0")
+        })
+    })
+    .await;
+    let claims = told["claims"].as_array().unwrap();
+    let fallen = claims.iter().find(|claim| claim["status"] == "fallen");
+    assert!(
+        fallen.unwrap()["lines"].as_array().unwrap().len() > 1,
+        "{told:#}"
+    );
+    // What others than the settler get waits on balances: theirs is all that the contract still has.
+    let account = honest.context().client.account().unwrap();
+    let other = liar.context().client.account().unwrap();
+    let started = Instant::now();
+    loop {
+        let mut owed = U256::ZERO;
+        for account in [account, other] {
+            owed += court
+                .user
+                .challenge_balance(&court.d, account)
+                .await
+                .unwrap();
+        }
+        let kept = court.user.balance(court.d.disputes).await.unwrap();
+        if kept == owed {
+            break;
+        }
+        assert!(
+            started.elapsed() < LONG,
+            "the contract keeps {kept} wei of which {owed} are owed"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    honest.stop().await;
+    liar.stop().await;
+}
+
+/// A proposer that lets nearly all of its time pass, and no more, keeps its bond.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_at_the_last_moment_are_in_time() {
+    const BUDGET: u64 = 120;
+    let court = Court::new(&DeployParams {
+        window_seconds: 40,
+        budget_seconds: BUDGET,
+        grace_seconds: BUDGET,
+        ..DeployParams::dev()
+    })
+    .await;
+    let (late_data, flood_data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let late = court
+        .node(late_data.path(), 0, &[RoleName::Challenger], Some("late"))
+        .await;
+    let attacker = court
+        .node(
+            flood_data.path(),
+            2,
+            &[RoleName::Proposer, RoleName::Challenger, RoleName::Courier],
+            Some("flood:3"),
+        )
+        .await;
+    let id = court.ask("wait for it", 1, 8).await;
+    let told = until(&late, "finality", |told| {
+        told["claims"][0]["status"] == "final" || told["claims"][0]["status"] == "fallen"
+    })
+    .await;
+    let claim = &told["claims"][0];
+    assert_eq!(claim["status"], "final", "{claim:#}");
+    let nodes = claim["nodes"].as_array().unwrap();
+    assert_eq!(nodes.len(), 3, "{claim:#}");
+    for node in nodes {
+        assert_eq!(node["state"], "revealed", "{node:#}");
+        let used = node["proposer_seconds"].as_u64().unwrap();
+        assert!((BUDGET - BUDGET / 8..=BUDGET).contains(&used), "{node:#}");
+    }
+    let (posted, _) = wait_for(&late, id, &["posted"], LONG).await;
+    let account = late.context().client.account().unwrap();
+    assert_eq!(posted["claim"]["proposer"], shown(account));
+    attacker.stop().await;
+    late.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -156,7 +156,7 @@ impl Trial {
                 (
                     "chain".into(),
                     format!(
-                        "the bond is divided: {} ETH back to openers, {} ETH rewards, {} ETH burned",
+                        "the bond is divided: {} ETH back for reveals, {} ETH rewards, {} ETH burned",
                         ether(*refunded_wei),
                         ether(*rewarded_wei),
                         ether(*burned_wei)

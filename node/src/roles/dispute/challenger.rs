@@ -4,21 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use alloy::primitives::B256;
-use alloy::sol_types::SolValue;
 use sworn_prover::Digest;
-use sworn_prover::dispute::Position;
-use sworn_prover::dispute::contents::Contents;
-use sworn_prover::dispute::position::NodeKind;
-use sworn_prover::dispute::strategy::{self, ClaimView, Move as Next, NodeView};
+use sworn_prover::dispute::strategy::{self, ClaimView};
 
 use super::super::{Context, LaneView, Role, RoleError};
+use super::book::{Book, Turn};
 use super::responder;
 use super::rests::Rests;
 use crate::chain::Move;
-use crate::chain::abi::challenges::Job;
-use crate::machine::MachineError;
+use crate::store::StoredClaim;
 use crate::store::tables::{CLAIMS, DISPUTED, OPEN_LANES};
-use crate::store::{StoredClaim, StoredNode};
 
 /// A move that was mined and is not seen in the events for so long is made again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -133,25 +128,23 @@ impl Challenger {
         let Some(desk) = context.desk(view)? else {
             return Ok(true);
         };
+        let Some(us) = context.client.account() else {
+            return Ok(true);
+        };
         let nodes = context.store.nodes_of(claim.id)?;
-        let shown = claim_view(view, claim, &nodes)?;
-        let next = desk
-            .run(move |results| strategy::next(&shown, results))
-            .await?;
-        let book = Book { nodes: &nodes };
-        let what = match next {
-            Next::Nothing | Next::Wait { .. } => return Ok(true),
-            Next::Open {
-                parent,
-                position,
-                value,
-                path,
-            } => book.open(word(parent), position, word(value), &path)?,
-            Next::Prove {
-                node,
-                fault,
-                witness,
-            } => book.prove(word(node), fault, witness)?,
+        let mut book = Book::new(claim.id, us, &nodes);
+        let what = loop {
+            let mut shown = claim_view(view, claim);
+            book.show(&mut shown)?;
+            let next = desk
+                .run(move |results| strategy::next(&shown, results))
+                .await?;
+            match book.turn(next)? {
+                Turn::Play(what) => break *what,
+                Turn::Wait => return Ok(true),
+                // Each time one more node is hidden, so this ends.
+                Turn::Again => {}
+            }
         };
         // A move that was made shows in the events of its block; what is derived before they are read is the same move again.
         if self.made.get(&claim.id) == Some(&what) && !self.repeat(claim.id) {
@@ -173,133 +166,9 @@ impl Challenger {
     }
 }
 
-fn word(digest: Digest) -> B256 {
-    B256::from(digest.0)
-}
-
-/// What the chain shows of a claim, as the strategy takes it.
-fn claim_view(
-    view: &LaneView,
-    claim: &StoredClaim,
-    nodes: &[StoredNode],
-) -> Result<ClaimView, RoleError> {
+/// A claim as the strategy takes it, before anything was opened.
+fn claim_view(view: &LaneView, claim: &StoredClaim) -> ClaimView {
     let jobs = u32::try_from(view.inputs.len()).unwrap_or(u32::MAX);
     let digests = claim.digests.iter().map(|d| Digest(d.0)).collect();
-    let mut shown = ClaimView::new(jobs, Digest(claim.root.0), digests);
-    for node in nodes {
-        let record = &node.opened.record;
-        let Some(position) = Position::from_word(&record.position.0) else {
-            continue;
-        };
-        let contents = node
-            .revealed
-            .as_ref()
-            .map(|reveal| Contents::from_bytes(&position, &reveal.contents))
-            .transpose()
-            .map_err(MachineError::from)?;
-        shown.put(NodeView {
-            key: Digest(node.key.0),
-            parent: Digest(record.parent_key.0),
-            position,
-            value: Digest(record.value.0),
-            contents,
-        });
-    }
-    Ok(shown)
-}
-
-/// The nodes of a claim, to find the records that a move needs.
-struct Book<'a> {
-    nodes: &'a [StoredNode],
-}
-
-impl Book<'_> {
-    fn node(&self, key: B256) -> Result<&StoredNode, RoleError> {
-        self.nodes
-            .iter()
-            .find(|node| node.key == key)
-            .ok_or_else(|| {
-                RoleError::Machine(MachineError::Unexpected {
-                    what: "node of a claim",
-                    found: key.to_string(),
-                    expected: "one that was opened".into(),
-                })
-            })
-    }
-
-    fn is_job(node: &StoredNode) -> bool {
-        node.record().position[0] == NodeKind::Job as u8
-    }
-
-    /// The contents of a revealed job.
-    fn job(node: &StoredNode) -> Result<Job, RoleError> {
-        let contents = node.revealed.as_ref().map(|reveal| &reveal.contents);
-        contents
-            .and_then(|bytes| Job::abi_decode(bytes).ok())
-            .ok_or_else(|| {
-                RoleError::Machine(MachineError::Unexpected {
-                    what: "contents of a job",
-                    found: "none that can be read".into(),
-                    expected: "those of its reveal".into(),
-                })
-            })
-    }
-
-    fn open(
-        &self,
-        parent: B256,
-        position: Position,
-        value: B256,
-        path: &[Digest],
-    ) -> Result<Move, RoleError> {
-        let position = B256::from(position.to_word());
-        let path = path.iter().copied().map(word).collect();
-        if parent.is_zero() {
-            return Ok(Move::Open {
-                parent: None,
-                position,
-                value,
-                path,
-            });
-        }
-        let node = self.node(parent)?;
-        let parent = node.record();
-        Ok(if Self::is_job(node) {
-            Move::OpenInJob {
-                parent,
-                job: Self::job(node)?,
-                position,
-            }
-        } else {
-            Move::Open {
-                parent: Some(parent),
-                position,
-                value,
-                path,
-            }
-        })
-    }
-
-    /// The node; unless it is a job, its parent; unless that is the job, the job.
-    fn prove(&self, key: B256, fault: u8, witness: Vec<u8>) -> Result<Move, RoleError> {
-        let node = self.node(key)?;
-        let mut path = vec![node.record()];
-        let mut at = node;
-        if !Self::is_job(at) {
-            at = self.node(at.record().parent_key)?;
-            path.push(at.record());
-            if !Self::is_job(at) {
-                while !Self::is_job(at) {
-                    at = self.node(at.record().parent_key)?;
-                }
-                path.push(at.record());
-            }
-        }
-        Ok(Move::Prove {
-            path,
-            job: Self::job(at)?,
-            fault,
-            witness: witness.into(),
-        })
-    }
+    ClaimView::new(jobs, Digest(claim.root.0), digests)
 }

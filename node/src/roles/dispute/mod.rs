@@ -3,6 +3,7 @@
 //! Nothing is remembered beside the chain's events and this node's own results: each step derives what is to be done from them again, so a node that
 //! was killed anywhere goes on, and a move that was made already is refused by the contract before it costs anything.
 
+mod book;
 mod challenger;
 mod desk;
 mod openings;
@@ -21,6 +22,7 @@ pub use saboteur::Saboteur;
 pub use treasurer::Treasurer;
 
 use alloy::primitives::{B256, Bytes};
+use sworn_prover::Digest;
 use sworn_prover::dispute::abi;
 use sworn_prover::dispute::contents::Contents;
 
@@ -56,20 +58,25 @@ pub(crate) fn chain_job(job: &abi::Job) -> challenges::Job {
     }
 }
 
+fn words(digests: &[Digest]) -> Vec<B256> {
+    digests.iter().map(|digest| B256::from(digest.0)).collect()
+}
+
 /// The move that reveals a node.
 pub(crate) fn reveal(record: StoredRecord, contents: Contents) -> Move {
     match contents {
         Contents::Digests(digests) => Move::RevealDigests {
             record,
-            digests: digests.iter().map(|digest| B256::from(digest.0)).collect(),
+            digests: words(&digests),
         },
         Contents::Leaves(leaves) => Move::RevealLeaves {
             record,
             leaves: leaves.into_iter().map(Bytes::from).collect(),
         },
-        Contents::Job(job) => Move::RevealJob {
+        Contents::Job(job, digests) => Move::RevealJob {
             record,
             job: chain_job(&job),
+            digests: words(&digests),
             signature: Bytes::new(),
         },
         Contents::Posted(contents) => Move::RevealPosted {

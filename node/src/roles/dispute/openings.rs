@@ -1,7 +1,6 @@
 //! All nodes of a claim that could be opened now, whether that makes sense or not.
 
 use alloy::primitives::B256;
-use alloy::sol_types::SolValue;
 use sworn_prover::Digest;
 use sworn_prover::dispute::Position;
 use sworn_prover::dispute::abi;
@@ -15,12 +14,13 @@ use sworn_prover::merkle::{Tree, empty};
 use std::sync::Arc;
 
 use super::super::{Context, LaneView, RoleError};
+use super::book::job_in;
+use super::chain_job;
 use crate::chain::Move;
-use crate::chain::abi::challenges::Job;
 use crate::machine::MachineError;
-use crate::store::{StoredClaim, StoredNode};
+use crate::store::{Line, Lines, StoredClaim, StoredNode, StoredRecord};
 
-/// The moves that open them, those near the root first.
+/// The moves that open them, those near the root first; the numbers of their lines are left to who makes them.
 pub(super) fn of(
     context: &Context,
     view: &LaneView,
@@ -38,8 +38,12 @@ pub(super) fn of(
     let shape = TreeShape::claim(jobs);
     let top = Position::tree(NodeKind::Claim, 0, 0, shape.depth() as u8, 0);
     let published: Vec<Digest> = claim.digests.iter().map(|d| Digest(d.0)).collect();
-    let mut moves = children(&shape, &top, &published, None);
-    for node in nodes {
+    let mut moves: Vec<Move> = below(&shape, top.height.into(), 0, None, &published)
+        .map(|child| child.open(None))
+        .collect();
+    let lines = Lines::of(nodes);
+    // The contract knows the lowest node of each line only.
+    for node in lines.all().iter().filter_map(Line::lowest) {
         let record = node.record();
         let (Some(position), Some(revealed)) =
             (Position::from_word(&record.position.0), &node.revealed)
@@ -47,7 +51,15 @@ pub(super) fn of(
             continue;
         };
         match Contents::from_bytes(&position, &revealed.contents).map_err(MachineError::from)? {
-            Contents::Job(job) => moves.extend(of_job(&position, &job, node, &parts.model.layout)),
+            Contents::Job(job, digests) => {
+                moves.extend(of_job(
+                    &position,
+                    &job,
+                    &digests,
+                    record,
+                    &parts.model.layout,
+                ));
+            }
             Contents::Digests(digests) => {
                 let shape = match position.kind {
                     NodeKind::Claim => Some(TreeShape::claim(jobs)),
@@ -63,7 +75,9 @@ pub(super) fn of(
                     }),
                 };
                 if let Some(shape) = shape {
-                    moves.extend(children(&shape, &position, &digests, Some(node)));
+                    let height = position.height.into();
+                    let children = below(&shape, height, position.index, None, &digests);
+                    moves.extend(children.map(|child| child.open(Some(record))));
                 }
             }
             Contents::Leaves(_) | Contents::Posted(_) => {}
@@ -80,63 +94,98 @@ pub(super) fn of(
 fn job_of(nodes: &[StoredNode], lane: u32) -> Option<abi::Job> {
     nodes.iter().find_map(|node| {
         let position = Position::from_word(&node.record().position.0)?;
-        let contents = &node.revealed.as_ref()?.contents;
-        (position.kind == NodeKind::Job && position.lane == lane)
-            .then(|| abi::Job::abi_decode(contents).ok())?
+        (position.lane == lane).then(|| job_in(node))?
     })
 }
 
+/// The roots of a job's lists, and the nodes of its traces whose digests came with it.
 fn of_job(
     position: &Position,
     job: &abi::Job,
-    node: &StoredNode,
+    digests: &[Digest],
+    parent: StoredRecord,
     layout: &Arc<TraceLayout>,
 ) -> Vec<Move> {
-    let Some(contents) = node
-        .revealed
-        .as_ref()
-        .and_then(|revealed| Job::abi_decode(&revealed.contents).ok())
-    else {
-        return Vec::new();
-    };
+    let contents = chain_job(job);
+    let runs = u32::try_from(job.runs.len()).unwrap_or(u32::MAX);
+    let mut left = digests;
     let mut moves = Vec::new();
     for (index, run) in (0u8..).zip(&job.runs) {
-        for kind in [
-            NodeKind::Tokens,
-            NodeKind::Text,
-            NodeKind::Offsets,
-            NodeKind::Trace,
+        let of = |kind| {
+            TreeShape::of_run(kind, position.lane, index, &run_record(run), layout)
+                .filter(|shape| shape.exists(shape.depth(), 0))
+        };
+        for (kind, root) in [
+            (NodeKind::Tokens, run.tokensRoot),
+            (NodeKind::Text, run.textRoot),
+            (NodeKind::Offsets, run.offsetsRoot),
         ] {
-            let shape = TreeShape::of_run(kind, position.lane, index, &run_record(run), layout);
-            let Some(shape) = shape.filter(|shape| shape.exists(shape.depth(), 0)) else {
-                continue;
-            };
+            let Some(shape) = of(kind) else { continue };
             moves.push(Move::OpenInJob {
-                parent: node.record(),
+                parent,
                 job: contents.clone(),
                 position: B256::from(shape.position(shape.depth(), 0).to_word()),
+                value: root,
+                path: Vec::new(),
+                line: 0,
             });
         }
+        // A run without new tokens has none.
+        let Some(shape) = of(NodeKind::Trace).filter(|_| run.nTokens > run.nPrompt) else {
+            continue;
+        };
+        let (depth, levels) = (shape.depth(), shape.levels_in_job(runs));
+        let count = shape.below(depth, 0, levels).count().min(left.len());
+        let (own, rest) = left.split_at(count);
+        left = rest;
+        moves.extend(
+            below(&shape, depth, 0, Some(levels), own).map(|child| Move::OpenInJob {
+                parent,
+                job: contents.clone(),
+                position: child.position,
+                value: child.value,
+                path: child.path,
+                line: 0,
+            }),
+        );
     }
     moves
 }
 
-/// The children of a node whose digests are known.
-fn children(
+/// A node whose digest is known.
+struct Child {
+    position: B256,
+    value: B256,
+    path: Vec<B256>,
+}
+
+impl Child {
+    fn open(self, parent: Option<StoredRecord>) -> Move {
+        Move::Open {
+            parent,
+            position: self.position,
+            value: self.value,
+            path: self.path,
+            line: 0,
+        }
+    }
+}
+
+/// The nodes below a node whose digests are known; `levels` below it, or as many as its own opening shows.
+fn below(
     shape: &TreeShape,
-    position: &Position,
+    height: u32,
+    index: u64,
+    levels: Option<u32>,
     digests: &[Digest],
-    parent: Option<&StoredNode>,
-) -> Vec<Move> {
-    let height = u32::from(position.height);
-    let Some(levels) = shape.levels(height) else {
-        return Vec::new();
-    };
-    let base = height - levels;
-    let first = position.index << levels;
+) -> impl Iterator<Item = Child> {
+    let levels = levels.or_else(|| shape.levels(height));
+    let k = levels.unwrap_or(0);
+    let (base, first) = (height - k, index << k);
     // Absent nodes are left out of the contents; in the tree they are empty.
-    let known: Vec<(u64, Digest)> = shape
-        .below(height, position.index, levels)
+    let known: Vec<(u64, Digest)> = levels
+        .into_iter()
+        .flat_map(|levels| shape.below(height, index, levels))
         .zip(digests.iter().copied())
         .collect();
     let end = known.last().map_or(0, |(index, _)| index - first + 1);
@@ -147,15 +196,15 @@ fn children(
         }
     }
     let tree = Tree::on(base, nodes);
-    known
+    let children: Vec<Child> = known
         .iter()
-        .map(|(index, digest)| Move::Open {
-            parent: parent.map(StoredNode::record),
+        .map(|(index, digest)| Child {
             position: B256::from(shape.position(base, *index).to_word()),
             value: B256::from(digest.0),
-            path: (0..levels)
-                .map(|k| B256::from(tree.node(k, ((index - first) >> k) ^ 1).0))
+            path: (0..k)
+                .map(|level| B256::from(tree.node(level, ((index - first) >> level) ^ 1).0))
                 .collect(),
         })
-        .collect()
+        .collect();
+    children.into_iter()
 }

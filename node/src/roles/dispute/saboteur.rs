@@ -10,8 +10,8 @@ use super::rests::Rests;
 use super::sabotage::{Sabotage, Told};
 use crate::chain::Move;
 use crate::chain::abi::claims;
-use crate::store::StoredClaim;
 use crate::store::tables::OPEN_LANES;
+use crate::store::{Lines, StoredClaim};
 
 /// Claims lies, or floods.
 #[derive(Debug, Default)]
@@ -120,18 +120,26 @@ impl Saboteur {
     ) -> Result<(), RoleError> {
         let nodes = context.store.nodes_of(claim.id)?;
         let mut left = (n as usize).saturating_sub(nodes.len());
-        for what in super::openings::of(context, view, claim, &nodes)? {
+        // Each in a line of its own, so that what it was opened under stays where it is.
+        let us = context.client.account().unwrap_or_default();
+        let lines = Lines::of(&nodes);
+        let used: BTreeSet<u16> = lines.owned(us).map(|line| line.number).collect();
+        let mut free = (0..=u16::MAX).filter(|number| !used.contains(number));
+        for mut what in super::openings::of(context, view, claim, &nodes)? {
             if left == 0 {
                 break;
             }
-            let key = match &what {
-                Move::Open { position, .. } | Move::OpenInJob { position, .. } => *position,
-                _ => continue,
+            let (Move::Open { position, line, .. } | Move::OpenInJob { position, line, .. }) =
+                &mut what
+            else {
+                continue;
             };
-            let key = alloy::primitives::keccak256([claim.id.as_slice(), key.as_slice()].concat());
-            if !self.opened.insert(key) {
+            let key = [claim.id.as_slice(), position.as_slice()].concat();
+            if !self.opened.insert(alloy::primitives::keccak256(key)) {
                 continue;
             }
+            let Some(number) = free.next() else { break };
+            *line = number;
             match context.play(claim.id, &what).await {
                 Ok(true) => left -= 1,
                 Ok(false) => {}

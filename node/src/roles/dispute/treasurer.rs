@@ -7,7 +7,7 @@ use super::rests::Rests;
 use crate::chain::Move;
 use crate::chain::abi::challenges;
 use crate::store::tables::{CLAIMS, DISPUTED, FALLS};
-use crate::store::{ClaimEnd, StoredClaim, StoredFall, StoredNode, StoredRecord};
+use crate::store::{ClaimEnd, Lines, StoredClaim, StoredFall, StoredNode};
 
 /// Gas of a withdrawal, roundly.
 const WITHDRAW_GAS: u64 = 60_000;
@@ -54,29 +54,33 @@ impl Treasurer {
         if fall.is_none() && context.is_live(claim)? {
             return Ok(false);
         }
-        let path = fall
-            .as_ref()
-            .map(|fall| ancestors(&nodes, fall))
-            .unwrap_or_default();
+        let lines = Lines::of(&nodes);
         if let Some(fall) = &fall
             && fall.settled.is_none()
         {
-            let is_party = fall.sender == us
-                || fall.current().winner == us
-                || nodes.iter().any(|node| node.record().opener() == us);
+            // Whoever sent the proof for the line of another has its money already.
+            let is_party = fall.current().winner == us || lines.owned(us).next().is_some();
             if !is_party {
                 // Nothing of ours is in it; who has something settles it.
                 context.store.remove(DISPUTED, &claim.id)?;
                 return Ok(true);
             }
-            self.settle(context, fall, &path).await;
+            self.settle(context, fall).await;
             return Ok(false);
         }
+        // Equal to the one that is final, or that one itself.
+        let rivals = context.store.claims_of(claim.lane)?;
+        let was_right = rivals.iter().any(|rival| {
+            rival.root == claim.root && matches!(rival.end, Some((ClaimEnd::Final, _)))
+        });
         let mut left = 0;
-        for node in &nodes {
-            let on_path = fall.as_ref().is_some_and(|fall| fall.key == node.key)
-                || path.iter().any(|record| record == &node.record());
-            if on_path || !is_owed(node, claim, us) {
+        // The culprit's line was paid at the settlement.
+        let culprit = fall
+            .as_ref()
+            .map(|fall| fall.current().culprit.line(claim.id));
+        for line in lines.all() {
+            let Some(node) = line.lowest() else { continue };
+            if culprit == Some(line.key) || !is_owed(node, claim.proposer, was_right, us) {
                 continue;
             }
             left += 1;
@@ -95,7 +99,7 @@ impl Treasurer {
         Ok(left == 0)
     }
 
-    async fn settle(&mut self, context: &Context, fall: &StoredFall, path: &[StoredRecord]) {
+    async fn settle(&mut self, context: &Context, fall: &StoredFall) {
         let key = (fall.claim, fall.key);
         let due = fall
             .current()
@@ -110,7 +114,6 @@ impl Treasurer {
         }
         let what = Move::Settle {
             verdict: fall.current(),
-            ancestors: path.to_vec(),
         };
         let outcome = context.play(fall.claim, &what).await;
         self.rests.note(key, "settle", outcome.map(|_| false));
@@ -152,28 +155,36 @@ impl Treasurer {
     }
 }
 
-/// The records of the culprit's ancestors, its parent first.
-fn ancestors(nodes: &[StoredNode], fall: &StoredFall) -> Vec<StoredRecord> {
-    let mut found = Vec::new();
-    let mut parent = fall.current().culprit.parent_key;
-    while let Some(node) = nodes.iter().find(|node| node.key == parent) {
-        if parent.is_zero() || found.len() > nodes.len() {
-            break;
-        }
-        let record = node.record();
-        parent = record.parent_key;
-        found.push(record);
-    }
-    found
+/// Whether the lowest node of a line of a decided claim still holds money of ours: what is left of our prepayments, or the deposit of a late line, which is
+/// its owner's if the claim was wrong, else the proposer's.
+fn is_owed(node: &StoredNode, proposer: Address, was_right: bool, us: Address) -> bool {
+    let record = node.record();
+    let is_ours = record.opener() == us;
+    let deposit = record.is_late() && if was_right { proposer == us } else { is_ours };
+    node.reclaimed.is_none() && (deposit || (is_ours && !record.prepaid_wei().is_zero()))
 }
 
-/// Whether a decided claim's node still holds money of ours: what is left of a prepayment, or a late opener's deposit that the proposer won.
-fn is_owed(node: &StoredNode, claim: &StoredClaim, us: Address) -> bool {
-    if node.reclaimed.is_some() {
-        return false;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::made;
+
+    #[test]
+    fn deposits_go_to_the_side_that_was_right() {
+        let (us, them) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let mut node = made::node(1, 0, B256::repeat_byte(9), None, 5, None);
+        assert!(!is_owed(&node, them, true, us), "nothing is left");
+        node.opened.record.funds = U256::from(1);
+        assert!(!is_owed(&node, them, true, us));
+        assert!(is_owed(&node, them, false, us));
+        assert!(is_owed(&node, them, true, them));
+        assert!(!is_owed(&node, them, false, them));
+        node.opened.record.funds = U256::from(7) << 104;
+        for was_right in [true, false] {
+            assert!(is_owed(&node, them, was_right, us));
+            assert!(!is_owed(&node, them, was_right, them));
+        }
+        node.reclaimed = Some(8);
+        assert!(!is_owed(&node, them, true, us));
     }
-    let record = node.record();
-    let is_final = matches!(claim.end, Some((ClaimEnd::Final, _)));
-    let ours = record.opener() == us && (!record.prepaid_wei().is_zero() || record.is_late());
-    ours || (record.is_late() && is_final && claim.proposer == us)
 }

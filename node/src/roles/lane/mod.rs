@@ -70,7 +70,7 @@ pub struct Collect {
     pub vouchers: Vec<VoucherKey>,
     /// Inputs whose fee is not paid out.
     pub unsettled: Vec<u64>,
-    /// Equal claims of this node whose bond is still locked.
+    /// Claims whose bond is still locked: equal ones of this node; and, when this node won, unequal ones of anybody, whose bond burns.
     pub locked: Vec<B256>,
 }
 
@@ -176,8 +176,11 @@ fn after_finality(view: &LaneView, last: &StoredClaim, us: Option<Address>) -> L
             c.id != last.id
                 && c.end.is_none()
                 && c.bond_gone.is_none()
-                && Some(c.proposer) == us
-                && c.root == root
+                && if c.root == root {
+                    Some(c.proposer) == us
+                } else {
+                    Some(last.proposer) == us
+                }
         })
         .map(|c| c.id)
         .collect();

@@ -206,6 +206,32 @@ fn after_finality_everything_is_collected_once() {
     );
 }
 
+/// Their bonds burn when somebody asks for it; whoever won does, for nobody else has a reason to pay the gas.
+#[test]
+fn bonds_of_unequal_rivals_are_burned_by_who_won() {
+    let mut lane = view(2);
+    let root = lane.root.unwrap();
+    lane.claims.push(claim(1, US, root, 40));
+    lane.claims
+        .push(claim(2, THEM, B256::repeat_byte(0xee), 41));
+    lane.claims.push(claim(3, THEM, root, 42));
+    lane.claims
+        .push(claim(4, THEM, B256::repeat_byte(0xef), 43));
+    lane.claims[0].end = Some((ClaimEnd::Final, 8));
+    lane.claims[3].end = Some((ClaimEnd::Fallen, 7));
+    let rival = lane.claims[1].id;
+    let locked = |lane: &LaneView| match next_step(lane, Some(US), true, 50) {
+        LaneStep::Collect(collect) => collect.locked,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(locked(&lane), [rival]);
+    lane.claims[1].bond_gone = Some(9);
+    assert!(locked(&lane).is_empty());
+    lane.claims[1].bond_gone = None;
+    lane.claims[0].proposer = THEM;
+    assert!(locked(&lane).is_empty(), "the winner is another");
+}
+
 #[test]
 fn a_wrong_final_root_is_reported_and_an_empty_lane_is_done() {
     let mut lane = view(2);

@@ -127,15 +127,17 @@ fn life() -> Vec<Located> {
 fn trial() -> Vec<Located> {
     let record = |value: u8| challenges::Record {
         position: U256::from(value),
-        parentKey: B256::ZERO,
+        parentHash: B256::ZERO,
         value: B256::repeat_byte(value),
         times: U256::from(value) << 56,
         funds: U256::from(value),
         shape: U256::ZERO,
+        job: B256::ZERO,
     };
     let verdict = |winner: u8| challenges::Verdict {
         culprit: record(2),
         rewardWei: U256::from(9),
+        senderWei: U256::from(2),
         winner: Address::repeat_byte(winner),
         declaredAt: 0,
         fellAt: 1_700,
