@@ -37,9 +37,27 @@ impl Threaded {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(threads: usize) -> std::io::Result<Threaded> {
+        Threaded::of(threads, Isa::best())
+    }
+
+    /// Names of the instruction sets that this processor has, the plainest first.
+    pub fn instruction_sets() -> Vec<&'static str> {
+        Isa::all().into_iter().map(Isa::name).collect()
+    }
+
+    /// A backend with the instruction set of that name, or with the best one where this processor lacks that.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn with_instructions(threads: usize, name: &str) -> std::io::Result<Threaded> {
+        let named = Isa::all().into_iter().find(|isa| isa.name() == name);
+        Threaded::of(threads, named.unwrap_or_else(Isa::best))
+    }
+
+    fn of(threads: usize, isa: Isa) -> std::io::Result<Threaded> {
         Ok(Threaded {
             pool: Pool::new(threads)?,
-            isa: Isa::best(),
+            isa,
             small: SMALL,
         })
     }
