@@ -9,6 +9,7 @@ mod float_mode;
 mod isa;
 mod kernels;
 mod kv;
+mod matmul;
 mod pool;
 mod scalar;
 mod shared;

@@ -1,14 +1,16 @@
 //! The first fast backend: persistent threads over groups of weight rows, sixteen lanes inside.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::attention::Head;
 use super::isa::Isa;
-use super::kernels::{self, NumberGroup, Q4_0, Q8_0, Q8F, QuantFormat, QuantRow, QuantisedGroup};
+use super::isa::Loop;
+use super::kernels;
+use super::matmul::{
+    self, Numbers, PackQuants, PackedQuants, Part, Q4_0, Q8_0, Q8F, QuantFormat, Quants,
+};
 use super::pool::Pool;
 use super::shared::Shared;
-use super::simd::LANES;
 use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised};
 use crate::format::packed::PackedTensor;
 use crate::numeric::constants::BLOCK_ELEMENTS;
@@ -19,8 +21,6 @@ use crate::program::{AttentionShape, WeightFormat};
 const SMALL: usize = 1 << 16;
 /// Parts that each thread gets of a large job, so that a slow thread holds up the others little.
 const PARTS_PER_THREAD: usize = 4;
-/// Rows of activations that a loop takes through a group of weights together.
-const ROWS: usize = 4;
 
 /// The threaded backend.
 #[derive(Debug)]
@@ -105,40 +105,28 @@ impl Threaded {
         });
     }
 
-    /// Runs `many` or `one` for every group of 16 weight rows: rows of activations go in blocks of [`ROWS`], then one by one, so that a group
-    /// is read from memory once for all of them.
-    fn groups<X: Copy + Sync>(
+    /// Runs a kernel over all groups of weights.
+    fn groups<'a, X: Copy + Sync>(
         &self,
-        weights: PackedTensor<'_>,
-        x: &[X],
-        out: &mut [f32],
-        many: impl Fn(&[u8], &[X; ROWS]) -> [[f32; LANES]; ROWS] + Sync,
-        one: impl Fn(&[u8], &[X; 1]) -> [[f32; LANES]; 1] + Sync,
-    ) {
-        let outputs = weights.shape().rows as usize;
-        let cost = weights.layout().bytes() * x.len().div_ceil(ROWS);
+        weights: PackedTensor<'a>,
+        rows: usize,
+        x: X,
+        out: &'a mut [f32],
+    ) where
+        Part<'a, X>: Loop<Output = ()>,
+    {
+        let cost = weights.layout().bytes() * rows.div_ceil(matmul::ROWS);
         let out = Shared::new(out);
-        let store = |t: usize, group: usize, values: &[f32; LANES]| {
-            let (start, n) = (
-                t * outputs + group * LANES,
-                LANES.min(outputs - group * LANES),
-            );
-            // SAFETY: each part has its own groups, so its own outputs.
-            unsafe { out.part(start..start + n) }.copy_from_slice(&values[..n]);
-        };
-        self.split(weights.layout().groups(), 1, cost, |groups| {
-            let (blocks, rest) = x.as_chunks::<ROWS>();
-            for group in groups {
-                let records = weights.group(group);
-                for (i, block) in blocks.iter().enumerate() {
-                    for (j, values) in many(records, block).iter().enumerate() {
-                        store(i * ROWS + j, group, values);
-                    }
-                }
-                for (i, row) in rest.iter().enumerate() {
-                    store(blocks.len() * ROWS + i, group, &one(records, &[*row])[0]);
-                }
-            }
+        // Pairs of groups share what they load of the activations.
+        let unit = if rows > 1 { 2 } else { 1 };
+        self.split(weights.layout().groups(), unit, cost, |groups| {
+            self.isa.run(Part {
+                weights,
+                groups,
+                rows,
+                x,
+                out,
+            });
         });
     }
 
@@ -149,45 +137,39 @@ impl Threaded {
         out: &mut [f32],
     ) {
         let cols = weights.shape().cols as usize;
-        let (blocks, _) = x.quants.as_chunks::<BLOCK_ELEMENTS>();
-        let sums: Vec<i32> = blocks
-            .iter()
-            .map(|block| block.iter().map(|q| i32::from(*q)).sum())
-            .collect();
-        let per_row = cols / BLOCK_ELEMENTS;
-        let rows: Vec<_> = (0..x.quants.len() / cols)
-            .map(|t| {
-                let blocks = t * per_row..(t + 1) * per_row;
-                let quants = &x.quants[t * cols..(t + 1) * cols];
-                QuantRow {
-                    scales: &x.scales[blocks.clone()],
-                    quants,
-                    sums: &sums[blocks],
-                }
-            })
-            .collect();
-        let (isa, format) = (self.isa, PhantomData::<F>);
-        self.groups(
-            weights,
-            &rows,
-            out,
-            |group, x| {
-                isa.run(QuantisedGroup {
-                    cols,
-                    group,
-                    x,
-                    format,
-                })
-            },
-            |group, x| {
-                isa.run(QuantisedGroup {
-                    cols,
-                    group,
-                    x,
-                    format,
-                })
-            },
+        let (rows, blocks) = (x.quants.len() / cols, cols / BLOCK_ELEMENTS);
+        let mut packed = PackedQuants::default();
+        packed.resize(rows, cols);
+        let (quads, scales, starts) = (
+            Shared::new(&mut packed.quads),
+            Shared::new(&mut packed.scales),
+            Shared::new(&mut packed.starts),
         );
+        self.split(rows, matmul::ROWS, rows * cols, |range| {
+            for chunk in matmul::chunks(range.len()) {
+                let rows = range.start + chunk.start..range.start + chunk.end;
+                let of = |width: usize| rows.start * width..rows.end * width;
+                // SAFETY: each part has its own chunks.
+                let (quads, scales, starts) = unsafe {
+                    (
+                        quads.part(of(cols / 4)),
+                        scales.part(of(blocks)),
+                        starts.part(of(blocks)),
+                    )
+                };
+                self.isa.run(PackQuants {
+                    rows: rows.len(),
+                    cols,
+                    offset: F::OFFSET,
+                    x: (&x.scales[of(blocks)], &x.quants[of(cols)]),
+                    quads,
+                    scales,
+                    starts,
+                });
+            }
+        });
+        let x = Quants::<F>::new(&packed, cols);
+        self.groups(weights, rows, x, out);
     }
 
     fn number_matmul<const HALF: bool>(
@@ -196,15 +178,21 @@ impl Threaded {
         x: &[f32],
         out: &mut [f32],
     ) {
-        let (isa, cols) = (self.isa, weights.shape().cols as usize);
-        let rows: Vec<_> = x.chunks_exact(cols).collect();
-        self.groups(
-            weights,
-            &rows,
-            out,
-            |group, x| isa.run(NumberGroup::<HALF, ROWS> { cols, group, x }),
-            |group, x| isa.run(NumberGroup::<HALF, 1> { cols, group, x }),
-        );
+        let cols = weights.shape().cols as usize;
+        let rows = x.len() / cols;
+        let mut packed = vec![0.0; x.len()];
+        let numbers = Shared::new(&mut packed);
+        self.split(rows, matmul::ROWS, x.len() * 4, |range| {
+            for chunk in matmul::chunks(range.len()) {
+                let rows = range.start + chunk.start..range.start + chunk.end;
+                let elements = rows.start * cols..rows.end * cols;
+                // SAFETY: each part has its own chunks.
+                let out = unsafe { numbers.part(elements.clone()) };
+                matmul::interleave(&x[elements], rows.len(), cols, out);
+            }
+        });
+        let x = Numbers::<HALF>::new(&packed, cols);
+        self.groups(weights, rows, x, out);
     }
 }
 

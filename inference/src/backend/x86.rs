@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::matmul::BlockOf;
 use super::simd::{LANES, Simd};
 use crate::numeric::constants::CANONICAL_NAN;
 
@@ -47,7 +48,6 @@ impl Avx2 {
 impl Simd for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
-    type B = [__m256i; 2];
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -85,6 +85,14 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::F {
+        intrinsics!([
+            _mm256_loadu_ps(x.as_ptr()),
+            _mm256_loadu_ps(x.as_ptr().add(8))
+        ])
+    }
+
+    #[inline(always)]
     fn store(self, x: Self::F, out: &mut [f32; LANES]) {
         intrinsics!({
             _mm256_storeu_ps(out.as_mut_ptr(), x[0]);
@@ -118,60 +126,81 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn splat_int(self, x: i32) -> Self::I {
-        intrinsics!([_mm256_set1_epi32(x); 2])
-    }
-
-    #[inline(always)]
     fn to_float(self, x: Self::I) -> Self::F {
         self.both(x, |x| intrinsics!(_mm256_cvtepi32_ps(x)))
     }
 
     #[inline(always)]
-    fn bytes(self, x: &[u8; 4 * LANES]) -> Self::B {
+    fn dot_bytes<const M: usize, const N: usize>(
+        self,
+        w: [&[[u8; 4 * LANES]; 8]; M],
+        x: &BlockOf<N>,
+        _starts: &[i32; N],
+    ) -> [[Self::I; N]; M] {
+        // |w| * (x with the sign of w): pair sums are at most 2 * 128 * 127 and fit 16 bits. Half of the rows at a time, to spare registers.
         intrinsics!({
-            let x: *const __m256i = x.as_ptr().cast();
-            [_mm256_loadu_si256(x), _mm256_loadu_si256(x.add(1))]
+            let mut out = [[[_mm256_setzero_si256(); 2]; N]; M];
+            let ones = _mm256_set1_epi16(1);
+            let flip = _mm256_set1_epi8(-128);
+            for half in 0..2 {
+                for m in 0..M {
+                    let mut acc = [_mm256_setzero_si256(); N];
+                    for k in 0..8 {
+                        let bytes: *const __m256i = w[m][k].as_ptr().cast();
+                        let w = _mm256_xor_si256(_mm256_loadu_si256(bytes.add(half)), flip);
+                        let size = _mm256_abs_epi8(w);
+                        for t in 0..N {
+                            let x = _mm256_set1_epi32(int(x[k][t]));
+                            let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(x, w));
+                            acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(pairs, ones));
+                        }
+                    }
+                    for t in 0..N {
+                        out[m][t][half] = acc[t];
+                    }
+                }
+            }
+            out
         })
     }
 
     #[inline(always)]
-    fn low(self, x: Self::B) -> Self::B {
-        self.both(x, |x| {
-            intrinsics!(_mm256_and_si256(x, _mm256_set1_epi8(15)))
-        })
-    }
-
-    #[inline(always)]
-    fn high(self, x: Self::B) -> Self::B {
-        self.both(x, |x| {
-            intrinsics!(_mm256_and_si256(
-                _mm256_srli_epi16::<4>(x),
-                _mm256_set1_epi8(15)
-            ))
-        })
-    }
-
-    #[inline(always)]
-    fn dot(self, acc: Self::I, bytes: Self::B, x: [i8; 4]) -> Self::I {
-        // Even and odd bytes as 16-bit lanes: products of 255 * 127 and their pair sums fit 32 bits, where maddubs would saturate.
+    fn dot_nibbles<const M: usize, const N: usize>(
+        self,
+        w: [&[[u8; 4 * LANES]; 4]; M],
+        x: &BlockOf<N>,
+        starts: &[i32; N],
+    ) -> [[Self::I; N]; M] {
+        // Eight pair sums of at most 2 * 15 * 127 fit 16 bits.
         intrinsics!({
-            let x = _mm256_set1_epi32(i32::from_le_bytes(x.map(|x| x as u8)));
-            let (even_x, odd_x) = (
-                _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x)),
-                _mm256_srai_epi16::<8>(x),
-            );
-            self.pair(acc, bytes, |acc, bytes| {
-                let even = _mm256_and_si256(bytes, _mm256_set1_epi16(255));
-                let odd = _mm256_srli_epi16::<8>(bytes);
-                _mm256_add_epi32(
-                    acc,
-                    _mm256_add_epi32(
-                        _mm256_madd_epi16(even, even_x),
-                        _mm256_madd_epi16(odd, odd_x),
-                    ),
-                )
-            })
+            let mut out = [[[_mm256_setzero_si256(); 2]; N]; M];
+            let ones = _mm256_set1_epi16(1);
+            let low = _mm256_set1_epi8(15);
+            for half in 0..2 {
+                for m in 0..M {
+                    let mut acc = [_mm256_setzero_si256(); N];
+                    for k in 0..4 {
+                        let bytes: *const __m256i = w[m][k].as_ptr().cast();
+                        let w = _mm256_loadu_si256(bytes.add(half));
+                        let w_low = _mm256_and_si256(w, low);
+                        let w_high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), low);
+                        for t in 0..N {
+                            let x_low = _mm256_set1_epi32(int(x[k][t]));
+                            let x_high = _mm256_set1_epi32(int(x[k + 4][t]));
+                            let pairs = _mm256_add_epi16(
+                                _mm256_maddubs_epi16(w_low, x_low),
+                                _mm256_maddubs_epi16(w_high, x_high),
+                            );
+                            acc[t] = _mm256_add_epi16(acc[t], pairs);
+                        }
+                    }
+                    for t in 0..N {
+                        let sums = _mm256_madd_epi16(acc[t], ones);
+                        out[m][t][half] = _mm256_add_epi32(sums, _mm256_set1_epi32(starts[t]));
+                    }
+                }
+            }
+            out
         })
     }
 }
@@ -205,7 +234,6 @@ impl Avx512 {
 impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
-    type B = __m512i;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -225,6 +253,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn load_half_bytes(self, x: &[u8; 2 * LANES]) -> Self::F {
         intrinsics!(_mm512_cvtph_ps(_mm256_loadu_si256(x.as_ptr().cast())))
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::F {
+        intrinsics!(_mm512_loadu_ps(x.as_ptr()))
     }
 
     #[inline(always)]
@@ -256,39 +289,62 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn splat_int(self, x: i32) -> Self::I {
-        intrinsics!(_mm512_set1_epi32(x))
-    }
-
-    #[inline(always)]
     fn to_float(self, x: Self::I) -> Self::F {
         intrinsics!(_mm512_cvtepi32_ps(x))
     }
 
     #[inline(always)]
-    fn bytes(self, x: &[u8; 4 * LANES]) -> Self::B {
-        intrinsics!(_mm512_loadu_si512(x.as_ptr().cast()))
+    fn dot_bytes<const M: usize, const N: usize>(
+        self,
+        w: [&[[u8; 4 * LANES]; 8]; M],
+        x: &BlockOf<N>,
+        starts: &[i32; N],
+    ) -> [[Self::I; N]; M] {
+        intrinsics!({
+            let mut acc = [starts.map(|start| _mm512_set1_epi32(start)); M];
+            for k in 0..8 {
+                let w = w.map(|w| _mm512_loadu_si512(w[k].as_ptr().cast()));
+                for t in 0..N {
+                    let x = _mm512_set1_epi32(int(x[k][t]));
+                    for m in 0..M {
+                        acc[m][t] = _mm512_dpbusd_epi32(acc[m][t], w[m], x);
+                    }
+                }
+            }
+            acc
+        })
     }
 
     #[inline(always)]
-    fn low(self, x: Self::B) -> Self::B {
-        intrinsics!(_mm512_and_si512(x, _mm512_set1_epi8(15)))
+    fn dot_nibbles<const M: usize, const N: usize>(
+        self,
+        w: [&[[u8; 4 * LANES]; 4]; M],
+        x: &BlockOf<N>,
+        starts: &[i32; N],
+    ) -> [[Self::I; N]; M] {
+        intrinsics!({
+            let low = _mm512_set1_epi8(15);
+            let mut acc = [starts.map(|start| _mm512_set1_epi32(start)); M];
+            for k in 0..4 {
+                let w = w.map(|w| _mm512_loadu_si512(w[k].as_ptr().cast()));
+                let w_low = w.map(|w| _mm512_and_si512(w, low));
+                let w_high = w.map(|w| _mm512_and_si512(_mm512_srli_epi16::<4>(w), low));
+                for t in 0..N {
+                    let x_low = _mm512_set1_epi32(int(x[k][t]));
+                    let x_high = _mm512_set1_epi32(int(x[k + 4][t]));
+                    for m in 0..M {
+                        let half = _mm512_dpbusd_epi32(acc[m][t], w_low[m], x_low);
+                        acc[m][t] = _mm512_dpbusd_epi32(half, w_high[m], x_high);
+                    }
+                }
+            }
+            acc
+        })
     }
+}
 
-    #[inline(always)]
-    fn high(self, x: Self::B) -> Self::B {
-        intrinsics!(_mm512_and_si512(
-            _mm512_srli_epi16::<4>(x),
-            _mm512_set1_epi8(15)
-        ))
-    }
-
-    #[inline(always)]
-    fn dot(self, acc: Self::I, bytes: Self::B, x: [i8; 4]) -> Self::I {
-        intrinsics!(_mm512_dpbusd_epi32(
-            acc,
-            bytes,
-            _mm512_set1_epi32(i32::from_le_bytes(x.map(|x| x as u8)))
-        ))
-    }
+/// Four activations as one lane.
+#[inline(always)]
+fn int(x: [i8; 4]) -> i32 {
+    i32::from_le_bytes(x.map(|x| x as u8))
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::backend::isa::Loop;
+use crate::backend::simd::{LANES, Simd};
 use crate::numeric;
 
 struct Halves(u16);
@@ -12,7 +14,10 @@ impl Loop for Halves {
         let mut out = [[0.0; LANES]; 2];
         simd.store(simd.load_halves(&halves), &mut out[0]);
         let bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
-        simd.store(simd.load_half_bytes(chunk(&bytes, 0)), &mut out[1]);
+        simd.store(
+            simd.load_half_bytes(bytes.first_chunk().unwrap()),
+            &mut out[1],
+        );
         assert_eq!(out[0].map(f32::to_bits), out[1].map(f32::to_bits));
         out[0].map(|x| canonical(x).to_bits())
     }
@@ -29,24 +34,21 @@ fn halves_equal_their_definition() {
     }
 }
 
-struct Dots([u8; 64], [i8; 4]);
+struct Dots([[u8; 64]; 8], [[i8; 4]; 8]);
 
 impl Loop for Dots {
-    type Output = [[f32; LANES]; 3];
+    type Output = [[f32; LANES]; 2];
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; 3] {
-        let bytes = simd.bytes(&self.0);
-        let mut out = [[0.0; LANES]; 3];
-        for (bytes, out) in [bytes, simd.low(bytes), simd.high(bytes)]
-            .into_iter()
-            .zip(&mut out)
-        {
-            simd.store(
-                simd.to_float(simd.dot(simd.splat_int(-7), bytes, self.1)),
-                out,
-            );
-        }
+    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; 2] {
+        let sum: i32 = self.1.as_flattened().iter().map(|x| i32::from(*x)).sum();
+        let x = self.1.map(|x| [x]);
+        let bytes = simd.dot_bytes([&self.0], &x, &[-128 * sum]);
+        let nibbles = self.0.first_chunk().unwrap();
+        let nibbles = simd.dot_nibbles([nibbles], &x, &[-8 * sum]);
+        let mut out = [[0.0; LANES]; 2];
+        simd.store(simd.to_float(bytes[0][0]), &mut out[0]);
+        simd.store(simd.to_float(nibbles[0][0]), &mut out[1]);
         out
     }
 }
@@ -54,23 +56,24 @@ impl Loop for Dots {
 #[test]
 fn dots_are_exact_at_the_extremes() {
     for isa in Isa::all() {
-        for x in [
-            [127; 4],
-            [-127; 4],
-            [-128; 4],
-            [127, -127, 1, 0],
-            [-1, 2, -3, 4],
-        ] {
-            for bytes in [[255; 64], [0; 64], std::array::from_fn(|i| (i * 37) as u8)] {
-                let found = isa.run(Dots(bytes, x));
+        for x in [[127; 4], [-127; 4], [127, -127, 1, 0], [-1, 2, -3, 4]] {
+            for bytes in [
+                [255; 64],
+                [0; 64],
+                [1; 64],
+                std::array::from_fn(|i| (i * 37) as u8),
+            ] {
+                let found = isa.run(Dots([bytes; 8], [x; 8]));
                 for lane in 0..LANES {
-                    let dot = |f: fn(u8) -> u8| {
+                    let dot = |f: fn(u8) -> i32| -> i32 {
                         (0..4)
-                            .map(|j| i32::from(f(bytes[4 * lane + j])) * i32::from(x[j]))
-                            .sum::<i32>()
-                            - 7
+                            .map(|j| f(bytes[4 * lane + j]) * i32::from(x[j]))
+                            .sum()
                     };
-                    let expected = [dot(|b| b), dot(|b| b & 15), dot(|b| b >> 4)];
+                    let expected = [
+                        8 * dot(|b| i32::from(b) - 128),
+                        4 * dot(|b| i32::from(b & 15) - 8) + 4 * dot(|b| i32::from(b >> 4) - 8),
+                    ];
                     assert_eq!(
                         found.map(|row| row[lane]),
                         expected.map(|dot| dot as f32),
