@@ -15,6 +15,8 @@ pub(super) trait Simd: Copy {
     type F: Copy;
     /// 16 int32.
     type I: Copy;
+    /// Whether there are 32 registers of 16 lanes, rather than 16 of 8.
+    const MANY_REGISTERS: bool;
 
     fn splat(self, x: f32) -> Self::F;
     /// From little-endian bytes.
@@ -64,6 +66,7 @@ fn lanes<T, R>(f: impl FnMut(usize) -> R, _: &T) -> [R; LANES] {
 impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::attention::Head;
+use super::attention::{self, Heads, Outputs};
 use super::isa::Isa;
 use super::isa::Loop;
 use super::kernels;
@@ -319,40 +319,24 @@ impl Backend for Threaded {
         rows: &[AttentionRow<'_>],
         out: AttentionOut<'_>,
     ) {
-        let (heads, head_dim) = (shape.heads, shape.head_dim);
         let positions: usize = rows.iter().map(|row| row.position as usize + 1).sum();
-        let (maxima, places) = (Shared::new(out.maxima), Shared::new(out.places));
-        let (sums, mix) = (Shared::new(out.sums), Shared::new(out.mix));
-        self.split(
-            rows.len() * heads,
-            1,
-            positions * heads * head_dim * 4,
-            |range| {
-                let mut scores = Vec::new();
-                for at in range {
-                    let elements = at * head_dim..(at + 1) * head_dim;
-                    // SAFETY: each part has its own pairs of row and head.
-                    let (mix, max, place, sum) = unsafe {
-                        (
-                            mix.part(elements.clone()),
-                            maxima.part(at..at + 1),
-                            places.part(at..at + 1),
-                            sums.part(at..at + 1),
-                        )
-                    };
-                    let group = at % heads / (heads / shape.kv_heads);
-                    let (q, row) = (&q[elements], &rows[at / heads]);
-                    (max[0], place[0], sum[0]) = self.isa.run(Head {
-                        shape,
-                        q,
-                        row,
-                        group,
-                        scores: &mut scores,
-                        mix,
-                    });
-                }
-            },
-        );
+        let out = Outputs {
+            maxima: Shared::new(out.maxima),
+            places: Shared::new(out.places),
+            sums: Shared::new(out.sums),
+            mix: Shared::new(out.mix),
+        };
+        let bundles = attention::bundles(shape, rows);
+        let cost = positions * shape.heads * shape.head_dim * 4;
+        self.split(bundles.len(), 1, cost, |range| {
+            self.isa.run(Heads {
+                shape,
+                q,
+                rows,
+                bundles: &bundles[range],
+                out,
+            });
+        });
     }
 
     fn add(&self, x: &[f32], y: &[f32], out: &mut [f32]) {

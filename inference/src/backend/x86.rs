@@ -48,6 +48,7 @@ impl Avx2 {
 impl Simd for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -234,6 +235,7 @@ impl Avx512 {
 impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
+    const MANY_REGISTERS: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
