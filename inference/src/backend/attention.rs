@@ -226,11 +226,14 @@ fn scores<S: Simd, const P: usize, const B: usize>(
         let keys = keys.map(|keys| &keys[range.clone()]);
         let mut tile = [[simd.splat(0.0); B]; P];
         for e in 0..range.len() {
-            let keys = keys.map(|keys| simd.load_halves(&keys[e]));
+            let mut block = [simd.splat(0.0); B];
+            for b in 0..B {
+                block[b] = simd.load_halves(&keys[b][e]);
+            }
             for p in 0..P {
                 let q = simd.splat(q[p][e]);
                 for b in 0..B {
-                    tile[p][b] = simd.add(tile[p][b], simd.mul(q, keys[b]));
+                    tile[p][b] = simd.add(tile[p][b], simd.mul(q, block[b]));
                 }
             }
         }
@@ -241,7 +244,10 @@ fn scores<S: Simd, const P: usize, const B: usize>(
         }
     }
     let scale = simd.splat(scale);
-    total.map(|row| row.map(|score| simd.canonical(simd.mul(score, scale))))
+    for score in total.as_flattened_mut() {
+        *score = simd.canonical(simd.mul(*score, scale));
+    }
+    total
 }
 
 /// [`crate::numeric::tile_sum`] of slices of one length.

@@ -1,14 +1,15 @@
 //! Elements: everything here stores the bits of its definition in [`crate::numeric`], in a form that compilers vectorise.
 
-use super::isa::Isa;
+use super::isa::{Isa, Loop};
+use super::simd::Simd;
 use crate::numeric::canonical;
 use crate::numeric::constants::{
     BLOCK_ELEMENTS, CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG,
-    EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI,
+    EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI, TILE_ELEMENTS,
 };
 
 /// Adding it to a number of absolute value below 2^22 rounds that to an integer, ties to even.
-const ROUNDER: f32 = 12_582_912.0;
+pub(super) const ROUNDER: f32 = 12_582_912.0;
 
 /// [`crate::numeric::exp`] without branches.
 #[inline(always)]
@@ -57,27 +58,91 @@ pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mu
     );
 }
 
-/// [`crate::numeric::quantise_block`] without branches inside the block.
+/// Blocks of which the divisions are done together.
+const TOGETHER: usize = 16;
+
+/// [`crate::numeric::quantise_block`] of every block.
+pub(super) struct Quantise<'a> {
+    pub(super) x: &'a [[f32; BLOCK_ELEMENTS]],
+    pub(super) scales: &'a mut [f32],
+    pub(super) quants: &'a mut [[i8; BLOCK_ELEMENTS]],
+}
+
+impl Loop for Quantise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let blocks = self.x.chunks(TOGETHER);
+        let scales = self.scales.chunks_mut(TOGETHER);
+        let quants = self.quants.chunks_mut(TOGETHER);
+        for ((x, scales), quants) in blocks.zip(scales).zip(quants) {
+            let mut largest = [0u32; TOGETHER];
+            for (largest, x) in largest.iter_mut().zip(x) {
+                *largest = simd.largest(x);
+            }
+            let d = largest.map(|largest| f32::from_bits(largest) / 127.0);
+            let factors = d.map(|d| 1.0 / d);
+            for (b, x) in x.iter().enumerate() {
+                if (0x0400_0000..0x7f80_0000).contains(&largest[b]) {
+                    scales[b] = d[b];
+                    simd.round(x, factors[b], &mut quants[b]);
+                } else {
+                    let small = largest[b] < 0x0400_0000;
+                    scales[b] = if small {
+                        0.0
+                    } else {
+                        f32::from_bits(CANONICAL_NAN)
+                    };
+                    quants[b] = [0; BLOCK_ELEMENTS];
+                }
+            }
+        }
+    }
+}
+
+/// [`crate::numeric::tile_sum`] of the squares. The sums of tiles don't wait for each other.
 #[inline(always)]
-pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_ELEMENTS]) -> f32 {
-    let largest = x
-        .iter()
-        .fold(0, |largest: u32, x| largest.max(x.to_bits() & 0x7fff_ffff));
-    if !(0x0400_0000..0x7f80_0000).contains(&largest) {
-        *quants = [0; BLOCK_ELEMENTS];
-        return if largest < 0x0400_0000 {
-            0.0
-        } else {
-            f32::from_bits(CANONICAL_NAN)
-        };
+pub(super) fn square_sum(x: &[f32]) -> f32 {
+    let mut total = 0.0f32;
+    for tiles in x.chunks(4 * TILE_ELEMENTS) {
+        let mut parts: [&[f32]; 4] = [&[]; 4];
+        for (part, tile) in parts.iter_mut().zip(tiles.chunks(TILE_ELEMENTS)) {
+            *part = tile;
+        }
+        let common = parts.iter().map(|part| part.len()).min().unwrap_or(0);
+        let heads = parts.map(|part| &part[..common]);
+        let mut sums = [0.0f32; 4];
+        for i in 0..common {
+            for t in 0..4 {
+                sums[t] += heads[t][i] * heads[t][i];
+            }
+        }
+        for (part, sum) in parts.iter().zip(sums).filter(|(part, _)| !part.is_empty()) {
+            total += part[common..].iter().fold(sum, |sum, x| sum + x * x);
+        }
     }
-    let d = f32::from_bits(largest) / 127.0;
-    let i = 1.0 / d;
-    for (q, x) in quants.iter_mut().zip(x) {
-        // The integer stands in the low bits, in two's complement.
-        *q = (x * i + ROUNDER).to_bits() as i8;
+    total
+}
+
+/// [`crate::numeric::f32_to_f16`] without branches.
+#[inline(always)]
+pub(super) fn to_half(x: f32) -> u16 {
+    let sign = x.to_bits() >> 16 & 0x8000;
+    let magnitude = x.abs().min(65504.0);
+    let bits = magnitude.to_bits();
+    let normal = (bits + 0xfff + (bits >> 13 & 1)).wrapping_sub(112 << 23) >> 13;
+    let subnormal = (magnitude + 0.5).to_bits().wrapping_sub(0x3f00_0000);
+    let half = if bits < 0x3880_0000 {
+        subnormal
+    } else {
+        normal
+    };
+    if x.is_nan() {
+        0x7e00
+    } else {
+        (sign | half) as u16
     }
-    d
 }
 
 #[cfg(test)]

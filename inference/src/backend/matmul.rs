@@ -16,6 +16,8 @@ use crate::program::WeightFormat;
 pub(super) const ROWS: usize = 4;
 /// Rows of activations of a block: their tiles fit the nearest cache beside the weights'.
 const BLOCK_ROWS: usize = 64;
+/// How many bytes before they are needed weights are asked for, where they are used once.
+const AHEAD: usize = 2048;
 const TILE_BLOCKS: usize = TILE_ELEMENTS / BLOCK_ELEMENTS;
 
 /// Four columns of 16 rows.
@@ -34,6 +36,7 @@ pub(super) trait QuantFormat: Sync {
     type Scales;
 
     fn blocks(quants: &[u8]) -> &[Self::Block];
+    fn lines(block: &Self::Block) -> &[Quads];
     fn scales(area: &[u8]) -> &[Self::Scales];
     fn load_scales<S: Simd>(simd: S, scales: &Self::Scales) -> S::F;
 
@@ -61,6 +64,11 @@ macro_rules! quant_format {
             #[inline(always)]
             fn blocks(quants: &[u8]) -> &[Self::Block] {
                 quants.as_chunks().0.as_chunks().0
+            }
+
+            #[inline(always)]
+            fn lines(block: &Self::Block) -> &[Quads] {
+                block
             }
 
             #[inline(always)]
@@ -232,6 +240,13 @@ impl<S: Simd, F: QuantFormat> TileKernel<S> for Quants<'_, F> {
         let w_blocks = records.map(|record| &F::blocks(&record[area..])[..n]);
         let mut tile = [[simd.splat(0.0); N]; M];
         for i in 0..n {
+            if N == 1 {
+                for w in w_blocks {
+                    for line in F::lines(&w[i]) {
+                        simd.prefetch(line, AHEAD);
+                    }
+                }
+            }
             let dots = F::dots(
                 simd,
                 w_blocks.map(|blocks| &blocks[i]),

@@ -3,7 +3,9 @@
 //! Every operation rounds like its scalar one, lane by lane, so a loop written with [`Simd`] stores the same bits whichever set runs it. A value of
 //! an implementing type proves that the processor has the instructions: only [`super::isa::Isa::all`] makes them, after looking.
 
+use super::kernels::ROUNDER;
 use super::matmul::BlockOf;
+use crate::numeric::constants::BLOCK_ELEMENTS;
 use crate::numeric::{canonical, f16_to_f32};
 
 /// Lanes of all vectors: rows of a group of packed weights.
@@ -17,6 +19,9 @@ pub(super) trait Simd: Copy {
     type I: Copy;
     /// Whether there are 32 registers of 16 lanes, rather than 16 of 8.
     const MANY_REGISTERS: bool;
+
+    /// Asks for the cache line that is `at` bytes after the start, which may lie past the end.
+    fn prefetch(self, bytes: &[u8], at: usize);
 
     fn splat(self, x: f32) -> Self::F;
     /// From little-endian bytes.
@@ -35,6 +40,11 @@ pub(super) trait Simd: Copy {
 
     /// Each lane rounded to binary32.
     fn to_float(self, x: Self::I) -> Self::F;
+
+    /// The largest absolute value of a block, as bits; a NaN's are above those of all numbers.
+    fn largest(self, x: &[f32; BLOCK_ELEMENTS]) -> u32;
+    /// `x * factor`, whose absolute values are below 128, rounded to the nearest integers, ties to even.
+    fn round(self, x: &[f32; BLOCK_ELEMENTS], factor: f32, out: &mut [i8; BLOCK_ELEMENTS]);
 
     /// For `M` groups of 16 rows and `N` rows of activations the 16 exact dot products of 32 bytes less 128 with 32 activations, which are never -128.
     /// `starts` are -128 times the sums of the activations.
@@ -67,6 +77,9 @@ impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
     const MANY_REGISTERS: bool = false;
+
+    #[inline(always)]
+    fn prefetch(self, _: &[u8], _: usize) {}
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -127,6 +140,20 @@ impl Simd for Portable {
     #[inline(always)]
     fn to_float(self, x: Self::I) -> Self::F {
         x.map(|x| x as f32)
+    }
+
+    #[inline(always)]
+    fn largest(self, x: &[f32; BLOCK_ELEMENTS]) -> u32 {
+        x.iter()
+            .fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
+    }
+
+    #[inline(always)]
+    fn round(self, x: &[f32; BLOCK_ELEMENTS], factor: f32, out: &mut [i8; BLOCK_ELEMENTS]) {
+        for (out, x) in out.iter_mut().zip(x) {
+            // The integer stands in the low bits, in two's complement.
+            *out = (x * factor + ROUNDER).to_bits() as i8;
+        }
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::attention::{self, Heads, Outputs};
 use super::isa::Isa;
 use super::isa::Loop;
-use super::kernels;
+use super::kernels::{self, Quantise};
 use super::matmul::{
     self, Numbers, PackQuants, PackedQuants, Part, Q4_0, Q8_0, Q8F, QuantFormat, Quants,
 };
@@ -14,7 +14,7 @@ use super::shared::Shared;
 use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised};
 use crate::format::packed::PackedTensor;
 use crate::numeric::constants::BLOCK_ELEMENTS;
-use crate::numeric::{canonical, f32_to_f16, inverse_root, rope_pair, tile_sum};
+use crate::numeric::{canonical, inverse_root, rope_pair};
 use crate::program::{AttentionShape, WeightFormat};
 
 /// The usual [`Threaded::small`].
@@ -99,6 +99,30 @@ impl Threaded {
                 || {
                     for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
                         *out = f(*x, *y);
+                    }
+                },
+            );
+        });
+    }
+
+    /// Every row of `out`, of `width` elements, from the row of `x` at the same place.
+    fn each_row(
+        &self,
+        x: &[f32],
+        width: usize,
+        out: &mut [f32],
+        f: impl Fn(usize, &[f32], &mut [f32]) + Sync,
+    ) {
+        let out = Shared::new(out);
+        self.split(x.len() / width.max(1), 1, x.len() * 4, |range| {
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    for t in range {
+                        let row = t * width..(t + 1) * width;
+                        // SAFETY: parts have their own rows.
+                        let out = unsafe { out.part(row.clone()) };
+                        f(t, &x[row], out);
                     }
                 },
             );
@@ -220,24 +244,25 @@ impl Backend for Threaded {
                 let x = &x[t * dim..(t + 1) * dim];
                 // SAFETY: each part has its own rows.
                 let out = unsafe { out.part(t..t + 1) };
-                out[0] = inverse_root(tile_sum(x.iter().map(|x| x * x)), dim as u32, eps);
+                out[0] = inverse_root(kernels::square_sum(x), dim as u32, eps);
             }
         });
     }
 
     fn norm_apply(&self, x: &[f32], r: &[f32], weights: PackedTensor<'_>, out: &mut [f32]) {
-        let weights: Vec<f32> = weights.table_row(0).collect();
-        let dim = weights.len();
-        for ((x, out), r) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).zip(r) {
-            let r = *r;
-            self.each(
-                x,
-                &weights,
-                out,
-                #[inline(always)]
-                |x, w| canonical((x * r) * w),
-            );
-        }
+        let weights = weights.table_row(0);
+        self.each_row(
+            x,
+            weights.len(),
+            out,
+            #[inline(always)]
+            |t, x, out| {
+                let r = r[t];
+                for ((x, w), out) in x.iter().zip(weights).zip(out) {
+                    *out = canonical((x * r) * f32::from_le_bytes(*w));
+                }
+            },
+        );
     }
 
     fn quantise(&self, x: &[f32], scales: &mut [f32], quants: &mut [i8]) {
@@ -248,14 +273,7 @@ impl Backend for Threaded {
             // SAFETY: each part has its own blocks.
             let (scales, quants) = unsafe { (scales.part(range), quants.part(elements)) };
             let (quants, _) = quants.as_chunks_mut::<BLOCK_ELEMENTS>();
-            self.isa.each(
-                #[inline(always)]
-                || {
-                    for ((x, scale), quants) in x.iter().zip(scales).zip(quants) {
-                        *scale = kernels::quantise_block(x, quants);
-                    }
-                },
-            );
+            self.isa.run(Quantise { x, scales, quants });
         });
     }
 
@@ -289,27 +307,42 @@ impl Backend for Threaded {
         out: &mut [f32],
     ) {
         let width = x.len() / positions.len().max(1);
-        for ((x, out), position) in x
-            .chunks_exact(width)
-            .zip(out.chunks_exact_mut(width))
-            .zip(positions)
-        {
-            let angles: Vec<f32> = table.table_row(*position as usize).collect();
-            for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
-                let pairs = x.chunks_exact(2).zip(angles.chunks_exact(2));
-                for ((x, angle), out) in pairs.zip(out.chunks_exact_mut(2)) {
-                    let (y0, y1) = rope_pair(x[0], x[1], angle[0], angle[1]);
-                    (out[0], out[1]) = (canonical(y0), canonical(y1));
+        self.each_row(
+            x,
+            width,
+            out,
+            #[inline(always)]
+            |t, x, out| {
+                let (angles, _) = table.table_row(positions[t] as usize).as_chunks::<2>();
+                let rotated = angles.len() * 2;
+                for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
+                    let (pairs, _) = x[..rotated].as_chunks::<2>();
+                    let (outs, _) = out[..rotated].as_chunks_mut::<2>();
+                    for ((x, angle), out) in pairs.iter().zip(angles).zip(outs) {
+                        let [c, s] = angle.map(f32::from_le_bytes);
+                        let (y0, y1) = rope_pair(x[0], x[1], c, s);
+                        *out = [canonical(y0), canonical(y1)];
+                    }
+                    out[rotated..].copy_from_slice(&x[rotated..]);
                 }
-                out[angles.len()..].copy_from_slice(&x[angles.len()..]);
-            }
-        }
+            },
+        );
     }
 
     fn to_f16(&self, x: &[f32], out: &mut [u16]) {
-        for (x, out) in x.iter().zip(out) {
-            *out = f32_to_f16(*x);
-        }
+        let (n, out) = (out.len(), Shared::new(out));
+        self.split(n, 64, n * 4, |range| {
+            // SAFETY: parts are disjoint.
+            let out = unsafe { out.part(range.clone()) };
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    for (x, out) in x[range].iter().zip(out) {
+                        *out = kernels::to_half(*x);
+                    }
+                },
+            );
+        });
     }
 
     fn attention(

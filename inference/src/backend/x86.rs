@@ -4,13 +4,13 @@ use std::arch::x86_64::*;
 
 use super::matmul::BlockOf;
 use super::simd::{LANES, Simd};
-use crate::numeric::constants::CANONICAL_NAN;
+use crate::numeric::constants::{BLOCK_ELEMENTS, CANONICAL_NAN};
 
 /// Calls of intrinsics in the methods of the types below.
 macro_rules! intrinsics {
     ($body:expr) => {
         // SAFETY: `self` exists, so the processor has the type's instructions (`detect`); loads and stores go through references
-        // to arrays of exactly the register's size, without alignment.
+        // to arrays of exactly the register's size, without alignment; a prefetch of any address does no harm.
         unsafe { $body }
     };
 }
@@ -33,22 +33,19 @@ impl Avx2 {
         }
         intrinsics!(with(f))
     }
-
-    #[inline(always)]
-    fn both<A: Copy, R>(self, x: [A; 2], f: impl Fn(A) -> R) -> [R; 2] {
-        [f(x[0]), f(x[1])]
-    }
-
-    #[inline(always)]
-    fn pair<A: Copy, R>(self, x: [A; 2], y: [A; 2], f: impl Fn(A, A) -> R) -> [R; 2] {
-        [f(x[0], y[0]), f(x[1], y[1])]
-    }
 }
 
 impl Simd for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
     const MANY_REGISTERS: bool = false;
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], at: usize) {
+        intrinsics!(_mm_prefetch::<_MM_HINT_T0>(
+            bytes.as_ptr().wrapping_add(at).cast()
+        ));
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -103,32 +100,73 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn add(self, x: Self::F, y: Self::F) -> Self::F {
-        self.pair(x, y, |x, y| intrinsics!(_mm256_add_ps(x, y)))
+        intrinsics!([_mm256_add_ps(x[0], y[0]), _mm256_add_ps(x[1], y[1])])
     }
 
     #[inline(always)]
     fn mul(self, x: Self::F, y: Self::F) -> Self::F {
-        self.pair(x, y, |x, y| intrinsics!(_mm256_mul_ps(x, y)))
+        intrinsics!([_mm256_mul_ps(x[0], y[0]), _mm256_mul_ps(x[1], y[1])])
     }
 
     #[inline(always)]
     fn div(self, x: Self::F, y: Self::F) -> Self::F {
-        self.pair(x, y, |x, y| intrinsics!(_mm256_div_ps(x, y)))
+        intrinsics!([_mm256_div_ps(x[0], y[0]), _mm256_div_ps(x[1], y[1])])
     }
 
     #[inline(always)]
     fn canonical(self, x: Self::F) -> Self::F {
-        self.both(x, |x| {
-            intrinsics!({
-                let nan = _mm256_set1_ps(f32::from_bits(CANONICAL_NAN));
-                _mm256_blendv_ps(x, nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(x, x))
-            })
+        intrinsics!({
+            let nan = _mm256_set1_ps(f32::from_bits(CANONICAL_NAN));
+            [
+                _mm256_blendv_ps(x[0], nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(x[0], x[0])),
+                _mm256_blendv_ps(x[1], nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(x[1], x[1])),
+            ]
         })
     }
 
     #[inline(always)]
     fn to_float(self, x: Self::I) -> Self::F {
-        self.both(x, |x| intrinsics!(_mm256_cvtepi32_ps(x)))
+        intrinsics!([_mm256_cvtepi32_ps(x[0]), _mm256_cvtepi32_ps(x[1])])
+    }
+
+    #[inline(always)]
+    fn largest(self, x: &[f32; BLOCK_ELEMENTS]) -> u32 {
+        intrinsics!({
+            let x: *const __m256i = x.as_ptr().cast();
+            let mask = _mm256_set1_epi32(i32::MAX);
+            let mut largest = _mm256_setzero_si256();
+            for i in 0..4 {
+                let size = _mm256_and_si256(_mm256_loadu_si256(x.add(i)), mask);
+                largest = _mm256_max_epi32(largest, size);
+            }
+            let half = _mm_max_epi32(
+                _mm256_castsi256_si128(largest),
+                _mm256_extracti128_si256::<1>(largest),
+            );
+            let pair = _mm_max_epi32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
+            let one = _mm_max_epi32(pair, _mm_shuffle_epi32::<0b10_11_00_01>(pair));
+            _mm_cvtsi128_si32(one) as u32
+        })
+    }
+
+    #[inline(always)]
+    fn round(self, x: &[f32; BLOCK_ELEMENTS], factor: f32, out: &mut [i8; BLOCK_ELEMENTS]) {
+        intrinsics!({
+            let factor = _mm256_set1_ps(factor);
+            let mut q = [_mm256_setzero_si256(); 4];
+            for i in 0..4 {
+                let x = _mm256_loadu_ps(x.as_ptr().add(8 * i));
+                q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(x, factor));
+            }
+            let bytes = _mm256_packs_epi16(
+                _mm256_packs_epi32(q[0], q[1]),
+                _mm256_packs_epi32(q[2], q[3]),
+            );
+            // Packing keeps to halves of registers: fours of elements come out as 0 2 4 6, 1 3 5 7.
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let bytes = _mm256_permutevar8x32_epi32(bytes, order);
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), bytes);
+        });
     }
 
     #[inline(always)]
@@ -238,6 +276,13 @@ impl Simd for Avx512 {
     const MANY_REGISTERS: bool = true;
 
     #[inline(always)]
+    fn prefetch(self, bytes: &[u8], at: usize) {
+        intrinsics!(_mm_prefetch::<_MM_HINT_T0>(
+            bytes.as_ptr().wrapping_add(at).cast()
+        ));
+    }
+
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         intrinsics!(_mm512_set1_ps(x))
     }
@@ -296,6 +341,30 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn largest(self, x: &[f32; BLOCK_ELEMENTS]) -> u32 {
+        intrinsics!({
+            let mask = _mm512_set1_epi32(i32::MAX);
+            let low = _mm512_loadu_si512(x.as_ptr().cast());
+            let high = _mm512_loadu_si512(x.as_ptr().add(LANES).cast());
+            let largest =
+                _mm512_max_epi32(_mm512_and_si512(low, mask), _mm512_and_si512(high, mask));
+            _mm512_reduce_max_epi32(largest) as u32
+        })
+    }
+
+    #[inline(always)]
+    fn round(self, x: &[f32; BLOCK_ELEMENTS], factor: f32, out: &mut [i8; BLOCK_ELEMENTS]) {
+        intrinsics!({
+            let factor = _mm512_set1_ps(factor);
+            for i in [0, LANES] {
+                let x = _mm512_mul_ps(_mm512_loadu_ps(x.as_ptr().add(i)), factor);
+                let bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
+                _mm_storeu_si128(out.as_mut_ptr().add(i).cast(), bytes);
+            }
+        });
+    }
+
+    #[inline(always)]
     fn dot_bytes<const M: usize, const N: usize>(
         self,
         w: [&[[u8; 4 * LANES]; 8]; M],
@@ -303,13 +372,21 @@ impl Simd for Avx512 {
         starts: &[i32; N],
     ) -> [[Self::I; N]; M] {
         intrinsics!({
-            let mut acc = [starts.map(|start| _mm512_set1_epi32(start)); M];
+            let mut acc = [[_mm512_setzero_si512(); N]; M];
+            for t in 0..N {
+                for m in 0..M {
+                    acc[m][t] = _mm512_set1_epi32(starts[t]);
+                }
+            }
             for k in 0..8 {
-                let w = w.map(|w| _mm512_loadu_si512(w[k].as_ptr().cast()));
+                let mut bytes = [_mm512_setzero_si512(); M];
+                for m in 0..M {
+                    bytes[m] = _mm512_loadu_si512(w[m][k].as_ptr().cast());
+                }
                 for t in 0..N {
                     let x = _mm512_set1_epi32(int(x[k][t]));
                     for m in 0..M {
-                        acc[m][t] = _mm512_dpbusd_epi32(acc[m][t], w[m], x);
+                        acc[m][t] = _mm512_dpbusd_epi32(acc[m][t], bytes[m], x);
                     }
                 }
             }
@@ -326,11 +403,20 @@ impl Simd for Avx512 {
     ) -> [[Self::I; N]; M] {
         intrinsics!({
             let low = _mm512_set1_epi8(15);
-            let mut acc = [starts.map(|start| _mm512_set1_epi32(start)); M];
+            let mut acc = [[_mm512_setzero_si512(); N]; M];
+            for t in 0..N {
+                for m in 0..M {
+                    acc[m][t] = _mm512_set1_epi32(starts[t]);
+                }
+            }
             for k in 0..4 {
-                let w = w.map(|w| _mm512_loadu_si512(w[k].as_ptr().cast()));
-                let w_low = w.map(|w| _mm512_and_si512(w, low));
-                let w_high = w.map(|w| _mm512_and_si512(_mm512_srli_epi16::<4>(w), low));
+                let mut w_low = [low; M];
+                let mut w_high = [low; M];
+                for m in 0..M {
+                    let bytes = _mm512_loadu_si512(w[m][k].as_ptr().cast());
+                    w_low[m] = _mm512_and_si512(bytes, low);
+                    w_high[m] = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low);
+                }
                 for t in 0..N {
                     let x_low = _mm512_set1_epi32(int(x[k][t]));
                     let x_high = _mm512_set1_epi32(int(x[k + 4][t]));

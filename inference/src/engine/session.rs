@@ -13,7 +13,7 @@ use crate::format::packed::Weights;
 use crate::program::{Op, Part, Program};
 
 /// Rows of a chunk of a prefill: enough to read weights rarely, few enough to keep activations small.
-pub const CHUNK_ROWS: usize = 64;
+pub const CHUNK_ROWS: usize = 128;
 
 /// A program with its weights.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,5 @@
 use super::*;
-use crate::backend::isa::Loop;
-use crate::backend::simd::{LANES, Simd};
+use crate::backend::simd::LANES;
 use crate::numeric;
 
 struct Halves(u16);
@@ -141,6 +140,7 @@ fn masses_equal_their_definition() {
 #[test]
 fn blocks_equal_their_definition() {
     let mut state = 1u32;
+    let mut blocks = Vec::new();
     for round in 0..20_000u32 {
         let x: [f32; 32] = std::array::from_fn(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -151,9 +151,53 @@ fn blocks_equal_their_definition() {
                 _ => (state >> 24) as f32 - 127.5,
             }
         });
-        let mut quants = [1; 32];
-        let d = quantise_block(&x, &mut quants);
-        let (expected, expected_quants) = numeric::quantise_block(&x);
-        assert_eq!((d.to_bits(), quants), (expected.to_bits(), expected_quants));
+        blocks.push(x);
+    }
+    for isa in Isa::all() {
+        for n in [1, 15, 16, 17, blocks.len()] {
+            let (mut scales, mut quants) = (vec![1.0; n], vec![[1; 32]; n]);
+            isa.run(Quantise {
+                x: &blocks[..n],
+                scales: &mut scales,
+                quants: &mut quants,
+            });
+            for (i, block) in blocks[..n].iter().enumerate() {
+                let (expected, expected_quants) = numeric::quantise_block(block);
+                assert_eq!(scales[i].to_bits(), expected.to_bits(), "{}", isa.name());
+                assert_eq!(quants[i], expected_quants, "{}", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_of_all_numbers_equal_their_definition() {
+    let x: Vec<f32> = (0..=u32::MAX).step_by(2039).map(f32::from_bits).collect();
+    for isa in Isa::all() {
+        let mut out = vec![0; x.len()];
+        isa.each(
+            #[inline(always)]
+            || {
+                for (x, out) in x.iter().zip(&mut out) {
+                    *out = to_half(*x);
+                }
+            },
+        );
+        for (x, half) in x.iter().zip(&out) {
+            assert_eq!(*half, numeric::f32_to_f16(*x), "{x:e}");
+        }
+    }
+}
+
+#[test]
+fn sums_of_squares_equal_their_definition() {
+    let x: Vec<f32> = (0..3000u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7 - 0.8)
+        .collect();
+    for n in [
+        0, 1, 255, 256, 257, 288, 768, 1023, 1024, 1025, 1500, 2048, 3000,
+    ] {
+        let expected = numeric::tile_sum(x[..n].iter().map(|x| x * x));
+        assert_eq!(square_sum(&x[..n]).to_bits(), expected.to_bits(), "{n}");
     }
 }
