@@ -1,12 +1,15 @@
 //! Sessions, caches, prefill, decode, selection.
 
+mod batch;
 mod cache;
 mod check;
 mod generate;
 mod select;
 mod session;
+mod speculate;
 mod value;
 
+pub use batch::{Batch, Ended, OnToken};
 pub use check::{OnRows, WrongToken};
 pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
 pub use select::select;
