@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p sworn-inference --example bench -- [shape=15M,110M,1.1B] [format=q8_0,q4_0] [threads=1,2]
-//!     [test=decode,prefill128,prefill512] [backend=auto|avx2|avx512|portable] [rounds=5] [python=PATH] [profile]
+//!     [test=decode,prefill128,prefill512,batch8] [backend=auto|avx2|avx512|portable] [rounds=5] [python=PATH] [profile]
 //! ```
 //! Runs are interleaved, one of ours and one of the peer's in turn, and medians are compared: of processor time for one thread, else of time, which other
 //! programs disturb. `python` is an interpreter that has `llama-cpp-python`; without it only Sworn is measured. Files are kept in `target/bench`.
@@ -31,6 +31,16 @@ enum Test {
     Decode(u32),
     /// A prompt of that many tokens.
     Prefill(u32),
+    /// Greedy tokens of that many sequences at once, in all; the peer runs as many of one.
+    Batch(usize, u32),
+}
+
+impl Test {
+    fn count(self) -> u32 {
+        match self {
+            Test::Decode(count) | Test::Prefill(count) | Test::Batch(_, count) => count,
+        }
+    }
 }
 
 /// Time and processor time of some work, in seconds.
@@ -63,7 +73,7 @@ fn arguments() -> Result<Arguments> {
         shapes: list("15M,110M,1.1B"),
         formats: vec![WeightFormat::Q8_0, WeightFormat::Q4_0],
         threads: vec![1, 2],
-        tests: list("decode,prefill128,prefill512"),
+        tests: list("decode,prefill128,prefill512,batch8"),
         backend: BackendKind::Auto,
         rounds: 5,
         python: None,
@@ -108,6 +118,11 @@ fn test(name: &str, shape: &str) -> Result<Test> {
     if name == "decode" {
         return Ok(Test::Decode(if shape == "1.1B" { 48 } else { 256 }));
     }
+    if let Some(sequences) = name.strip_prefix("batch") {
+        let sequences = sequences.parse()?;
+        let each = if shape == "1.1B" { 16 } else { 64 };
+        return Ok(Test::Batch(sequences, each * sequences as u32));
+    }
     let count = name
         .strip_prefix("prefill")
         .ok_or_else(|| format!("no test {name}"))?;
@@ -138,6 +153,20 @@ fn run(network: Network<'_>, backend: &dyn Backend, test: Test) -> Result<Cost> 
             for _ in 0..count {
                 let logits = session.forward(&[Row { sequence, token }], &[0], None)?;
                 token = select(logits, &sampling, || 0, &mut scratch);
+            }
+        }
+        Test::Batch(sequences, count) => {
+            let wanted: Vec<usize> = (0..sequences).collect();
+            let mut rows = vec![Row { sequence, token: 1 }];
+            rows.extend((1..sequences).map(|i| Row {
+                sequence: session.start(),
+                token: i as u32,
+            }));
+            for _ in 0..count as usize / sequences {
+                let logits = session.forward(&rows, &wanted, None)?;
+                for (row, logits) in rows.iter_mut().zip(logits.chunks(vocabulary as usize)) {
+                    row.token = select(logits, &sampling, || 0, &mut scratch);
+                }
             }
         }
         Test::Prefill(count) => {
@@ -210,7 +239,7 @@ fn main() -> Result<()> {
                         profile::print(network, &*backend, test)?;
                         continue;
                     }
-                    let (Test::Decode(count) | Test::Prefill(count)) = test;
+                    let count = test.count();
                     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
                     // The first round is not counted: it warms caches up.
                     for round in 0..=arguments.rounds {

@@ -45,7 +45,7 @@ impl Peer {
 
     pub(crate) fn run(&mut self, test: Test, threads: usize) -> Result<Cost> {
         let answer = self.ask(&match test {
-            Test::Decode(count) => format!("decode {count} {threads}"),
+            Test::Decode(count) | Test::Batch(_, count) => format!("decode {count} {threads}"),
             Test::Prefill(count) => format!("prefill {count} {threads}"),
         })?;
         let (time, busy) = answer.split_once(' ').ok_or("no two numbers")?;

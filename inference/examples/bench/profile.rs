@@ -100,9 +100,11 @@ pub(crate) fn print(network: Network<'_>, backend: &dyn Backend, test: Test) -> 
         times: Mutex::default(),
     };
     let cost = run(network, &timed, test)?;
-    let (name, count) = match test {
-        Test::Decode(count) => ("decode", count),
-        Test::Prefill(count) => ("prefill", count),
+    let count = test.count();
+    let name = match test {
+        Test::Decode(_) => "decode",
+        Test::Prefill(_) => "prefill",
+        Test::Batch(..) => "batched decode",
     };
     println!(
         "{name} of {count} tokens, {}: microseconds a token",
