@@ -2,11 +2,11 @@
 
 use super::isa::{Isa, Loop};
 use super::simd::Simd;
-use crate::numeric::canonical;
 use crate::numeric::constants::{
     BLOCK_ELEMENTS, CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG,
     EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI, TILE_ELEMENTS,
 };
+use crate::numeric::{canonical, selection_key};
 
 /// Adding it to a number of absolute value below 2^22 rounds that to an integer, ties to even.
 pub(super) const ROUNDER: f32 = 12_582_912.0;
@@ -41,6 +41,34 @@ pub(super) fn silu(x: f32) -> f32 {
     let numerator = x * if x.is_sign_negative() { e } else { 1.0 };
     canonical(numerator / (1.0 + e))
 }
+
+/// The place of the logit with the highest [`crate::numeric::selection_key`], the first of those.
+pub(crate) fn best(logits: &[f32]) -> usize {
+    let mut place = 0;
+    Isa::best().each(
+        #[inline(always)]
+        || {
+            let highest = logits.iter().fold(i32::MIN, |highest, logit| {
+                highest.max(selection_key(*logit))
+            });
+            // Whole chunks first: a search that may end at any logit is not vectorised.
+            let has = |chunk: &[f32]| {
+                chunk
+                    .iter()
+                    .fold(false, |has, logit| has | (selection_key(*logit) == highest))
+            };
+            let chunk = logits.chunks(SEARCH).position(has).unwrap_or(0) * SEARCH;
+            let within = logits[chunk.min(logits.len())..]
+                .iter()
+                .position(|logit| selection_key(*logit) == highest);
+            place = chunk + within.unwrap_or(0);
+        },
+    );
+    place
+}
+
+/// Logits that are searched together.
+const SEARCH: usize = 256;
 
 /// [`crate::numeric::mass`] of every logit.
 pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mut Vec<u32>) {

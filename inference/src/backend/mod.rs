@@ -31,7 +31,7 @@ mod threaded;
 mod x86;
 
 pub use float_mode::FloatMode;
-pub(crate) use kernels::masses;
+pub(crate) use kernels::{best, masses};
 pub use kv::{KvPage, PAGE_POSITIONS};
 pub use scalar::Scalar;
 pub use threaded::Threaded;

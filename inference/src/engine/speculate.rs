@@ -54,14 +54,14 @@ mod tests {
         let tokens = [1, 2, 3, 4, 9, 1, 2, 3, 5, 6, 1, 2, 3];
         assert_eq!(good.guess(&tokens, 3), [5, 6, 1]);
         assert_eq!(good.guess(&tokens, 1), [5]);
-        assert_eq!(good.guess(&tokens, 0), []);
+        assert!(good.guess(&tokens, 0).is_empty());
         assert_eq!(good.guess(&tokens[..8], 3), [4, 9, 1]);
         assert_eq!(good.guess(&[7, 7, 7, 7], 3), [7]);
-        assert_eq!(good.guess(&[1, 2, 3], 3), []);
-        assert_eq!(good.guess(&[], 3), []);
+        assert!(good.guess(&[1, 2, 3], 3).is_empty());
+        assert!(good.guess(&[], 3).is_empty());
         let mut bad = good;
         (0..9).for_each(|_| bad.note(0));
-        assert_eq!(bad.guess(&tokens, 3), [], "it gave up");
+        assert!(bad.guess(&tokens, 3).is_empty(), "it gave up");
         (0..5).for_each(|_| bad.note(3));
         assert_eq!(bad.guess(&tokens, 3), [5, 6, 1]);
     }

@@ -122,6 +122,31 @@ fn elements_equal_their_definitions() {
 }
 
 #[test]
+fn the_best_is_the_first_of_the_highest() {
+    let mut logits: Vec<f32> = (0..3000u32)
+        .map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)))
+        .collect();
+    logits.extend([f32::NAN, -f32::NAN, f32::INFINITY, -0.0, 0.0]);
+    logits.extend_from_within(..);
+    for first in (0..logits.len()).step_by(7) {
+        for end in [
+            first + 1,
+            first + 255,
+            first + 256,
+            first + 257,
+            logits.len(),
+        ] {
+            let logits = &logits[first..end.min(logits.len())];
+            let keys = logits.iter().map(|logit| numeric::selection_key(*logit));
+            let highest = keys.clone().max();
+            let expected = keys.clone().position(|key| Some(key) == highest);
+            assert_eq!(Some(best(logits)), expected);
+        }
+    }
+    assert_eq!(best(&[f32::NAN; 3]), 0);
+}
+
+#[test]
 fn masses_equal_their_definition() {
     let logits: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
     let mut out = vec![1; 3];
