@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! cargo run --release -p sworn-inference --example bench -- [shape=15M,110M,1.1B] [format=q8_0,q4_0] [threads=1,2]
-//!     [test=decode,prefill128,prefill512,batch8] [backend=auto|avx2|avx512|portable] [rounds=5] [python=PATH] [profile]
+//!     [test=decode,prefill128,prefill512,batch8] [backend=auto|avx2|avx512|portable] [rounds=5] [python=PATH] [profile] [speculation]
 //! ```
 //! Runs are interleaved, one of ours and one of the peer's in turn, and medians are compared: of processor time for one thread, else of time, which other
-//! programs disturb. `python` is an interpreter that has `llama-cpp-python`; without it only Sworn is measured. Files are kept in `target/bench`.
+//! programs disturb. With `profile` the time of every operation is printed instead, with `speculation` what guessing ahead gives (the shape `fable` is the
+//! shipped model). `python` is an interpreter that has `llama-cpp-python`; without it only Sworn is measured. Files are kept in `target/bench`.
 
 mod models;
 mod peer;
 mod profile;
+mod speculation;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -65,6 +67,7 @@ struct Arguments {
     rounds: usize,
     python: Option<PathBuf>,
     profile: bool,
+    speculation: bool,
 }
 
 fn arguments() -> Result<Arguments> {
@@ -78,6 +81,7 @@ fn arguments() -> Result<Arguments> {
         rounds: 5,
         python: None,
         profile: false,
+        speculation: false,
     };
     for argument in std::env::args().skip(1) {
         let (name, value) = argument.split_once('=').unwrap_or((&argument, ""));
@@ -108,6 +112,7 @@ fn arguments() -> Result<Arguments> {
             "rounds" => out.rounds = value.parse()?,
             "python" => out.python = Some(PathBuf::from(value)),
             "profile" => out.profile = true,
+            "speculation" => out.speculation = true,
             _ => return Err(format!("no argument {name}").into()),
         }
     }
@@ -191,7 +196,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 fn streaming() -> f64 {
     let data = vec![1u64; 1 << 26];
     let rates = (0..5).map(|_| {
-        let start = Instant::now();
+        let start = busy();
         let mut sums = [0u64; 16];
         for chunk in data.as_chunks::<16>().0 {
             for (sum, x) in sums.iter_mut().zip(chunk) {
@@ -199,7 +204,7 @@ fn streaming() -> f64 {
             }
         }
         std::hint::black_box(sums);
-        (data.len() * 8) as f64 / start.elapsed().as_secs_f64()
+        (data.len() * 8) as f64 / (busy() - start)
     });
     median(rates.collect())
 }
@@ -220,6 +225,10 @@ fn main() -> Result<()> {
                 "{shape} {format:?}: opened in {:.0} ms",
                 start.elapsed().as_secs_f64() * 1e3
             );
+            if arguments.speculation {
+                speculation::print(shape, model, arguments.rounds)?;
+                continue;
+            }
             if let Some(peer) = &mut peer {
                 println!("peer: {}", peer.open(&file)?);
             }
@@ -268,7 +277,7 @@ fn main() -> Result<()> {
             }
         }
     }
-    if !arguments.profile {
+    if !results.is_empty() {
         std::fs::write(
             folder.join("results.json"),
             serde_json::to_string_pretty(&results)?,
