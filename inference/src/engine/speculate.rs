@@ -23,7 +23,7 @@ impl Default for Speculation {
 impl Speculation {
     /// At most `most` tokens that may follow: those that followed the latest earlier place where the run had the same last tokens.
     pub(super) fn guess(self, tokens: &[u32], most: usize) -> &[u32] {
-        let worth = self.right >= 0.5 || tokens.len().is_multiple_of(RETRY);
+        let worth = self.right >= 0.75 || tokens.len().is_multiple_of(RETRY);
         if most == 0 || !worth || tokens.len() <= NEEDLE {
             return &[];
         }
