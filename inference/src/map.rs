@@ -33,6 +33,9 @@ impl Map {
         // SAFETY: the mapping is read-only and private to this process; the bytes are plain data for which every value is valid.
         // Nobody changes the file while it is mapped (the type's documented assumption).
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        // Huge pages where the system has them for this file; without them it works too.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
         Ok(Map { map })
     }
 }

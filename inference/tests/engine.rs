@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::Files;
 use proptest::prelude::*;
+use sworn_inference::backend::Threaded;
 use sworn_inference::engine::{
     BackendKind, Engine, EngineOptions, Finish, Job, Network, Place, Row, RunResult, Sampling,
     Session, Sink, TokenEvent, Value,
@@ -83,7 +84,43 @@ fn all_backends_and_thread_counts_give_the_same_logits() {
                 "{format:?}, {threads} threads"
             );
         }
+        for kind in [BackendKind::Portable, BackendKind::Avx2] {
+            if kind == BackendKind::Portable || Threaded::instruction_sets().contains(&"avx2") {
+                assert!(logits(kind, 2) == expected, "{format:?}, {kind:?}");
+            }
+        }
     }
+}
+
+#[test]
+fn a_forced_instruction_set_is_used_or_refused() {
+    let has = Threaded::instruction_sets();
+    assert_eq!(has[0], "portable");
+    let sets = [
+        (BackendKind::Portable, "portable"),
+        (BackendKind::Avx2, "avx2"),
+        (BackendKind::Avx512, "avx512"),
+    ];
+    for (kind, name) in sets {
+        match options(kind, 2).open() {
+            Ok(backend) => {
+                assert!(has.contains(&name));
+                assert_eq!(backend.name(), format!("threaded ({name}, 2 threads)"));
+            }
+            Err(error) => {
+                assert!(!has.contains(&name));
+                assert!(
+                    matches!(error, Error::BadParameter { .. })
+                        && error.to_string().contains("portable")
+                );
+            }
+        }
+    }
+    let best = options(BackendKind::Auto, 1).open().unwrap();
+    assert_eq!(
+        best.name(),
+        format!("threaded ({}, 1 threads)", has[has.len() - 1])
+    );
 }
 
 #[test]

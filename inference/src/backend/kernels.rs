@@ -1,260 +1,15 @@
-//! Inner loops. Each lane is one row of weights, one position or one element, so that no lane's sum is reordered; everything here stores the bits of
-//! its definition in [`crate::numeric`].
+//! Elements: everything here stores the bits of its definition in [`crate::numeric`], in a form that compilers vectorise.
 
 use super::isa::{Isa, Loop};
-use super::simd::{LANES, Simd};
-use crate::format::packed::{scale_area, tile_bytes};
-use crate::numeric::canonical;
+use super::simd::Simd;
 use crate::numeric::constants::{
     BLOCK_ELEMENTS, CANONICAL_NAN, EXP_C2, EXP_C3, EXP_C4, EXP_C5, EXP_C6, EXP_LN2_LO_NEG,
     EXP_LOG2E, EXP_MIN, EXP_NEG_LN2_HI, TILE_ELEMENTS,
 };
-use crate::program::WeightFormat;
-
-/// A row of quantised activations, with the sum of every block of 32.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct QuantRow<'a> {
-    pub(super) scales: &'a [f32],
-    pub(super) quants: &'a [i8],
-    pub(super) sums: &'a [i32],
-}
-
-/// How a quantised format's records are read.
-pub(super) trait QuantFormat: Sync {
-    const FORMAT: WeightFormat;
-    /// Bytes of the quants of a block for 16 rows.
-    const BLOCK_BYTES: usize;
-    /// What the stored integers have added to them.
-    const OFFSET: i32;
-
-    /// The 16 scales of a block.
-    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F;
-
-    /// `acc` plus the 16 dot products of a block's stored integers with each of `N` blocks of activations.
-    fn dot<S: Simd, const N: usize>(
-        simd: S,
-        block: &[u8],
-        x: [&[[i8; 4]; 8]; N],
-        acc: [S::I; N],
-    ) -> [S::I; N];
-}
-
-#[inline(always)]
-fn half_scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
-    simd.load_half_bytes(chunk(area, block))
-}
-
-/// A block's quants, four columns of 16 rows at a time.
-#[inline(always)]
-fn quads<const N: usize>(block: &[u8]) -> &[[u8; 4 * LANES]; N] {
-    match block.as_chunks().0.first_chunk() {
-        Some(quads) => quads,
-        None => unreachable!("records have the size of their layout"),
-    }
-}
-
-/// The `at`-th array of a slice.
-#[inline(always)]
-fn chunk<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
-    match bytes[at * N..].first_chunk() {
-        Some(chunk) => chunk,
-        None => unreachable!("records have the size of their layout"),
-    }
-}
-
-#[inline(always)]
-fn dot_bytes<S: Simd, const N: usize>(
-    simd: S,
-    block: &[u8],
-    x: [&[[i8; 4]; 8]; N],
-    mut acc: [S::I; N],
-) -> [S::I; N] {
-    for (k, bytes) in quads::<8>(block).iter().enumerate() {
-        let bytes = simd.bytes(bytes);
-        for t in 0..N {
-            acc[t] = simd.dot(acc[t], bytes, x[t][k]);
-        }
-    }
-    acc
-}
-
-pub(super) struct Q8_0;
-pub(super) struct Q8F;
-pub(super) struct Q4_0;
-
-impl QuantFormat for Q8_0 {
-    const FORMAT: WeightFormat = WeightFormat::Q8_0;
-    const BLOCK_BYTES: usize = 512;
-    const OFFSET: i32 = 128;
-
-    #[inline(always)]
-    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
-        half_scales(simd, area, block)
-    }
-
-    #[inline(always)]
-    fn dot<S: Simd, const N: usize>(
-        simd: S,
-        block: &[u8],
-        x: [&[[i8; 4]; 8]; N],
-        acc: [S::I; N],
-    ) -> [S::I; N] {
-        dot_bytes(simd, block, x, acc)
-    }
-}
-
-impl QuantFormat for Q8F {
-    const FORMAT: WeightFormat = WeightFormat::Q8F;
-    const BLOCK_BYTES: usize = 512;
-    const OFFSET: i32 = 128;
-
-    #[inline(always)]
-    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
-        simd.load_bytes(chunk(area, block))
-    }
-
-    #[inline(always)]
-    fn dot<S: Simd, const N: usize>(
-        simd: S,
-        block: &[u8],
-        x: [&[[i8; 4]; 8]; N],
-        acc: [S::I; N],
-    ) -> [S::I; N] {
-        dot_bytes(simd, block, x, acc)
-    }
-}
-
-impl QuantFormat for Q4_0 {
-    const FORMAT: WeightFormat = WeightFormat::Q4_0;
-    const BLOCK_BYTES: usize = 256;
-    const OFFSET: i32 = 8;
-
-    #[inline(always)]
-    fn scales<S: Simd>(simd: S, area: &[u8], block: usize) -> S::F {
-        half_scales(simd, area, block)
-    }
-
-    #[inline(always)]
-    fn dot<S: Simd, const N: usize>(
-        simd: S,
-        block: &[u8],
-        x: [&[[i8; 4]; 8]; N],
-        mut acc: [S::I; N],
-    ) -> [S::I; N] {
-        for (k, bytes) in quads::<4>(block).iter().enumerate() {
-            let bytes = simd.bytes(bytes);
-            let (low, high) = (simd.low(bytes), simd.high(bytes));
-            for t in 0..N {
-                acc[t] = simd.dot(simd.dot(acc[t], low, x[t][k]), high, x[t][k + 4]);
-            }
-        }
-        acc
-    }
-}
-
-/// Outputs of one group of quantised weights for `N` rows of activations of `cols` elements.
-pub(super) struct QuantisedGroup<'a, F, const N: usize> {
-    pub(super) cols: usize,
-    pub(super) group: &'a [u8],
-    pub(super) x: &'a [QuantRow<'a>; N],
-    pub(super) format: std::marker::PhantomData<F>,
-}
-
-impl<F: QuantFormat, const N: usize> Loop for QuantisedGroup<'_, F, N> {
-    type Output = [[f32; LANES]; N];
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; N] {
-        let mut total = [simd.splat(0.0); N];
-        let mut rest = self.group;
-        for first in (0..self.cols).step_by(TILE_ELEMENTS) {
-            let n = TILE_ELEMENTS.min(self.cols - first);
-            let (record, after) = rest.split_at(tile_bytes(F::FORMAT, n));
-            let (scales, quants) = record.split_at(scale_area(F::FORMAT, n));
-            rest = after;
-            let mut tile = [simd.splat(0.0); N];
-            for (i, block) in quants.chunks_exact(F::BLOCK_BYTES).enumerate() {
-                let at = first / BLOCK_ELEMENTS + i;
-                let x: [_; N] = std::array::from_fn(|t| {
-                    let (quads, _) = self.x[t].quants[at * BLOCK_ELEMENTS..].as_chunks::<4>();
-                    quads.first_chunk::<8>().unwrap_or(&[[0; 4]; 8])
-                });
-                let start =
-                    std::array::from_fn(|t| simd.splat_int(-F::OFFSET * self.x[t].sums[at]));
-                let dots = F::dot(simd, block, x, start);
-                let d_w = F::scales(simd, scales, i);
-                for t in 0..N {
-                    // (d_w * d_x) * f32(s)
-                    let scale = simd.mul(d_w, simd.splat(self.x[t].scales[at]));
-                    tile[t] = simd.add(tile[t], simd.mul(scale, simd.to_float(dots[t])));
-                }
-            }
-            for t in 0..N {
-                total[t] = simd.add(total[t], tile[t]);
-            }
-        }
-        store(simd, total)
-    }
-}
-
-/// Outputs of one group of F32 or F16 weights for `N` rows of activations of `cols` elements.
-pub(super) struct NumberGroup<'a, const HALF: bool, const N: usize> {
-    pub(super) cols: usize,
-    pub(super) group: &'a [u8],
-    pub(super) x: &'a [&'a [f32]; N],
-}
-
-impl<const HALF: bool, const N: usize> Loop for NumberGroup<'_, HALF, N> {
-    type Output = [[f32; LANES]; N];
-
-    #[inline(always)]
-    #[allow(
-        clippy::needless_range_loop,
-        reason = "the column indexes the record too"
-    )]
-    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; N] {
-        let format = if HALF {
-            WeightFormat::F16
-        } else {
-            WeightFormat::F32
-        };
-        let mut total = [simd.splat(0.0); N];
-        let mut rest = self.group;
-        for first in (0..self.cols).step_by(TILE_ELEMENTS) {
-            let n = TILE_ELEMENTS.min(self.cols - first);
-            let (record, after) = rest.split_at(tile_bytes(format, n));
-            rest = after;
-            let x: [&[f32]; N] = std::array::from_fn(|t| &self.x[t][first..first + n]);
-            let mut tile = [simd.splat(0.0); N];
-            for col in 0..n {
-                let w = if HALF {
-                    simd.load_half_bytes(chunk(record, col))
-                } else {
-                    simd.load_bytes(chunk(record, col))
-                };
-                for t in 0..N {
-                    tile[t] = simd.add(tile[t], simd.mul(w, simd.splat(x[t][col])));
-                }
-            }
-            for t in 0..N {
-                total[t] = simd.add(total[t], tile[t]);
-            }
-        }
-        store(simd, total)
-    }
-}
-
-#[inline(always)]
-fn store<S: Simd, const N: usize>(simd: S, total: [S::F; N]) -> [[f32; LANES]; N] {
-    let mut out = [[0.0; LANES]; N];
-    for t in 0..N {
-        simd.store(simd.canonical(total[t]), &mut out[t]);
-    }
-    out
-}
+use crate::numeric::{canonical, selection_key};
 
 /// Adding it to a number of absolute value below 2^22 rounds that to an integer, ties to even.
-const ROUNDER: f32 = 12_582_912.0;
+pub(super) const ROUNDER: f32 = 12_582_912.0;
 
 /// [`crate::numeric::exp`] without branches.
 #[inline(always)]
@@ -287,6 +42,34 @@ pub(super) fn silu(x: f32) -> f32 {
     canonical(numerator / (1.0 + e))
 }
 
+/// The place of the logit with the highest [`crate::numeric::selection_key`], the first of those.
+pub(crate) fn best(logits: &[f32]) -> usize {
+    let mut place = 0;
+    Isa::best().each(
+        #[inline(always)]
+        || {
+            let highest = logits.iter().fold(i32::MIN, |highest, logit| {
+                highest.max(selection_key(*logit))
+            });
+            // Whole chunks first: a search that may end at any logit is not vectorised.
+            let has = |chunk: &[f32]| {
+                chunk
+                    .iter()
+                    .fold(false, |has, logit| has | (selection_key(*logit) == highest))
+            };
+            let chunk = logits.chunks(SEARCH).position(has).unwrap_or(0) * SEARCH;
+            let within = logits[chunk.min(logits.len())..]
+                .iter()
+                .position(|logit| selection_key(*logit) == highest);
+            place = chunk + within.unwrap_or(0);
+        },
+    );
+    place
+}
+
+/// Logits that are searched together.
+const SEARCH: usize = 256;
+
 /// [`crate::numeric::mass`] of every logit.
 pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mut Vec<u32>) {
     let temperature = temperature_milli as f32 / 1000.0;
@@ -303,27 +86,91 @@ pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mu
     );
 }
 
-/// [`crate::numeric::quantise_block`] without branches inside the block.
+/// Blocks of which the divisions are done together.
+const TOGETHER: usize = 16;
+
+/// [`crate::numeric::quantise_block`] of every block.
+pub(super) struct Quantise<'a> {
+    pub(super) x: &'a [[f32; BLOCK_ELEMENTS]],
+    pub(super) scales: &'a mut [f32],
+    pub(super) quants: &'a mut [[i8; BLOCK_ELEMENTS]],
+}
+
+impl Loop for Quantise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let blocks = self.x.chunks(TOGETHER);
+        let scales = self.scales.chunks_mut(TOGETHER);
+        let quants = self.quants.chunks_mut(TOGETHER);
+        for ((x, scales), quants) in blocks.zip(scales).zip(quants) {
+            let mut largest = [0u32; TOGETHER];
+            for (largest, x) in largest.iter_mut().zip(x) {
+                *largest = simd.largest(x);
+            }
+            let d = largest.map(|largest| f32::from_bits(largest) / 127.0);
+            let factors = d.map(|d| 1.0 / d);
+            for (b, x) in x.iter().enumerate() {
+                if (0x0400_0000..0x7f80_0000).contains(&largest[b]) {
+                    scales[b] = d[b];
+                    simd.round(x, factors[b], &mut quants[b]);
+                } else {
+                    let small = largest[b] < 0x0400_0000;
+                    scales[b] = if small {
+                        0.0
+                    } else {
+                        f32::from_bits(CANONICAL_NAN)
+                    };
+                    quants[b] = [0; BLOCK_ELEMENTS];
+                }
+            }
+        }
+    }
+}
+
+/// [`crate::numeric::tile_sum`] of the squares. The sums of tiles don't wait for each other.
 #[inline(always)]
-pub(super) fn quantise_block(x: &[f32; BLOCK_ELEMENTS], quants: &mut [i8; BLOCK_ELEMENTS]) -> f32 {
-    let largest = x
-        .iter()
-        .fold(0, |largest: u32, x| largest.max(x.to_bits() & 0x7fff_ffff));
-    if !(0x0400_0000..0x7f80_0000).contains(&largest) {
-        *quants = [0; BLOCK_ELEMENTS];
-        return if largest < 0x0400_0000 {
-            0.0
-        } else {
-            f32::from_bits(CANONICAL_NAN)
-        };
+pub(super) fn square_sum(x: &[f32]) -> f32 {
+    let mut total = 0.0f32;
+    for tiles in x.chunks(4 * TILE_ELEMENTS) {
+        let mut parts: [&[f32]; 4] = [&[]; 4];
+        for (part, tile) in parts.iter_mut().zip(tiles.chunks(TILE_ELEMENTS)) {
+            *part = tile;
+        }
+        let common = parts.iter().map(|part| part.len()).min().unwrap_or(0);
+        let heads = parts.map(|part| &part[..common]);
+        let mut sums = [0.0f32; 4];
+        for i in 0..common {
+            for t in 0..4 {
+                sums[t] += heads[t][i] * heads[t][i];
+            }
+        }
+        for (part, sum) in parts.iter().zip(sums).filter(|(part, _)| !part.is_empty()) {
+            total += part[common..].iter().fold(sum, |sum, x| sum + x * x);
+        }
     }
-    let d = f32::from_bits(largest) / 127.0;
-    let i = 1.0 / d;
-    for (q, x) in quants.iter_mut().zip(x) {
-        // The integer stands in the low bits, in two's complement.
-        *q = (x * i + ROUNDER).to_bits() as i8;
+    total
+}
+
+/// [`crate::numeric::f32_to_f16`] without branches.
+#[inline(always)]
+pub(super) fn to_half(x: f32) -> u16 {
+    let sign = x.to_bits() >> 16 & 0x8000;
+    let magnitude = x.abs().min(65504.0);
+    let bits = magnitude.to_bits();
+    let normal = (bits + 0xfff + (bits >> 13 & 1)).wrapping_sub(112 << 23) >> 13;
+    let subnormal = (magnitude + 0.5).to_bits().wrapping_sub(0x3f00_0000);
+    let half = if bits < 0x3880_0000 {
+        subnormal
+    } else {
+        normal
+    };
+    if x.is_nan() {
+        0x7e00
+    } else {
+        (sign | half) as u16
     }
-    d
 }
 
 #[cfg(test)]

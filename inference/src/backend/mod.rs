@@ -4,21 +4,34 @@
 //! must store exactly what `prover/SPEC.md` section 3 says; attention's three operations are one call with three outputs. Activations are
 //! row-major slices, `[rows, width]`. [`Scalar`] is written straight from the specification and is what all others are compared with.
 
+#[allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers: an index stands for one of several arrays' lanes"
+)]
 mod attention;
 mod float_mode;
 mod isa;
+#[allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers: an index stands for one of several arrays' lanes"
+)]
 mod kernels;
 mod kv;
+mod matmul;
 mod pool;
 mod scalar;
 mod shared;
 mod simd;
 mod threaded;
 #[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers: an index stands for one of several arrays' lanes"
+)]
 mod x86;
 
 pub use float_mode::FloatMode;
-pub(crate) use kernels::masses;
+pub(crate) use kernels::{best, masses};
 pub use kv::{KvPage, PAGE_POSITIONS};
 pub use scalar::Scalar;
 pub use threaded::Threaded;

@@ -73,7 +73,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
     f: impl Fn(&dyn Backend) -> T,
 ) -> Result<(), TestCaseError> {
     let expected = f(&Scalar);
-    for threads in [1, 2, 5] {
+    for threads in [1, 2, 3, 5, 8] {
         for backend in Threaded::all(threads).expect("threads start") {
             prop_assert_eq!(&f(&backend), &expected, "{}", backend.name());
         }
@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn matmul(format in 0u8..5, outputs in 1u32..90, inner in 1u32..620, rows in 1usize..11, seed: u64, special: bool) {
+    fn matmul(format in 0u8..5, outputs in 1u32..90, inner in 1u32..620, rows in 1usize..34, seed: u64, special: bool) {
         let format = WeightFormat::from_code(format).unwrap_or(WeightFormat::F32);
         let cols = if format.is_quantised() { inner.next_multiple_of(32) } else { inner };
         let mut random = Random(seed);
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn row_by_row(rows in 1usize..9, dim in 1usize..700, seed: u64, special: bool) {
+    fn row_by_row(rows in 1usize..34, dim in 1usize..1400, seed: u64, special: bool) {
         let mut random = Random(seed);
         let layout = Layout { shape: WeightShape { format: WeightFormat::F32, rows: 1, cols: dim as u32 }, matrix: false };
         let bytes = random.packed(&layout, special);
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn rope(rows in 1usize..6, heads in 1usize..5, half_dim in 1usize..40, odd in 0usize..2, unrotated in 0usize..5, seed: u64, special: bool) {
+    fn rope(rows in 1usize..34, heads in 1usize..5, half_dim in 1usize..40, odd in 0usize..2, unrotated in 0usize..5, seed: u64, special: bool) {
         let mut random = Random(seed);
         let (rotated, head_dim) = (half_dim * 2, half_dim * 2 + unrotated * 2 + odd);
         let layout = Layout { shape: WeightShape { format: WeightFormat::F32, rows: 50, cols: rotated as u32 }, matrix: false };
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn attention(kv_heads in 1usize..4, per in 1usize..4, head_dim in 1usize..70, wide in 0usize..12, length in 1usize..600, rows in 1usize..5, seed: u64, special: bool) {
+    fn attention(kv_heads in 1usize..4, per in 1usize..4, head_dim in 1usize..70, wide in 0usize..12, length in 1usize..600, rows in 1usize..12, seed: u64, special: bool) {
         let head_dim = if wide == 0 { head_dim + 240 } else { head_dim };
         let (mut random, heads) = (Random(seed), kv_heads * per);
         let mut pages = Vec::new();
@@ -172,7 +172,12 @@ proptest! {
         }
         let q = random.numbers(rows * heads * head_dim, special);
         let shape = AttentionShape { heads, kv_heads, head_dim, scale: 0.3 };
-        let seen: Vec<_> = (0..rows).map(|_| AttentionRow { pages: &pages, position: (random.next() % length as u64) as u32 }).collect();
+        // Rows share pages as those of one sequence do, or see the first ones only as those of another.
+        let seen: Vec<_> = (0..rows).map(|_| {
+            let position = (random.next() % length as u64) as u32;
+            let fewest = position as usize / PAGE_POSITIONS + 1;
+            AttentionRow { pages: if random.next() % 3 == 0 { &pages[..fewest] } else { &pages }, position }
+        }).collect();
         same(|backend| {
             let (mut maxima, mut sums, mut places) = (vec![0.0; rows * heads], vec![0.0; rows * heads], vec![0; rows * heads]);
             let mut mix = vec![0.0; rows * heads * head_dim];
@@ -181,6 +186,80 @@ proptest! {
             assert!(mix.iter().all(|v| !v.is_nan() || v.to_bits() == 0x7fc0_0000), "NaNs are canonical");
             (bits(&maxima), places, bits(&sums), bits(&mix))
         })?;
+    }
+}
+
+/// All batch sizes to past two blocks of rows, on all numbers of threads, with scales at the ends of their range.
+#[test]
+fn every_batch_size_and_thread_count() {
+    let formats = [
+        WeightFormat::Q8_0,
+        WeightFormat::Q4_0,
+        WeightFormat::Q8F,
+        WeightFormat::F16,
+        WeightFormat::F32,
+    ];
+    let mut random = Random(11);
+    for format in formats {
+        for (rows, outputs, cols) in (1..=33).map(|rows| (rows, 35, 288)).chain([
+            (64, 33, 64),
+            (65, 17, 544),
+            (131, 16, 288),
+        ]) {
+            let layout = Layout {
+                shape: WeightShape {
+                    format,
+                    rows: outputs,
+                    cols,
+                },
+                matrix: true,
+            };
+            let mut bytes = random.packed(&layout, false);
+            if format == WeightFormat::Q8_0 || format == WeightFormat::Q4_0 {
+                // Scales of zero, subnormal, the least normal and the largest halves.
+                let area = crate::format::packed::scale_area(format, 256.min(cols as usize));
+                for (scale, half) in bytes[..area].as_chunks_mut::<2>().0.iter_mut().zip(
+                    [0u16, 1, 0x8001, 0x03ff, 0x0400, 0x7bff, 0xfbff]
+                        .iter()
+                        .cycle(),
+                ) {
+                    *scale = half.to_le_bytes();
+                }
+            }
+            let weights = PackedTensor::new(layout, &bytes);
+            let mut x = random.numbers(rows * cols as usize, false);
+            // Blocks of zeros, of subnormals and of huge numbers.
+            x[..32].fill(0.0);
+            for (i, block) in x.chunks_mut(32).enumerate() {
+                let factor = [1.0, 1e-40, 1e30, 1.0, 1e-20][i % 5];
+                block.iter_mut().for_each(|x| *x *= factor);
+            }
+            let product = |backend: &dyn Backend| {
+                let mut out = vec![0.0; rows * outputs as usize];
+                if format.is_quantised() {
+                    let (mut scales, mut quants) = (vec![0.0; x.len() / 32], vec![0; x.len()]);
+                    backend.quantise(&x, &mut scales, &mut quants);
+                    let x = Quantised {
+                        scales: &scales,
+                        quants: &quants,
+                    };
+                    backend.matmul(weights, MatmulInput::Quantised(x), &mut out);
+                } else {
+                    backend.matmul(weights, MatmulInput::F32(&x), &mut out);
+                }
+                bits(&out)
+            };
+            let expected = product(&Scalar);
+            for threads in 1..=8 {
+                for backend in Threaded::all(threads).expect("threads start") {
+                    assert!(
+                        product(&backend) == expected,
+                        "{format:?}, {rows} rows, {}",
+                        backend.name()
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -1,26 +1,26 @@
 //! The first fast backend: persistent threads over groups of weight rows, sixteen lanes inside.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::attention::Head;
+use super::attention::{self, Heads, Outputs};
 use super::isa::Isa;
-use super::kernels::{self, NumberGroup, Q4_0, Q8_0, Q8F, QuantFormat, QuantRow, QuantisedGroup};
+use super::isa::Loop;
+use super::kernels::{self, Quantise};
+use super::matmul::{
+    self, Numbers, PackQuants, PackedQuants, Part, Q4_0, Q8_0, Q8F, QuantFormat, Quants,
+};
 use super::pool::Pool;
 use super::shared::Shared;
-use super::simd::LANES;
 use super::{AttentionOut, AttentionRow, Backend, MatmulInput, Quantised};
 use crate::format::packed::PackedTensor;
 use crate::numeric::constants::BLOCK_ELEMENTS;
-use crate::numeric::{canonical, f32_to_f16, inverse_root, rope_pair, tile_sum};
+use crate::numeric::{canonical, inverse_root, rope_pair};
 use crate::program::{AttentionShape, WeightFormat};
 
 /// The usual [`Threaded::small`].
 const SMALL: usize = 1 << 16;
 /// Parts that each thread gets of a large job, so that a slow thread holds up the others little.
 const PARTS_PER_THREAD: usize = 4;
-/// Rows of activations that a loop takes through a group of weights together.
-const ROWS: usize = 4;
 
 /// The threaded backend.
 #[derive(Debug)]
@@ -37,9 +37,27 @@ impl Threaded {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(threads: usize) -> std::io::Result<Threaded> {
+        Threaded::of(threads, Isa::best())
+    }
+
+    /// Names of the instruction sets that this processor has, the plainest first.
+    pub fn instruction_sets() -> Vec<&'static str> {
+        Isa::all().into_iter().map(Isa::name).collect()
+    }
+
+    /// A backend with the instruction set of that name, or with the best one where this processor lacks that.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn with_instructions(threads: usize, name: &str) -> std::io::Result<Threaded> {
+        let named = Isa::all().into_iter().find(|isa| isa.name() == name);
+        Threaded::of(threads, named.unwrap_or_else(Isa::best))
+    }
+
+    fn of(threads: usize, isa: Isa) -> std::io::Result<Threaded> {
         Ok(Threaded {
             pool: Pool::new(threads)?,
-            isa: Isa::best(),
+            isa,
             small: SMALL,
         })
     }
@@ -87,40 +105,52 @@ impl Threaded {
         });
     }
 
-    /// Runs `many` or `one` for every group of 16 weight rows: rows of activations go in blocks of [`ROWS`], then one by one, so that a group
-    /// is read from memory once for all of them.
-    fn groups<X: Copy + Sync>(
+    /// Every row of `out`, of `width` elements, from the row of `x` at the same place.
+    fn each_row(
         &self,
-        weights: PackedTensor<'_>,
-        x: &[X],
+        x: &[f32],
+        width: usize,
         out: &mut [f32],
-        many: impl Fn(&[u8], &[X; ROWS]) -> [[f32; LANES]; ROWS] + Sync,
-        one: impl Fn(&[u8], &[X; 1]) -> [[f32; LANES]; 1] + Sync,
+        f: impl Fn(usize, &[f32], &mut [f32]) + Sync,
     ) {
-        let outputs = weights.shape().rows as usize;
-        let cost = weights.layout().bytes() * x.len().div_ceil(ROWS);
         let out = Shared::new(out);
-        let store = |t: usize, group: usize, values: &[f32; LANES]| {
-            let (start, n) = (
-                t * outputs + group * LANES,
-                LANES.min(outputs - group * LANES),
-            );
-            // SAFETY: each part has its own groups, so its own outputs.
-            unsafe { out.part(start..start + n) }.copy_from_slice(&values[..n]);
-        };
-        self.split(weights.layout().groups(), 1, cost, |groups| {
-            let (blocks, rest) = x.as_chunks::<ROWS>();
-            for group in groups {
-                let records = weights.group(group);
-                for (i, block) in blocks.iter().enumerate() {
-                    for (j, values) in many(records, block).iter().enumerate() {
-                        store(i * ROWS + j, group, values);
+        self.split(x.len() / width.max(1), 1, x.len() * 4, |range| {
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    for t in range {
+                        let row = t * width..(t + 1) * width;
+                        // SAFETY: parts have their own rows.
+                        let out = unsafe { out.part(row.clone()) };
+                        f(t, &x[row], out);
                     }
-                }
-                for (i, row) in rest.iter().enumerate() {
-                    store(blocks.len() * ROWS + i, group, &one(records, &[*row])[0]);
-                }
-            }
+                },
+            );
+        });
+    }
+
+    /// Runs a kernel over all groups of weights.
+    fn groups<'a, X: Copy + Sync>(
+        &self,
+        weights: PackedTensor<'a>,
+        rows: usize,
+        x: X,
+        out: &'a mut [f32],
+    ) where
+        Part<'a, X>: Loop<Output = ()>,
+    {
+        let cost = weights.layout().bytes() * rows.div_ceil(matmul::ROWS);
+        let out = Shared::new(out);
+        // Pairs of groups share what they load of the activations.
+        let unit = if rows > 1 { 2 } else { 1 };
+        self.split(weights.layout().groups(), unit, cost, |groups| {
+            self.isa.run(Part {
+                weights,
+                groups,
+                rows,
+                x,
+                out,
+            });
         });
     }
 
@@ -131,45 +161,39 @@ impl Threaded {
         out: &mut [f32],
     ) {
         let cols = weights.shape().cols as usize;
-        let (blocks, _) = x.quants.as_chunks::<BLOCK_ELEMENTS>();
-        let sums: Vec<i32> = blocks
-            .iter()
-            .map(|block| block.iter().map(|q| i32::from(*q)).sum())
-            .collect();
-        let per_row = cols / BLOCK_ELEMENTS;
-        let rows: Vec<_> = (0..x.quants.len() / cols)
-            .map(|t| {
-                let blocks = t * per_row..(t + 1) * per_row;
-                let quants = &x.quants[t * cols..(t + 1) * cols];
-                QuantRow {
-                    scales: &x.scales[blocks.clone()],
-                    quants,
-                    sums: &sums[blocks],
-                }
-            })
-            .collect();
-        let (isa, format) = (self.isa, PhantomData::<F>);
-        self.groups(
-            weights,
-            &rows,
-            out,
-            |group, x| {
-                isa.run(QuantisedGroup {
-                    cols,
-                    group,
-                    x,
-                    format,
-                })
-            },
-            |group, x| {
-                isa.run(QuantisedGroup {
-                    cols,
-                    group,
-                    x,
-                    format,
-                })
-            },
+        let (rows, blocks) = (x.quants.len() / cols, cols / BLOCK_ELEMENTS);
+        let mut packed = PackedQuants::default();
+        packed.resize(rows, cols);
+        let (quads, scales, starts) = (
+            Shared::new(&mut packed.quads),
+            Shared::new(&mut packed.scales),
+            Shared::new(&mut packed.starts),
         );
+        self.split(rows, matmul::ROWS, rows * cols, |range| {
+            for chunk in matmul::chunks(range.len()) {
+                let rows = range.start + chunk.start..range.start + chunk.end;
+                let of = |width: usize| rows.start * width..rows.end * width;
+                // SAFETY: each part has its own chunks.
+                let (quads, scales, starts) = unsafe {
+                    (
+                        quads.part(of(cols / 4)),
+                        scales.part(of(blocks)),
+                        starts.part(of(blocks)),
+                    )
+                };
+                self.isa.run(PackQuants {
+                    rows: rows.len(),
+                    cols,
+                    offset: F::OFFSET,
+                    x: (&x.scales[of(blocks)], &x.quants[of(cols)]),
+                    quads,
+                    scales,
+                    starts,
+                });
+            }
+        });
+        let x = Quants::<F>::new(&packed, cols);
+        self.groups(weights, rows, x, out);
     }
 
     fn number_matmul<const HALF: bool>(
@@ -178,15 +202,21 @@ impl Threaded {
         x: &[f32],
         out: &mut [f32],
     ) {
-        let (isa, cols) = (self.isa, weights.shape().cols as usize);
-        let rows: Vec<_> = x.chunks_exact(cols).collect();
-        self.groups(
-            weights,
-            &rows,
-            out,
-            |group, x| isa.run(NumberGroup::<HALF, ROWS> { cols, group, x }),
-            |group, x| isa.run(NumberGroup::<HALF, 1> { cols, group, x }),
-        );
+        let cols = weights.shape().cols as usize;
+        let rows = x.len() / cols;
+        let mut packed = vec![0.0; x.len()];
+        let numbers = Shared::new(&mut packed);
+        self.split(rows, matmul::ROWS, x.len() * 4, |range| {
+            for chunk in matmul::chunks(range.len()) {
+                let rows = range.start + chunk.start..range.start + chunk.end;
+                let elements = rows.start * cols..rows.end * cols;
+                // SAFETY: each part has its own chunks.
+                let out = unsafe { numbers.part(elements.clone()) };
+                matmul::interleave(&x[elements], rows.len(), cols, out);
+            }
+        });
+        let x = Numbers::<HALF>::new(&packed, cols);
+        self.groups(weights, rows, x, out);
     }
 }
 
@@ -214,24 +244,25 @@ impl Backend for Threaded {
                 let x = &x[t * dim..(t + 1) * dim];
                 // SAFETY: each part has its own rows.
                 let out = unsafe { out.part(t..t + 1) };
-                out[0] = inverse_root(tile_sum(x.iter().map(|x| x * x)), dim as u32, eps);
+                out[0] = inverse_root(kernels::square_sum(x), dim as u32, eps);
             }
         });
     }
 
     fn norm_apply(&self, x: &[f32], r: &[f32], weights: PackedTensor<'_>, out: &mut [f32]) {
-        let weights: Vec<f32> = weights.table_row(0).collect();
-        let dim = weights.len();
-        for ((x, out), r) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).zip(r) {
-            let r = *r;
-            self.each(
-                x,
-                &weights,
-                out,
-                #[inline(always)]
-                |x, w| canonical((x * r) * w),
-            );
-        }
+        let weights = weights.table_row(0);
+        self.each_row(
+            x,
+            weights.len(),
+            out,
+            #[inline(always)]
+            |t, x, out| {
+                let r = r[t];
+                for ((x, w), out) in x.iter().zip(weights).zip(out) {
+                    *out = canonical((x * r) * f32::from_le_bytes(*w));
+                }
+            },
+        );
     }
 
     fn quantise(&self, x: &[f32], scales: &mut [f32], quants: &mut [i8]) {
@@ -242,14 +273,7 @@ impl Backend for Threaded {
             // SAFETY: each part has its own blocks.
             let (scales, quants) = unsafe { (scales.part(range), quants.part(elements)) };
             let (quants, _) = quants.as_chunks_mut::<BLOCK_ELEMENTS>();
-            self.isa.each(
-                #[inline(always)]
-                || {
-                    for ((x, scale), quants) in x.iter().zip(scales).zip(quants) {
-                        *scale = kernels::quantise_block(x, quants);
-                    }
-                },
-            );
+            self.isa.run(Quantise { x, scales, quants });
         });
     }
 
@@ -283,27 +307,42 @@ impl Backend for Threaded {
         out: &mut [f32],
     ) {
         let width = x.len() / positions.len().max(1);
-        for ((x, out), position) in x
-            .chunks_exact(width)
-            .zip(out.chunks_exact_mut(width))
-            .zip(positions)
-        {
-            let angles: Vec<f32> = table.table_row(*position as usize).collect();
-            for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
-                let pairs = x.chunks_exact(2).zip(angles.chunks_exact(2));
-                for ((x, angle), out) in pairs.zip(out.chunks_exact_mut(2)) {
-                    let (y0, y1) = rope_pair(x[0], x[1], angle[0], angle[1]);
-                    (out[0], out[1]) = (canonical(y0), canonical(y1));
+        self.each_row(
+            x,
+            width,
+            out,
+            #[inline(always)]
+            |t, x, out| {
+                let (angles, _) = table.table_row(positions[t] as usize).as_chunks::<2>();
+                let rotated = angles.len() * 2;
+                for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
+                    let (pairs, _) = x[..rotated].as_chunks::<2>();
+                    let (outs, _) = out[..rotated].as_chunks_mut::<2>();
+                    for ((x, angle), out) in pairs.iter().zip(angles).zip(outs) {
+                        let [c, s] = angle.map(f32::from_le_bytes);
+                        let (y0, y1) = rope_pair(x[0], x[1], c, s);
+                        *out = [canonical(y0), canonical(y1)];
+                    }
+                    out[rotated..].copy_from_slice(&x[rotated..]);
                 }
-                out[angles.len()..].copy_from_slice(&x[angles.len()..]);
-            }
-        }
+            },
+        );
     }
 
     fn to_f16(&self, x: &[f32], out: &mut [u16]) {
-        for (x, out) in x.iter().zip(out) {
-            *out = f32_to_f16(*x);
-        }
+        let (n, out) = (out.len(), Shared::new(out));
+        self.split(n, 64, n * 4, |range| {
+            // SAFETY: parts are disjoint.
+            let out = unsafe { out.part(range.clone()) };
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    for (x, out) in x[range].iter().zip(out) {
+                        *out = kernels::to_half(*x);
+                    }
+                },
+            );
+        });
     }
 
     fn attention(
@@ -313,40 +352,24 @@ impl Backend for Threaded {
         rows: &[AttentionRow<'_>],
         out: AttentionOut<'_>,
     ) {
-        let (heads, head_dim) = (shape.heads, shape.head_dim);
         let positions: usize = rows.iter().map(|row| row.position as usize + 1).sum();
-        let (maxima, places) = (Shared::new(out.maxima), Shared::new(out.places));
-        let (sums, mix) = (Shared::new(out.sums), Shared::new(out.mix));
-        self.split(
-            rows.len() * heads,
-            1,
-            positions * heads * head_dim * 4,
-            |range| {
-                let mut scores = Vec::new();
-                for at in range {
-                    let elements = at * head_dim..(at + 1) * head_dim;
-                    // SAFETY: each part has its own pairs of row and head.
-                    let (mix, max, place, sum) = unsafe {
-                        (
-                            mix.part(elements.clone()),
-                            maxima.part(at..at + 1),
-                            places.part(at..at + 1),
-                            sums.part(at..at + 1),
-                        )
-                    };
-                    let group = at % heads / (heads / shape.kv_heads);
-                    let (q, row) = (&q[elements], &rows[at / heads]);
-                    (max[0], place[0], sum[0]) = self.isa.run(Head {
-                        shape,
-                        q,
-                        row,
-                        group,
-                        scores: &mut scores,
-                        mix,
-                    });
-                }
-            },
-        );
+        let out = Outputs {
+            maxima: Shared::new(out.maxima),
+            places: Shared::new(out.places),
+            sums: Shared::new(out.sums),
+            mix: Shared::new(out.mix),
+        };
+        let bundles = attention::bundles(shape, rows);
+        let cost = positions * shape.heads * shape.head_dim * 4;
+        self.split(bundles.len(), 1, cost, |range| {
+            self.isa.run(Heads {
+                shape,
+                q,
+                rows,
+                bundles: &bundles[range],
+                out,
+            });
+        });
     }
 
     fn add(&self, x: &[f32], y: &[f32], out: &mut [f32]) {

@@ -3,13 +3,12 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{EngineOptions, Network, Row, Session, select};
+use super::{Batch, EngineOptions, Network, Row, Session};
 use crate::Error;
 use crate::backend::Backend;
 use crate::engine::CHUNK_ROWS;
 use crate::format::packed::Model;
 use crate::numeric::constants as c;
-use crate::numeric::draw;
 
 /// How tokens are drawn; all integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +85,7 @@ pub struct TokenEvent<'a> {
 pub struct Engine {
     model: Arc<Model>,
     backend: Arc<dyn Backend>,
+    speculation: bool,
 }
 
 impl Engine {
@@ -97,7 +97,22 @@ impl Engine {
         Ok(Engine {
             backend: options.open()?,
             model,
+            speculation: true,
         })
+    }
+
+    /// Whether runs that repeat themselves may be decoded several tokens at a time: likely tokens are run together with the ones before them, and kept
+    /// as far as they are those that the selection rule gives. No result depends on it. On unless said otherwise.
+    #[must_use]
+    pub fn with_speculation(self, speculation: bool) -> Engine {
+        Engine {
+            speculation,
+            ..self
+        }
+    }
+
+    pub(super) fn speculation(&self) -> bool {
+        self.speculation
     }
 
     /// The model.
@@ -126,97 +141,14 @@ impl Engine {
         job: &Job,
         on_token: &mut dyn FnMut(TokenEvent<'_>) -> ControlFlow<()>,
     ) -> Result<Vec<RunResult>, Error> {
-        let program = self.model.program();
-        check(job, program.vocab_size())?;
-        let n_prompt = job.prompt.len();
-        let too_long = n_prompt > program.context() as usize;
-        let limit = job.limit(program.context());
-        let mut runs: Vec<RunResult> = (0..job.n_runs)
-            .map(|_| RunResult {
-                n_prompt: n_prompt as u32,
-                tokens: job.prompt.clone(),
-                finish: if too_long {
-                    Finish::TooLong
-                } else {
-                    Finish::Length
-                },
-                text: Vec::new(),
-                offsets: Vec::new(),
-            })
-            .collect();
-        if too_long || limit == 0 {
-            return Ok(runs);
-        }
-
-        let mut session = Session::new(self.network(), &*self.backend);
-        let prompt = session.start();
-        // The first tokens of all runs come from the same logits.
-        let first = session.prefill(prompt, &job.prompt)?.to_vec();
-        let mut logits: Vec<&[f32]> = vec![&first; runs.len()];
-        let sequences: Vec<usize> = (0..runs.len())
-            .map(|run| {
-                if run == 0 {
-                    prompt
-                } else {
-                    session.fork(prompt)
-                }
-            })
-            .collect();
-        let mut active: Vec<usize> = (0..runs.len()).collect();
-        let mut scratch = Vec::new();
-        for new in 1..=limit {
-            let mut rows = Vec::with_capacity(active.len());
-            let mut going = Vec::with_capacity(active.len());
-            for (&index, logits) in active.iter().zip(&logits) {
-                let run = &mut runs[index];
-                let position = run.tokens.len() as u32;
-                let token = select(
-                    logits,
-                    &job.sampling,
-                    || draw(&job.seed, index as u32, position),
-                    &mut scratch,
-                );
-                let stop = program.stop_tokens().binary_search(&token).is_ok();
-                let piece = if stop {
-                    Default::default()
-                } else {
-                    self.model
-                        .tokenizer()
-                        .piece(run.tokens.last().copied(), token)
-                };
-                run.offsets.push(run.text.len() as u32);
-                run.text.extend_from_slice(&piece);
-                run.tokens.push(token);
-                if on_token(TokenEvent {
-                    run: index as u32,
-                    token,
-                    piece: &piece,
-                })
-                .is_break()
-                {
-                    return Err(Error::Cancelled);
-                }
-                if stop {
-                    run.finish = Finish::Stop;
-                } else {
-                    going.push(index);
-                    rows.push(Row {
-                        sequence: sequences[index],
-                        token,
-                    });
-                }
+        let mut batch = Batch::new(self);
+        batch.submit(job.clone())?;
+        loop {
+            let ended = batch.step(&mut |_, event| on_token(event))?;
+            if let Some((_, result)) = ended.into_iter().next() {
+                return result;
             }
-            active = going;
-            if active.is_empty() || new == limit {
-                break;
-            }
-            let wanted: Vec<usize> = (0..rows.len()).collect();
-            logits = session
-                .forward(&rows, &wanted, None)?
-                .chunks_exact(program.vocab_size() as usize)
-                .collect();
         }
-        Ok(runs)
     }
 
     /// Teacher-forced logits of all positions, `[tokens, vocab]`: row t is what position t + 1 is selected from.

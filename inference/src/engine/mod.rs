@@ -1,12 +1,15 @@
 //! Sessions, caches, prefill, decode, selection.
 
+mod batch;
 mod cache;
 mod check;
 mod generate;
 mod select;
 mod session;
+mod speculate;
 mod value;
 
+pub use batch::{Batch, Ended, OnToken};
 pub use check::{OnRows, WrongToken};
 pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
 pub use select::select;
@@ -26,8 +29,14 @@ pub enum BackendKind {
     Auto,
     /// The naive twin, one thread.
     Scalar,
-    /// Threads and vectorised loops.
+    /// Threads and vectorised loops, with the best instruction set of this processor.
     Threaded,
+    /// The same in plain Rust.
+    Portable,
+    /// The same with AVX2 and F16C.
+    Avx2,
+    /// The same with AVX-512 (F, BW, DQ, VL, VNNI).
+    Avx512,
 }
 
 /// How an engine computes. No choice changes a result.
@@ -43,17 +52,37 @@ impl EngineOptions {
     /// The backend that the options name.
     ///
     /// # Errors
-    /// [`Error::Threads`] when the system gives no thread.
+    /// [`Error::Threads`] when the system gives no thread, [`Error::BadParameter`] when this processor lacks the instruction set asked for.
     pub fn open(&self) -> Result<Arc<dyn Backend>, Error> {
         let threads = match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        Ok(match self.backend {
-            BackendKind::Scalar => Arc::new(Scalar),
-            BackendKind::Auto | BackendKind::Threaded => {
-                Arc::new(Threaded::new(threads).map_err(|source| Error::Threads { source })?)
+        let forced = match self.backend {
+            BackendKind::Scalar => return Ok(Arc::new(Scalar)),
+            BackendKind::Auto | BackendKind::Threaded => None,
+            BackendKind::Portable => Some("portable"),
+            BackendKind::Avx2 => Some("avx2"),
+            BackendKind::Avx512 => Some("avx512"),
+        };
+        let backend = match forced {
+            None => Threaded::new(threads),
+            Some(name) if Threaded::instruction_sets().contains(&name) => {
+                Threaded::with_instructions(threads, name)
             }
-        })
+            Some(name) => {
+                return Err(Error::BadParameter {
+                    what: "backend".to_owned(),
+                    found: name.to_owned(),
+                    expected: format!(
+                        "one that this processor has: {}",
+                        Threaded::instruction_sets().join(", ")
+                    ),
+                });
+            }
+        };
+        Ok(Arc::new(
+            backend.map_err(|source| Error::Threads { source })?,
+        ))
     }
 }

@@ -1,9 +1,8 @@
 //! Selection of a token by integer masses (`prover/SPEC.md` section 4).
 
 use super::Sampling;
-use crate::backend::{FloatMode, masses};
+use crate::backend::{FloatMode, best, masses};
 use crate::numeric::constants::PPM;
-use crate::numeric::selection_key;
 
 /// The token that follows. `draw` gives 64 uniform bits and is called only where a draw decides; `scratch` keeps its room between calls.
 ///
@@ -16,14 +15,7 @@ pub fn select(
     scratch: &mut Vec<u32>,
 ) -> u32 {
     let _mode = FloatMode::set();
-    let best_key = logits
-        .iter()
-        .map(|logit| selection_key(*logit))
-        .fold(i32::MIN, i32::max);
-    let best = logits
-        .iter()
-        .position(|logit| selection_key(*logit) == best_key)
-        .unwrap_or(0);
+    let best = best(logits);
     if sampling.temperature_milli == 0 || !logits[best].is_finite() {
         return best as u32;
     }

@@ -13,7 +13,7 @@ use crate::format::packed::Weights;
 use crate::program::{Op, Part, Program};
 
 /// Rows of a chunk of a prefill: enough to read weights rarely, few enough to keep activations small.
-pub const CHUNK_ROWS: usize = 64;
+pub const CHUNK_ROWS: usize = 128;
 
 /// A program with its weights.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,8 @@ pub struct Session<'a> {
     network: Network<'a>,
     backend: &'a dyn Backend,
     sequences: Vec<Sequence>,
+    /// Places of sequences that ended.
+    free: Vec<usize>,
     /// Number of each entry's attention among those of its layer.
     attention_numbers: Vec<usize>,
     attentions: usize,
@@ -93,6 +95,7 @@ impl<'a> Session<'a> {
             network,
             backend,
             sequences: Vec::new(),
+            free: Vec::new(),
             attention_numbers,
             attentions,
             values: (0..program.entry_count())
@@ -105,10 +108,8 @@ impl<'a> Session<'a> {
 
     /// Starts an empty sequence.
     pub fn start(&mut self) -> usize {
-        self.sequences.push(Sequence::new(
-            self.attentions * self.network.program.layers() as usize,
-        ));
-        self.sequences.len() - 1
+        let caches = self.attentions * self.network.program.layers() as usize;
+        self.insert(Sequence::new(caches))
     }
 
     /// Starts a sequence that has the tokens of another one; their cache is shared.
@@ -116,8 +117,41 @@ impl<'a> Session<'a> {
     /// # Panics
     /// When there is no such sequence.
     pub fn fork(&mut self, sequence: usize) -> usize {
-        self.sequences.push(self.sequences[sequence].clone());
-        self.sequences.len() - 1
+        self.insert(self.sequences[sequence].clone())
+    }
+
+    /// Puts a sequence where one ended, or after the last.
+    fn insert(&mut self, sequence: Sequence) -> usize {
+        match self.free.pop() {
+            Some(place) => {
+                self.sequences[place] = sequence;
+                place
+            }
+            None => {
+                self.sequences.push(sequence);
+                self.sequences.len() - 1
+            }
+        }
+    }
+
+    /// Ends a sequence and forgets its cache. Its number may be given to a later one.
+    ///
+    /// # Panics
+    /// When there is no such sequence.
+    pub fn end(&mut self, sequence: usize) {
+        self.sequences[sequence] = Sequence::new(0);
+        if !self.free.contains(&sequence) {
+            self.free.push(sequence);
+        }
+    }
+
+    /// Takes the last tokens of a sequence back, so that it has `length`.
+    ///
+    /// # Panics
+    /// When there is no such sequence.
+    pub fn truncate(&mut self, sequence: usize, length: usize) {
+        let sequence = &mut self.sequences[sequence];
+        sequence.length = sequence.length.min(length);
     }
 
     /// Tokens that a sequence has.
@@ -244,7 +278,8 @@ impl<'a> Session<'a> {
                     format!("below the vocabulary size {vocab}"),
                 ));
             }
-            let Some(length) = lengths.get_mut(row.sequence) else {
+            let started = !self.free.contains(&row.sequence);
+            let Some(length) = lengths.get_mut(row.sequence).filter(|_| started) else {
                 return Err(bad(
                     "sequence",
                     row.sequence.to_string(),

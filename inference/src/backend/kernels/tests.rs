@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::simd::LANES;
 use crate::numeric;
 
 struct Halves(u16);
@@ -12,7 +13,10 @@ impl Loop for Halves {
         let mut out = [[0.0; LANES]; 2];
         simd.store(simd.load_halves(&halves), &mut out[0]);
         let bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
-        simd.store(simd.load_half_bytes(chunk(&bytes, 0)), &mut out[1]);
+        simd.store(
+            simd.load_half_bytes(bytes.first_chunk().unwrap()),
+            &mut out[1],
+        );
         assert_eq!(out[0].map(f32::to_bits), out[1].map(f32::to_bits));
         out[0].map(|x| canonical(x).to_bits())
     }
@@ -29,24 +33,21 @@ fn halves_equal_their_definition() {
     }
 }
 
-struct Dots([u8; 64], [i8; 4]);
+struct Dots([[u8; 64]; 8], [[i8; 4]; 8]);
 
 impl Loop for Dots {
-    type Output = [[f32; LANES]; 3];
+    type Output = [[f32; LANES]; 2];
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; 3] {
-        let bytes = simd.bytes(&self.0);
-        let mut out = [[0.0; LANES]; 3];
-        for (bytes, out) in [bytes, simd.low(bytes), simd.high(bytes)]
-            .into_iter()
-            .zip(&mut out)
-        {
-            simd.store(
-                simd.to_float(simd.dot(simd.splat_int(-7), bytes, self.1)),
-                out,
-            );
-        }
+    fn run<S: Simd>(self, simd: S) -> [[f32; LANES]; 2] {
+        let sum: i32 = self.1.as_flattened().iter().map(|x| i32::from(*x)).sum();
+        let x = self.1.map(|x| [x]);
+        let bytes = simd.dot_bytes([&self.0], &x, &[-128 * sum]);
+        let nibbles = self.0.first_chunk().unwrap();
+        let nibbles = simd.dot_nibbles([nibbles], &x, &[-8 * sum]);
+        let mut out = [[0.0; LANES]; 2];
+        simd.store(simd.to_float(bytes[0][0]), &mut out[0]);
+        simd.store(simd.to_float(nibbles[0][0]), &mut out[1]);
         out
     }
 }
@@ -54,23 +55,24 @@ impl Loop for Dots {
 #[test]
 fn dots_are_exact_at_the_extremes() {
     for isa in Isa::all() {
-        for x in [
-            [127; 4],
-            [-127; 4],
-            [-128; 4],
-            [127, -127, 1, 0],
-            [-1, 2, -3, 4],
-        ] {
-            for bytes in [[255; 64], [0; 64], std::array::from_fn(|i| (i * 37) as u8)] {
-                let found = isa.run(Dots(bytes, x));
+        for x in [[127; 4], [-127; 4], [127, -127, 1, 0], [-1, 2, -3, 4]] {
+            for bytes in [
+                [255; 64],
+                [0; 64],
+                [1; 64],
+                std::array::from_fn(|i| (i * 37) as u8),
+            ] {
+                let found = isa.run(Dots([bytes; 8], [x; 8]));
                 for lane in 0..LANES {
-                    let dot = |f: fn(u8) -> u8| {
+                    let dot = |f: fn(u8) -> i32| -> i32 {
                         (0..4)
-                            .map(|j| i32::from(f(bytes[4 * lane + j])) * i32::from(x[j]))
-                            .sum::<i32>()
-                            - 7
+                            .map(|j| f(bytes[4 * lane + j]) * i32::from(x[j]))
+                            .sum()
                     };
-                    let expected = [dot(|b| b), dot(|b| b & 15), dot(|b| b >> 4)];
+                    let expected = [
+                        8 * dot(|b| i32::from(b) - 128),
+                        4 * dot(|b| i32::from(b & 15) - 8) + 4 * dot(|b| i32::from(b >> 4) - 8),
+                    ];
                     assert_eq!(
                         found.map(|row| row[lane]),
                         expected.map(|dot| dot as f32),
@@ -120,6 +122,31 @@ fn elements_equal_their_definitions() {
 }
 
 #[test]
+fn the_best_is_the_first_of_the_highest() {
+    let mut logits: Vec<f32> = (0..3000u32)
+        .map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)))
+        .collect();
+    logits.extend([f32::NAN, -f32::NAN, f32::INFINITY, -0.0, 0.0]);
+    logits.extend_from_within(..);
+    for first in (0..logits.len()).step_by(7) {
+        for end in [
+            first + 1,
+            first + 255,
+            first + 256,
+            first + 257,
+            logits.len(),
+        ] {
+            let logits = &logits[first..end.min(logits.len())];
+            let keys = logits.iter().map(|logit| numeric::selection_key(*logit));
+            let highest = keys.clone().max();
+            let expected = keys.clone().position(|key| Some(key) == highest);
+            assert_eq!(Some(best(logits)), expected);
+        }
+    }
+    assert_eq!(best(&[f32::NAN; 3]), 0);
+}
+
+#[test]
 fn masses_equal_their_definition() {
     let logits: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
     let mut out = vec![1; 3];
@@ -138,6 +165,7 @@ fn masses_equal_their_definition() {
 #[test]
 fn blocks_equal_their_definition() {
     let mut state = 1u32;
+    let mut blocks = Vec::new();
     for round in 0..20_000u32 {
         let x: [f32; 32] = std::array::from_fn(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -148,9 +176,53 @@ fn blocks_equal_their_definition() {
                 _ => (state >> 24) as f32 - 127.5,
             }
         });
-        let mut quants = [1; 32];
-        let d = quantise_block(&x, &mut quants);
-        let (expected, expected_quants) = numeric::quantise_block(&x);
-        assert_eq!((d.to_bits(), quants), (expected.to_bits(), expected_quants));
+        blocks.push(x);
+    }
+    for isa in Isa::all() {
+        for n in [1, 15, 16, 17, blocks.len()] {
+            let (mut scales, mut quants) = (vec![1.0; n], vec![[1; 32]; n]);
+            isa.run(Quantise {
+                x: &blocks[..n],
+                scales: &mut scales,
+                quants: &mut quants,
+            });
+            for (i, block) in blocks[..n].iter().enumerate() {
+                let (expected, expected_quants) = numeric::quantise_block(block);
+                assert_eq!(scales[i].to_bits(), expected.to_bits(), "{}", isa.name());
+                assert_eq!(quants[i], expected_quants, "{}", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_of_all_numbers_equal_their_definition() {
+    let x: Vec<f32> = (0..=u32::MAX).step_by(2039).map(f32::from_bits).collect();
+    for isa in Isa::all() {
+        let mut out = vec![0; x.len()];
+        isa.each(
+            #[inline(always)]
+            || {
+                for (x, out) in x.iter().zip(&mut out) {
+                    *out = to_half(*x);
+                }
+            },
+        );
+        for (x, half) in x.iter().zip(&out) {
+            assert_eq!(*half, numeric::f32_to_f16(*x), "{x:e}");
+        }
+    }
+}
+
+#[test]
+fn sums_of_squares_equal_their_definition() {
+    let x: Vec<f32> = (0..3000u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7 - 0.8)
+        .collect();
+    for n in [
+        0, 1, 255, 256, 257, 288, 768, 1023, 1024, 1025, 1500, 2048, 3000,
+    ] {
+        let expected = numeric::tile_sum(x[..n].iter().map(|x| x * x));
+        assert_eq!(square_sum(&x[..n]).to_bits(), expected.to_bits(), "{n}");
     }
 }

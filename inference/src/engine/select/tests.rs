@@ -1,5 +1,6 @@
 use super::*;
 use crate::numeric::mass;
+use crate::numeric::selection_key;
 use proptest::prelude::*;
 
 /// Section 4 word for word: thresholds by trying every mass that occurs, everything sorted and in u128.

@@ -79,8 +79,7 @@ impl Session<'_> {
 
     /// Starts a sequence with keys and values that another session of the same program made.
     pub fn adopt(&mut self, cache: &Cache) -> usize {
-        self.sequences.push(cache.0.clone());
-        self.sequences.len() - 1
+        self.insert(cache.0.clone())
     }
 
     /// Whether a part's entries take outputs of the head.
@@ -118,7 +117,8 @@ impl Session<'_> {
             let expected = format!("at most {context}, the context");
             return bad("tokens of a sequence", end.to_string(), expected);
         }
-        let Some(sequence) = self.sequences.get(span.sequence) else {
+        let started = !self.free.contains(&span.sequence);
+        let Some(sequence) = self.sequences.get(span.sequence).filter(|_| started) else {
             let found = span.sequence.to_string();
             return bad("sequence", found, "one that was started".to_owned());
         };

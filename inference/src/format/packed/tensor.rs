@@ -141,13 +141,10 @@ impl<'a> PackedTensor<'a> {
         out.resize(end, 0);
     }
 
-    /// The bytes of a table as numbers: row-major F32.
-    pub fn table_row(&self, row: usize) -> impl Iterator<Item = f32> + 'a {
+    /// A row of a table, whose numbers are little-endian binary32.
+    pub fn table_row(&self, row: usize) -> &'a [[u8; 4]] {
         let cols = self.shape().cols as usize;
-        let bytes = &self.bytes[row * cols * 4..][..cols * 4];
-        bytes
-            .chunks_exact(4)
-            .map(|chunk| f32::from_bits(u32::from_le_bytes(bytes_at(chunk, 0))))
+        self.bytes[row * cols * 4..][..cols * 4].as_chunks().0
     }
 }
 

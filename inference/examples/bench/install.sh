@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs the bench's peer, llama.cpp as the pinned release of llama-cpp-python, compiled from source, into a virtual environment:
+#   install.sh native     target/bench/venv, for this processor
+#   install.sh avx2       target/bench/venv-avx2, without AVX-512
+# Give its bin/python to the bench. Takes ten minutes or more; needs cc, c++ and python3.
+set -euo pipefail
+release=0.3.36
+root=$(cd "$(dirname "$0")/../../.." && pwd)/target/bench
+features=(-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAVA_BUILD=OFF)
+case "${1:-native}" in
+native)
+    venv=$root/venv
+    features+=(-DGGML_NATIVE=ON)
+    ;;
+avx2)
+    venv=$root/venv-avx2
+    features+=(-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX512=OFF)
+    ;;
+*)
+    echo "usage: install.sh [native|avx2]" >&2
+    exit 2
+    ;;
+esac
+mkdir -p "$root"
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+if "$venv/bin/python" -c "import llama_cpp, sys; sys.exit(llama_cpp.__version__ != '$release')" 2>/dev/null; then
+    echo "$venv has llama-cpp-python $release"
+    exit 0
+fi
+export CMAKE_ARGS="${features[*]}" CMAKE_BUILD_PARALLEL_LEVEL=${JOBS:-1}
+nice -n 19 "$venv/bin/pip" install --quiet --no-cache-dir --no-binary llama-cpp-python "llama-cpp-python==$release" numpy
