@@ -329,7 +329,9 @@ contract ChallengesOpenTest is Arena {
         _refusedUnder(node, _posted(GROUP, 0, 70, 7, 1), "a", 7);
         _refusedUnder(node, _posted(GROUP, 0, 70, 6, 2), "b", 2);
         _refusedUnder(node, _posted(GROUP, 0, 71, 6, 1), "position", _posted(GROUP, 0, 71, 6, 1));
-        node = openFrom(challenger, claimId, tokens, _posted(PROMPT, 0, 0, 0, 0), 0, none());
+        // Whether a run has a prompt that can be read its job says.
+        _refusedUnder(tokens, _posted(PROMPT, 0, 0, 0, 0), "kind", PROMPT);
+        node = openInJobFrom(challenger, claimId, jobNode, _posted(PROMPT, 0, 0, 0, 0));
         node = revealPostedFrom(proposer, claimId, node);
         child = openFrom(challenger, claimId, node, _posted(STARTS, 0, 1, 0, 0), 0, none());
         same(child.shape, _shape(6 * 8, 0, 0), "starts of the last leaf");
@@ -503,7 +505,7 @@ contract ChallengesOpenTest is Arena {
         child = revealTree(proposer, claimId, child, forestOf(TOKENS));
         same(proposerSecondsOf(child), 13, "and added up");
         vm.warp(end + 20);
-        IChallenges.Record memory third = openFrom(attacker, claimId, child, _posted(PROMPT, 0, 0, 0, 0), 0, none());
+        IChallenges.Record memory third = openFrom(attacker, claimId, child, _posted(SELECTION, 0, 70, 0, 0), 0, none());
         same(challengerSecondsOf(third), 10, "from the reveal now");
         // A path of its own has clocks of its own.
         child = openInJobFrom(challenger, claimId, node, Positions.tree(TEXT, 2, 0, 2, 0));

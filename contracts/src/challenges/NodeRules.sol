@@ -50,8 +50,6 @@ contract NodeRules is INodeRules {
             place.shape = Children.selection(parent.position, shape, position, _samplingOf(claimId, position));
         } else if (above == Machine.NODE_SELECTION && kind == Machine.NODE_GROUP) {
             place.shape = Children.group(parent.position, shape, position);
-        } else if (above == Machine.NODE_TOKENS && kind == Machine.NODE_PROMPT) {
-            place.shape = Children.prompt(parent.position, shape, position);
         } else if (above == Machine.NODE_PROMPT && kind == Machine.NODE_STARTS) {
             place.shape = Children.starts(parent.position, shape, position);
         } else {

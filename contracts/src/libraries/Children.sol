@@ -196,7 +196,7 @@ library Children {
         return Shapes.pack(shape.nPrompt(), shape.nTokens(), sums * U48_BYTES, vocabulary, 0);
     }
 
-    /// @notice The places of tokens leaves, under a job or a node of the run's tokens.
+    /// @notice The places of tokens leaves, under a job: its fields say whether the run has any.
     function prompt(uint256 parent, uint256 shape, uint256 position) internal pure returns (uint256) {
         uint256 leaves = _leaves(shape.nPrompt());
         if (leaves == 0) revert IChallenges.AbsentNode(position);

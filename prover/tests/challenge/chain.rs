@@ -97,7 +97,7 @@ impl Chain<'_> {
                     (Totals, Tile) => position.index >= 256,
                     (Job | Tokens | Trace, Selection) => true,
                     (Selection, Group) => position.index == above.position.index,
-                    (Job | Tokens, Prompt) => true,
+                    (Job, Prompt) => true,
                     (Prompt, Starts) | (Job, Malformed) => true,
                     _ => false,
                 };
