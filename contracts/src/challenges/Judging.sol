@@ -36,7 +36,8 @@ abstract contract Judging is ChallengesBase {
     ) external {
         uint256 gasBefore = gasleft();
         uint256 state = _states[claimId];
-        _live(claimId, state);
+        // Of a claim that nobody disputed there is no record to prove by.
+        if (state != 0) _live(claimId, state);
         Verdict memory verdict;
         bytes32 line;
         (line, verdict.culprit) = _judge(claimId, path, job, fault, witness);

@@ -119,7 +119,7 @@ fn proofs_hold_for_their_claim_alone() {
     assert_eq!(there.id, guilty.id, "same addresses");
     again.account("challenger");
     let failure = again.refused(challenger, challenges, U256::ZERO, &proof);
-    assert!(failure.is::<abi::PastFinality>(), "{failure:?}");
+    assert!(failure.is::<abi::WrongRecord>(), "{failure:?}");
     again.world.mine(1, 12);
     let act = next(&there.view, &mut own).unwrap();
     let key = again.open(&mut there, challenger, &act);
