@@ -163,7 +163,7 @@ contract AttentionFaults is IFaults {
     }
 
     function _combine(Case calldata c, Combine calldata w) private view returns (bool) {
-        uint256 total;
+        uint256 total = 0;
         Site memory site;
         if (Positions.kind(c.node.position) == Machine.NODE_TOTALS) {
             site = _posted(c);

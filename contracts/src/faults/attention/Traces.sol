@@ -67,20 +67,20 @@ library Traces {
         }
     }
 
-    /// @notice Checks the span of the leaves that hold `count` elements from `start` on, of a step whose leaves of `each` elements start at `firstLeaf`.
+    /// @notice Checks the span of the leaves that hold `count` elements from `start` on, of a step whose leaves of `each` elements start at `firstLeaf_`.
     /// @return at Where the first of these elements is, in elements from the span's start.
     function span(
         Trace memory trace,
         Openings.Leaf calldata opened,
         bytes32 rowRoot,
-        uint256 firstLeaf,
+        uint256 firstLeaf_,
         uint256 each,
         uint256 start,
         uint256 count
     ) internal view returns (uint256 at) {
         uint256 first = start / each;
         uint256 leaves = (start + count - 1) / each - first + 1;
-        Spans.check(opened, rowRoot, firstLeaf + first, leaves, trace.program.rowDepth);
+        Spans.check(opened, rowRoot, firstLeaf_ + first, leaves, trace.program.rowDepth);
         return start % each;
     }
 
