@@ -20,7 +20,7 @@ interface IChallenges is IDisputes {
     struct Record {
         uint256 position; // section 10.2
         bytes32 parentHash; // of the parent's record as it was revealed; 0 when the parent is the claim itself
-        bytes32 value; // tree nodes: the digest, from the opening on; job: its digest, after the reveal keccak256(abi.encode(Job)); posted: 0, then sha256 of the contents
+        bytes32 value; // tree nodes: the digest, from the opening on; job: its digest, after the reveal keccak256(abi.encode(Job)); posted: 0, then the contents' digest (section 10.2)
         uint256 times; // from the most significant byte: opener address | openedAt u40, seconds | revealedAt u40, 0 while pending | the line's number u16
         uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u88, what is left in the line | spentWei u88, what its reveals took | late u16, 1 if the line has a deposit
         uint256 shape; // what the children's shapes follow from, below; job: what the proposer is paid for its traces, wei, until it is revealed
@@ -31,7 +31,7 @@ interface IChallenges is IDisputes {
     //   claim: count = leaves (jobs) of the claim tree.
     //   tokens, offsets, text: count = leaves. trace, and a revealed job with one: count = N, tail = leaves of the tail steps, rowDepth as in section 10.1.
     //   posted contents: count = their length in bytes (malformed: the most); totals, tile: rowDepth = the operation's code;
-    //   selection, group: tail = leaves of the logits.
+    //   selection, group: tail = the vocabulary size.
     //   nTokens and nPrompt are the run's in all but claim and job nodes.
 
     /// @notice A claim that fell by a node, until it is settled.
@@ -137,7 +137,7 @@ interface IChallenges is IDisputes {
         uint16 line
     ) external payable returns (bytes32 key);
 
-    /// @notice Reveals a high node of a tree by the digests `min(OPEN_LEVELS, ...)` levels below it; absent ones are left out. Anyone may.
+    /// @notice Reveals a high node of a tree by the digests that section 10.2 says, at most OPEN_LEVELS levels below it; absent ones are left out. Anyone may.
     function revealDigests(bytes32 claimId, Record calldata record, bytes32[] calldata digests) external;
     /// @notice Reveals a node of at most CONTENT_LEVELS levels by the bytes of its leaves; absent ones are left out. Anyone may.
     function revealLeaves(bytes32 claimId, Record calldata record, bytes[] calldata leaves) external;

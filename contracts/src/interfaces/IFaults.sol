@@ -12,13 +12,13 @@ interface IFaults {
         uint256 inputId;
         bytes32 scoreRoot;
         IVouchers.Run[] runs;
-        bytes32[] traceRoots; // one a run; ignored for a run without new tokens
+        bytes32[] traceRoots; // one a run; 0 for a run without new tokens
     }
 
     /// @notice A revealed node.
     struct Node {
         uint256 position; // section 10.2
-        bytes32 value; // tree nodes: their digest; posted contents: sha256 of them; job: keccak256(abi.encode(Job))
+        bytes32 value; // tree nodes: their digest; posted contents: their digest, section 10.2; job: keccak256(abi.encode(Job))
     }
 
     /// @notice What a fault is judged against.

@@ -154,7 +154,7 @@ library Machine {
 
     // challenge
 
-    /// @dev Levels that one opening goes down.
+    /// @dev Levels that one opening goes down at most.
     uint256 internal constant OPEN_LEVELS = 6;
     /// @dev A node at most this high is opened by its leaves' bytes.
     uint256 internal constant CONTENT_LEVELS = 3;

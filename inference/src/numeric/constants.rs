@@ -150,7 +150,7 @@ pub const PPM: u32 = 1000000;
 
 // challenge
 
-/// Levels that one opening goes down.
+/// Levels that one opening goes down at most.
 pub const OPEN_LEVELS: usize = 6;
 /// A node at most this high is opened by its leaves' bytes.
 pub const CONTENT_LEVELS: usize = 3;

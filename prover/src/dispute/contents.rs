@@ -34,7 +34,7 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// As the event of a reveal has them.
+    /// As the event of a reveal has them, or would if the transaction's data did not.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {

@@ -20,7 +20,7 @@ pub enum NodeKind {
     Trace = c::NODE_TRACE,
     /// Tile totals of an element.
     Totals = c::NODE_TOTALS,
-    /// Addends of a tile.
+    /// Running sums and addends of a tile.
     Tile = c::NODE_TILE,
     /// Advice and group sums of a choice.
     Selection = c::NODE_SELECTION,
