@@ -334,6 +334,21 @@ contract ChallengesRevealTest is Arena {
         vm.stopPrank();
     }
 
+    /// @dev Only the data of a transaction that is the call itself can stand for the event's.
+    function test_A25_eventsRepeatWhatTransactionsDoNotShow() external {
+        bytes memory contents = new bytes(12 + 2 * 42);
+        address[3] memory origins = [proposer, challenger, proposer];
+        for (uint256 i = 0; i < 3; ++i) {
+            IChallenges.Record memory node = _opened(Positions.posted(SELECTION, 0, 0, uint64(70 + i), 0, 0, 0));
+            // An account that delegates to code, EIP-7702.
+            if (i == 2) vm.etch(proposer, abi.encodePacked(hex"ef0100", address(this)));
+            vm.recordLogs();
+            vm.prank(proposer, origins[i]);
+            challenges.revealPosted(claimId, node, contents, "");
+            same(revealedContents().length, i == 0 ? 0 : contents.length, "contents of the event");
+        }
+    }
+
     function test_A24_malformedIsAsLongAsItSays() external {
         IChallenges.Record memory node = _opened(Positions.posted(MALFORMED, 0, 1, 0, 0, 0, 0));
         vm.startPrank(proposer);

@@ -50,7 +50,7 @@
 #define PREPAY 20
 #define PROOF_GAS 10
 #define PROOF_PAY 11
-#define PRICE 5           /* of the job: prepaid twice, the proposer gets it once */
+#define PRICE 10          /* twice what the job's input paid: prepaid, the proposer gets it with the reveal */
 #define COMPUTE 4         /* what making the trace costs the proposer */
 #define PATH_COST (DEPTH * REVEAL_PAY + PRICE)
 #define BOND (4 * (PATH_COST + 2))
@@ -211,7 +211,7 @@ inline settle() {
     :: i < count ->
         who = OPENER(i);
         pay(who, GAS, OPEN_GAS);
-        share = PREPAY + (nodes[i].depth == 1 -> 2 * PRICE : 0);
+        share = PREPAY + (nodes[i].depth == 1 -> PRICE : 0);
         pay(who, CONTRACT, share);
         pay(CONTRACT, who, share - SPENT(i));
         if

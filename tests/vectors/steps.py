@@ -57,7 +57,7 @@ class Tree:
 
     def in_job(self, n_runs):
         """The digests that come with a job of so many runs, if this is the trace of one."""
-        down = min(OPEN_LEVELS - depth(n_runs), max(self.depth - CONTENT_LEVELS, 0))
+        down = min(OPEN_LEVELS - depth(n_runs) - (n_runs > 8), max(self.depth - CONTENT_LEVELS, 0))
         return self.below(self.levels[self.depth - down], 0, down)
 
     def below(self, things, index, down):

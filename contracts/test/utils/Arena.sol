@@ -486,6 +486,10 @@ abstract contract Arena is Deployment {
         (record,) = abi.decode(_logged(IChallenges.Revealed.selector), (IChallenges.Record, bytes));
     }
 
+    function revealedContents() internal returns (bytes memory contents) {
+        (, contents) = abi.decode(_logged(IChallenges.Revealed.selector), (IChallenges.Record, bytes));
+    }
+
     function proven() internal returns (IChallenges.Verdict memory verdict) {
         (, verdict) = abi.decode(_logged(IChallenges.Proven.selector), (uint8, IChallenges.Verdict));
     }
