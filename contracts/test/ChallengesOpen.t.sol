@@ -448,6 +448,7 @@ contract ChallengesOpenTest is Arena {
         uint256 jobWei = 2 * priceOf(3, textPayload("Once upon a time").length);
         (, uint256 extraWei) = challenges.quoteOpen(claimId, nothing(), jobAt(2));
         same(extraWei, jobWei, "quoted");
+        _needsAllOf(jobWei);
         IChallenges.Record memory record = openJob(challenger, claimId, 3);
         same(record.shape, jobWei, "kept with the node");
         // Whoever reveals, the proposer has it.
@@ -463,6 +464,18 @@ contract ChallengesOpenTest is Arena {
         record = revealed();
         check(paidWei > 0 && spentOf(record) == jobWei + paidWei, "the revealer is paid for gas only");
         check(prepaidOf(record) > 0, "the rest is the opener's");
+    }
+
+    /// @dev An opening of the last job is refused with a wei less than this and the price of its reveal.
+    function _needsAllOf(uint256 jobWei) private {
+        bytes32[] memory path = Naive.path(jobsOf(3), 2, 1);
+        bytes32 value = recordOf(job(2));
+        (uint256 gas_,) = challenges.quoteOpen(claimId, nothing(), jobAt(2));
+        uint256 price = gas_ * 10 * block.basefee + jobWei;
+        vm.deal(challenger, 10 ether);
+        vm.prank(challenger);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.NotEnoughPaid.selector, price - 1, price));
+        challenges.open{value: price - 1}(claimId, nothing(), jobAt(2), value, path, 0);
     }
 
     function test_A11_prepaymentGoesByTheBaseFee() external {

@@ -9,7 +9,7 @@ import {IInbox} from "../src/interfaces/IInbox.sol";
 import {ISwornRecipient} from "../src/interfaces/ISwornRecipient.sol";
 import {IVouchers} from "../src/interfaces/IVouchers.sol";
 import {Deployment} from "./utils/Deployment.sol";
-import {Bomb, Burner, GasMeter, Moody, Reenterer, Refuser, RevertBomb} from "./utils/Hostile.sol";
+import {Bomb, Burner, Dud, GasMeter, Moody, Reenterer, Refuser, RevertBomb} from "./utils/Hostile.sol";
 import {Naive} from "./utils/Naive.sol";
 
 contract VouchersTest is Deployment {
@@ -317,6 +317,20 @@ contract VouchersTest is Deployment {
             check(gas_ < CALLBACK_GAS + 3_000_000, "bounded gas");
             check(deliver(claimId, next, 0), "and holds nobody else up");
         }
+    }
+
+    /// @dev What a recipient returns costs the executor nothing: copying half a megabyte would take half a million gas.
+    function test_returnedDataIsNotCopied() external {
+        address[2] memory recipients = [address(new Dud()), address(new Bomb())];
+        uint256[2] memory used;
+        for (uint256 i = 0; i < 2; ++i) {
+            uint256 id = submitFrom(asker, modelId, 1, recipients[i]);
+            bytes32 claimId = finaliseFor(id, proposer);
+            uint256 gas_ = gasleft();
+            check(deliver(claimId, id, 0), "delivered");
+            used[i] = gas_ - gasleft();
+        }
+        check(used[1] < used[0] + 100_000, "as cheap as silence");
     }
 
     /// @dev Enough gas for the whole callback or no attempt: an executor can't make a good recipient fail.

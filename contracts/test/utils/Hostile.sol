@@ -39,6 +39,15 @@ contract Bomb {
     }
 }
 
+/// @dev Takes as much memory as the one above and returns nothing.
+contract Dud {
+    fallback() external payable {
+        assembly ("memory-safe") {
+            mstore8(add(mload(0x40), 499999), 0)
+        }
+    }
+}
+
 /// @dev Reverts with as much as its gas pays for.
 contract RevertBomb {
     fallback() external payable {

@@ -104,4 +104,34 @@ mod tests {
         assert_eq!((flushed, kept), (0.0, f32::MIN_POSITIVE / 2.0));
         assert_eq!(restored & 0x8040, 0x8040, "the former mode is back");
     }
+
+    /// Threads begin with the mode of the one that starts them.
+    #[test]
+    fn workers_keep_what_their_starter_flushes() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        use std::thread;
+
+        arch::write(0x9fc0);
+        let pool = crate::backend::pool::Pool::new(3);
+        arch::write(0x1f80);
+        let pool = pool.expect("threads start");
+        let caller = thread::current().id();
+        let (kept, flushed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        for _ in 0..1000 {
+            pool.run(8, &|_| {
+                if thread::current().id() == caller {
+                    // The others take the other parts meanwhile.
+                    return thread::sleep(std::time::Duration::from_millis(1));
+                }
+                let half = black_box(f32::MIN_POSITIVE) * black_box(0.5);
+                let count = if half == 0.0 { &flushed } else { &kept };
+                count.fetch_add(1, Relaxed);
+            });
+            if kept.load(Relaxed) + flushed.load(Relaxed) > 0 {
+                break;
+            }
+        }
+        assert_eq!(flushed.load(Relaxed), 0);
+        assert!(kept.load(Relaxed) > 0, "no other thread took a part");
+    }
 }

@@ -128,3 +128,68 @@ impl Replay {
         Ok(block)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sworn_inference::engine::{BackendKind, EngineOptions};
+    use sworn_inference::format::ModelSource;
+    use sworn_inference::program::{LlamaConfig, WeightFormat};
+    use sworn_inference::testing;
+
+    use super::*;
+    use crate::dispute::source::TraceSource;
+    use crate::dispute::trace::{Trace, TraceOptions};
+
+    /// However many leaves are opened: the layers' outputs stay, and a few blocks that were made again.
+    #[test]
+    fn openings_keep_few_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LlamaConfig {
+            context: 320,
+            ..testing::tiny_config()
+        };
+        let file = folder.path().join("model.gguf");
+        std::fs::write(
+            &file,
+            testing::gguf(&config, WeightFormat::Q8_0, 3).to_bytes(),
+        )
+        .unwrap();
+        let source = ModelSource::open(&file, None).unwrap();
+        let model = Model::import(&source, &folder.path().join("model"), &mut |_, _| ()).unwrap();
+        let options = EngineOptions {
+            backend: BackendKind::Scalar,
+            threads: 1,
+        };
+        let mut trace = Trace::build(
+            Arc::new(model),
+            options.open().unwrap(),
+            &[5; 300],
+            10,
+            TraceOptions::default(),
+            &mut |_, _| (),
+        )
+        .unwrap();
+        let layout = trace.layout().clone();
+        let layers = layout.program().layers();
+        let mut opened = 0;
+        for row in (0..trace.rows()).step_by(BLOCK_ROWS as usize) {
+            for layer in 0..layers {
+                let leaf = layout.leaves_of(Part::Body, layer).start;
+                TraceSource::leaf(&mut trace, row, leaf).unwrap();
+                opened += 1;
+            }
+        }
+        assert!(opened > KEPT_BLOCKS);
+        assert_eq!(trace.replay.blocks.len(), KEPT_BLOCKS);
+        for block in &trace.replay.blocks {
+            let layer = layout.leaves_of(Part::Body, block.layer).len();
+            assert!(block.part == Part::Body && block.values.len() <= layer);
+        }
+        // Of every layer one output, of `dim` elements a row.
+        let rows = trace.rows() as usize;
+        let carries = &trace.checkpoints.carries;
+        assert_eq!(carries.len(), layers as usize);
+        let expected = rows * config.dim as usize;
+        assert!(carries.iter().all(|carry| carry.len() == expected));
+    }
+}
