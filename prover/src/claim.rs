@@ -142,9 +142,9 @@ mod tests {
             (2, 2),
             (3, 3),
             (64, 64),
-            (65, 33),
-            (130, 33),
-            (200, 50),
+            (65, 9),
+            (130, 9),
+            (200, 13),
         ] {
             let claim = ClaimTree::new(&jobs(count));
             assert_eq!(claim.digests().len(), expected, "{count} jobs");

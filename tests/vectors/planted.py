@@ -32,6 +32,7 @@ STEPS = [
     ("parts of a tile", "steps.py", "each = (len(contents) - head) // addends * RUN_ADDENDS", "each = 6 * RUN_ADDENDS", "steps:long"),
     ("parts of a selection", "steps.py", "6 * 7 * PART_GROUPS", "6 * 7 * 2", "posted:none"),
     ("parts of a group", "steps.py", "        each = 6 * PART_SUMS", "        each = 4 * PART_SUMS", "steps:Q8"),
+    ("parts of a prompt", "steps.py", "        each = 8 * PART_PLACES", "        each = 4 * PART_PLACES", "posted:none"),
     ("parts of totals", "steps.py", 'kind, head, each = node["kind"], 0, 4 * PART_SUMS', 'kind, head, each = node["kind"], 0, 4', "steps:norm"),
     ("head of a selection", "steps.py", "head, each = 12,", "head, each = 0,", "steps:Q8"),
     ("positions of a tile", "steps.py", "min(256 * (tile + 1), row + 1))", "256 * (tile + 1))", "steps:ties"),

@@ -8,7 +8,7 @@ from collections import namedtuple
 from machine import *  # noqa: F403
 
 OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 3, 4
-RUN_ADDENDS, SUM_TOKENS, PART_SUMS, PART_GROUPS = 32, 16, 16, 4
+RUN_ADDENDS, SUM_TOKENS, PART_SUMS, PART_GROUPS, PART_PLACES = 32, 16, 16, 4, 16
 KINDS = "claim job tokens offsets text trace totals tile selection group prompt starts malformed".split()
 EMBED, NORM_STAT, NORM_APPLY, QUANTISE, MATMUL, ROPE, TO_F16, ATTN_MAX, ATTN_SUM, ATTN_MIX, ADD, SILU_MUL = range(1, 13)
 
@@ -93,6 +93,8 @@ def contents_digest(node, contents):
         head, each = 12, 6 * 7 * PART_GROUPS
     elif kind == "group":
         each = 6 * PART_SUMS
+    elif kind == "prompt":
+        each = 8 * PART_PLACES
     elif kind != "totals":
         return sha256(contents)
     parts = [contents[at : at + each] for at in range(head, len(contents), each)]
