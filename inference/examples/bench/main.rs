@@ -13,6 +13,7 @@ mod machine;
 mod measure;
 mod models;
 mod peer;
+mod peers;
 mod plan;
 mod profile;
 mod run;
@@ -28,7 +29,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A path from the project's root.
 fn root(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    let inference = Path::new(env!("CARGO_MANIFEST_DIR"));
+    inference.parent().unwrap_or(inference).join(path)
 }
 
 fn work(arguments: &Arguments) -> Result<()> {

@@ -78,13 +78,23 @@ pub(crate) fn fable() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable/fable-2m.q8_0.gguf")
 }
 
-/// Checks that the files that are not there yet fit on the disk.
+/// Checks that the files that are not there yet fit on the disk, and in memory while they are made.
 pub(crate) fn check_room(folder: &Path, models: &[(String, WeightFormat)]) -> Result<()> {
     let mut needed = 0;
     for (shape, format) in models {
         let (file, packed) = paths(folder, shape, *format);
         let absent = u64::from(!file.exists()) + u64::from(!packed.exists());
-        needed += absent * bytes(&config(shape)?, *format);
+        let size = bytes(&config(shape)?, *format);
+        needed += absent * size;
+        // The tensors and the file that is made of them.
+        let memory = size * 9 / 4;
+        if !file.exists() && machine::available_memory().is_some_and(|bytes| bytes < memory) {
+            let memory = machine::size(memory);
+            return Err(format!(
+                "making the model {shape} {format:?} takes {memory} of memory, more than there is: choose other shapes (shape=15M,110M)"
+            )
+            .into());
+        }
     }
     // A tenth more for all else.
     needed += needed / 10;

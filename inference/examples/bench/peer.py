@@ -34,7 +34,7 @@ def logits(index):
 
 def run(batch):
     if lib.llama_decode(context, batch) != 0:
-        sys.exit("llama_decode failed")
+        sys.exit(f"llama_decode failed on {batch.n_tokens} tokens")
 
 
 def measure(work):
@@ -54,7 +54,9 @@ def decode(count):
 
 def prefill(count):
     prompt = [1] + [259 + i * 37 % 1000 % (vocabulary - 259) for i in range(count - 1)]
-    run(lib.llama_batch_get_one((lib.llama_token * count)(*prompt), count))
+    # The batch points into the array: it must not be freed before the run.
+    tokens = (lib.llama_token * count)(*prompt)
+    run(lib.llama_batch_get_one(tokens, count))
     logits(-1).argmax()
 
 

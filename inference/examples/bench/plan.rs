@@ -152,13 +152,14 @@ fn estimate(row: &Row, machine: &Machine) -> Result<f64> {
     let peak = machine.peak(row.threads).unwrap_or(1e11);
     let run = |test: Test| {
         let (passes, rows) = test.passes();
-        // Ours and the peer's: of the bandwidth, and of the peak, about a half and a tenth is reached together.
-        let reading = f64::from(passes) * bytes / bandwidth * 3.0;
-        let counting = match test {
-            Test::Decode(_) => 0.0,
-            Test::Verify(count) => f64::from(count) * macs * 2.0 / peak * 5.0,
-            _ => f64::from(rows) * macs * 2.0 / peak * 12.0,
+        // Ours and the peer's together take about so many times what the bandwidth and the peak allow.
+        let (reading, counting) = match test {
+            Test::Decode(_) => (3.0, 0.0),
+            Test::Verify(_) => (1.4, 1.5),
+            Test::Prefill(_) | Test::Batch(..) => (3.0, 12.0),
         };
+        let reading = f64::from(passes) * bytes / bandwidth * reading;
+        let counting = f64::from(rows) * macs * 2.0 / peak * counting;
         reading + counting + f64::from(passes) * 1e-4
     };
     let rounds = row.rounds as f64;

@@ -1,7 +1,6 @@
 //! The measurement: all rows of a plan, into `results.json`.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,114 +11,9 @@ use sworn_inference::format::packed::Model;
 use super::arguments::Arguments;
 use super::machine::Machine;
 use super::measure::{self, Cost, median};
-use super::peer::{F32, Peer};
+use super::peers::{Peers, or_message};
 use super::plan::{self, Against, Row};
-use super::{Result, accuracy, models, table};
-
-/// The peers that are there. One that fails is given up with a message, and our columns go on.
-struct Peers {
-    native: Option<Peer>,
-    avx2: Option<Peer>,
-    f32: Option<F32>,
-    /// The model that llama.cpp runs.
-    file: PathBuf,
-    /// What each was compiled with.
-    about: BTreeMap<&'static str, String>,
-}
-
-/// The value, or a message and nothing.
-fn or_message<T>(what: &str, result: Result<T>) -> Option<T> {
-    result
-        .map_err(|error| eprintln!("{what} is left out: {error}"))
-        .ok()
-}
-
-impl Peers {
-    fn start(arguments: &Arguments, folder: &Path, rows: &[Row]) -> Peers {
-        let wanted = |against| rows.iter().any(|row: &Row| row.against == against);
-        let accuracy = arguments.tests.iter().any(|test| test == "accuracy");
-        let llama = |against: Against, given: &Option<PathBuf>, venv: &str| {
-            if given
-                .as_ref()
-                .is_some_and(|path| path.as_os_str() == "none")
-                || !(wanted(against) || accuracy && against == Against::Llama)
-            {
-                return None;
-            }
-            let usual = folder.join(venv).join("bin/python");
-            let python = given.as_ref().unwrap_or(&usual);
-            if !python.exists() {
-                let remedy = "inference/examples/bench/install.sh makes it";
-                eprintln!(
-                    "{} is left out: no {}; {remedy}",
-                    against.name(),
-                    python.display()
-                );
-                return None;
-            }
-            or_message(against.name(), Peer::start(python))
-        };
-        let compile = || or_message(Against::F32.name(), F32::compile(folder));
-        let f32 = wanted(Against::F32).then(compile).flatten();
-        let mut about = BTreeMap::new();
-        about.extend(
-            f32.as_ref()
-                .map(|f32| (Against::F32.name(), f32.compiler.clone())),
-        );
-        Peers {
-            native: llama(Against::Llama, &arguments.python, "venv"),
-            avx2: llama(Against::LlamaAvx2, &arguments.python_avx2, "venv-avx2"),
-            f32,
-            file: PathBuf::new(),
-            about,
-        }
-    }
-
-    fn llama(&mut self, against: Against) -> &mut Option<Peer> {
-        match against {
-            Against::LlamaAvx2 => &mut self.avx2,
-            _ => &mut self.native,
-        }
-    }
-
-    /// Loads a model wherever it is not loaded.
-    fn open(&mut self, file: &Path) {
-        if self.file == file {
-            return;
-        }
-        self.file = file.to_owned();
-        for against in [Against::Llama, Against::LlamaAvx2] {
-            let peer = self.llama(against);
-            let Some(opened) = peer.as_mut().map(|peer| peer.open(file)) else {
-                continue;
-            };
-            match or_message(against.name(), opened) {
-                None => *peer = None,
-                Some(about) => {
-                    if self.about.insert(against.name(), about.clone()).is_none() {
-                        println!("{}: {about}", against.name());
-                    }
-                }
-            }
-        }
-    }
-
-    fn run(&mut self, row: &Row, test: measure::Test) -> Option<Cost> {
-        let cost = match row.against {
-            Against::F32 => {
-                let config = models::config(&row.shape).ok()?;
-                self.f32.as_ref()?.run(&config, test.count(), row.threads)
-            }
-            _ => self.llama(row.against).as_mut()?.run(test, row.threads),
-        };
-        let failed = cost.is_err();
-        let cost = or_message(row.against.name(), cost);
-        if failed && row.against != Against::F32 {
-            *self.llama(row.against) = None;
-        }
-        cost
-    }
-}
+use super::{Result, accuracy, machine, models, table};
 
 /// Tokens a second of ours and of the peer's, and the ratio: medians.
 fn speeds(engine: &Engine, peers: &mut Peers, row: &Row) -> Result<[f64; 3]> {
@@ -166,17 +60,32 @@ fn report(row: &Row, [ours, theirs, ratio]: [f64; 3], machine: &Machine) -> Resu
         "isa": plan::isa(row.backend), "sworn": ours, "peer": theirs, "peer_name": row.against.name(), "ratio": ratio,
         "rounds": row.rounds, "tokens": row.test.count(),
     });
-    // Where weights are read once a token and no cache holds them, the bandwidth bounds the speed.
-    let decode = matches!(row.test, measure::Test::Decode(_));
-    if decode && row.shape == "1.1B" && row.against != Against::F32 {
-        let bytes = models::bytes(&models::config(&row.shape)?, row.format);
-        let share = machine
-            .bandwidth(row.threads)
-            .map(|bandwidth| bytes as f64 * ours / bandwidth);
-        out["bytes_per_token"] = json!(bytes);
-        out["share_of_bandwidth"] = json!(share);
+    if row.shape == "1.1B" && row.against != Against::F32 && row.backend == BackendKind::Auto {
+        bound(row, ours, machine, &mut out)?;
     }
     Ok(out)
+}
+
+/// How near a row comes to what bounds it: the bandwidth where weights are read once a token and no cache holds them, the peak of int8 products where many
+/// tokens share a reading. Only where both are of the same instructions.
+fn bound(row: &Row, ours: f64, machine: &Machine, out: &mut Value) -> Result<()> {
+    let config = models::config(&row.shape)?;
+    match row.test {
+        measure::Test::Decode(_) => {
+            let bytes = models::bytes(&config, row.format);
+            let bandwidth = machine.bandwidth(row.threads);
+            out["bytes_per_token"] = json!(bytes);
+            out["share_of_bandwidth"] = json!(bandwidth.map(|rate| bytes as f64 * ours / rate));
+        }
+        measure::Test::Prefill(_) => {
+            let products = models::parameters(&config);
+            let peak = machine.peak(row.threads);
+            out["operations_per_token"] = json!(2 * products);
+            out["share_of_int8_peak"] = json!(peak.map(|rate| 2.0 * products as f64 * ours / rate));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn progress(row: &Row, value: &Value) -> String {
@@ -188,9 +97,7 @@ fn progress(row: &Row, value: &Value) -> String {
             number("ratio").unwrap_or(f64::NAN)
         )
     });
-    let share = number("share_of_bandwidth").map_or(String::new(), |share| {
-        format!(", {:.0} % of the bandwidth", share * 100.0)
-    });
+    let share = table::share(value).map_or(String::new(), |share| format!(", {share}"));
     format!(
         "{} {:?} {} {} thread{} {}: {:.1} tokens/s, {peer}{share}",
         row.shape,
@@ -206,7 +113,9 @@ fn progress(row: &Row, value: &Value) -> String {
 /// Measures all that a command line asks for.
 pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
     let wanted = |test: &str| arguments.tests.iter().any(|name| name == test);
-    let machine = Machine::measure(folder, &arguments.threads)?;
+    let mut threads = arguments.threads.clone();
+    threads.retain(|n| *n <= machine::cores());
+    let machine = Machine::measure(folder, &threads)?;
     let about = machine.json();
     println!("{}", serde_json::to_string_pretty(&about)?);
     let (rows, messages) = plan::plan(arguments, &machine)?;
@@ -241,7 +150,7 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
             println!("accuracy: {row}");
             push(&mut results["accuracy"], row);
         }
-        peers.file = PathBuf::new();
+        peers.forget();
     }
     let mut done = 0;
     for (shape, format) in models {

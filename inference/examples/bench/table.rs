@@ -125,23 +125,63 @@ fn header(results: &Value) -> String {
     out
 }
 
+/// How near a row comes to what bounds it.
+pub(crate) fn share(row: &Value) -> Option<String> {
+    let of = |key: &str, what: &str| {
+        let share = row[key].as_f64()?;
+        Some(format!("{:.0} % of {what}", share * 100.0))
+    };
+    of("share_of_bandwidth", "bandwidth").or_else(|| of("share_of_int8_peak", "int8 peak"))
+}
+
+/// What a batch of 8 gives against one sequence, where both were measured.
+fn batching(rows: &[Value]) -> String {
+    let of = |batch: &Value| {
+        let same = |row: &&Value| {
+            ["shape", "quantisation", "threads", "isa", "peer_name"]
+                .iter()
+                .all(|key| row[key] == batch[key])
+        };
+        let mut decodes = rows.iter().filter(|row| row["test"] == "decode");
+        let one = decodes.find(same)?;
+        Some(format!(
+            "{} {} {:.1}",
+            text(&batch["shape"]),
+            text(&batch["quantisation"]),
+            batch["sworn"].as_f64()? / one["sworn"].as_f64()?
+        ))
+    };
+    let one_thread = rows.iter().filter(|row| row["threads"] == 1);
+    let gains: Vec<_> = one_thread
+        .filter(|row| row["test"] == "batch8")
+        .filter_map(of)
+        .collect();
+    if gains.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nTokens of a batch of 8 per token of a single sequence in the same time, Sworn, 1 thread: {}.\n",
+        gains.join(", ")
+    )
+}
+
 /// A table of the rows of one backend against one peer: a line a test, columns by threads.
 fn group(rows: &[&Value], peer: &str, isa: &str) -> String {
     let threads: BTreeSet<u64> = rows
         .iter()
         .filter_map(|row| row["threads"].as_u64())
         .collect();
-    let share = rows.iter().any(|row| row["share_of_bandwidth"].is_number());
-    let mut out = format!("\nSworn ({isa}) and {peer}\n\n| shape | weights | test |");
+    let shares = rows.iter().any(|row| share(row).is_some());
+    let mut out = format!("\n**Beside {peer}**, Sworn with {isa}\n\n| shape | weights | test |");
     for threads in &threads {
         let plural = if *threads == 1 { "" } else { "s" };
         out += &format!(" Sworn, {threads} thread{plural} | {peer} | ratio |");
-        if share {
-            out += " of bandwidth |";
+        if shares {
+            out += " share |";
         }
     }
     out += "\n|---|---|---|";
-    out += &if share {
+    out += &if shares {
         "---:|---:|---:|---:|"
     } else {
         "---:|---:|---:|"
@@ -170,9 +210,8 @@ fn group(rows: &[&Value], peer: &str, isa: &str) -> String {
                 number(&row["peer"]),
                 ratio(&row["ratio"])
             );
-            if share {
-                let share = row["share_of_bandwidth"].as_f64();
-                out += &share.map_or(" |".to_owned(), |x| format!(" {:.0} % |", x * 100.0));
+            if shares {
+                out += &share(row).map_or(" |".to_owned(), |share| format!(" {share} |"));
             }
         }
         out += "\n";
@@ -235,6 +274,7 @@ pub(crate) fn markdown(results: &Value) -> String {
         let rows: Vec<_> = rows.iter().filter(|row| name(row) == wanted).collect();
         out += &group(&rows, &wanted.1, &wanted.0);
     }
+    out += &batching(rows);
     for row in list(results, "accuracy") {
         out += &accuracy(row);
     }
