@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sworn_inference::engine::{BackendKind, Engine, EngineOptions};
@@ -14,6 +14,9 @@ use super::measure::{self, Cost, median};
 use super::peers::{Peers, or_message};
 use super::plan::{self, Against, Row};
 use super::{Result, accuracy, machine, models, table};
+
+/// When a quick run starts no more rows, so that it ends within ten minutes.
+const QUICK: Duration = Duration::from_secs(9 * 60);
 
 /// Tokens a second of ours and of the peer's, and the ratio: medians.
 fn speeds(engine: &Engine, peers: &mut Peers, row: &Row) -> Result<[f64; 3]> {
@@ -152,7 +155,7 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
         }
         peers.forget();
     }
-    let mut done = 0;
+    let (mut done, mut late) = (0, 0);
     for (shape, format) in models {
         let (file, packed) = models::make(folder, &shape, format)?;
         let opening = Instant::now();
@@ -170,6 +173,10 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
             .iter()
             .filter(|row| row.shape == shape && row.format == format)
         {
+            if arguments.quick && start.elapsed() > QUICK {
+                late += 1;
+                continue;
+            }
             let key = (row.backend, row.threads);
             if engine.as_ref().is_none_or(|(other, _)| *other != key) {
                 let options = EngineOptions {
@@ -194,6 +201,9 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
     }
     results["machine"]["peers"] = json!(peers.about);
     save(&results)?;
+    if late > 0 {
+        eprintln!("{late} rows are left out: the time of a quick run is over");
+    }
     println!("\n{}", table::markdown(&results));
     println!("written to {}", folder.join("results.json").display());
     Ok(())
