@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use sworn_inference::engine::{Engine, Job, Network, Row, Sampling, Session, select};
+use sworn_inference::engine::{CHUNK_ROWS, Engine, Job, Row, Sampling};
 
 use super::Result;
 
@@ -104,65 +104,67 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-pub(crate) fn network(engine: &Engine) -> Network<'_> {
-    Network {
-        program: engine.model().program(),
-        weights: engine.model().weights(),
-    }
-}
-
 /// Greedy tokens after token 1, into `tokens`.
 fn decode(engine: &Engine, count: u32, tokens: &mut Vec<u32>) -> Result<Cost> {
-    let (mut session, mut scratch) = (
-        Session::new(network(engine), &**engine.backend()),
-        Vec::new(),
-    );
-    let sequence = session.start();
+    let mut runner = engine.runner();
+    let sequence = runner.start();
     let (mut token, start) = (1, start());
     for _ in 0..count {
-        let logits = session.forward(&[Row { sequence, token }], &[0], None)?;
-        token = select(logits, &GREEDY, || 0, &mut scratch);
+        runner.run(&[Row { sequence, token }], &[0])?;
+        token = runner.select(0, &GREEDY, &mut || 0)?;
         tokens.push(token);
     }
     Ok(Cost::since(start))
 }
 
-/// Runs a test with our engine. For [`Test::Verify`] that is the decoding only.
-pub(crate) fn run(engine: &Engine, test: Test) -> Result<Cost> {
-    if let Test::Decode(count) | Test::Verify(count) = test {
-        return decode(engine, count, &mut Vec::with_capacity(count as usize));
-    }
-    let (mut session, mut scratch) = (
-        Session::new(network(engine), &**engine.backend()),
-        Vec::new(),
-    );
-    let sequence = session.start();
-    let vocabulary = engine.model().program().vocab_size();
+fn decode_batch(engine: &Engine, sequences: usize, count: u32) -> Result<Cost> {
+    let mut runner = engine.runner();
+    let wanted: Vec<usize> = (0..sequences).collect();
+    let mut rows: Vec<Row> = (0..sequences)
+        .map(|i| Row {
+            sequence: runner.start(),
+            token: i.max(1) as u32,
+        })
+        .collect();
     let start = start();
-    match test {
-        Test::Batch(sequences, count) => {
-            let wanted: Vec<usize> = (0..sequences).collect();
-            let mut rows = vec![Row { sequence, token: 1 }];
-            rows.extend((1..sequences).map(|i| Row {
-                sequence: session.start(),
-                token: i as u32,
-            }));
-            for _ in 0..count as usize / sequences {
-                let logits = session.forward(&rows, &wanted, None)?;
-                for (row, logits) in rows.iter_mut().zip(logits.chunks(vocabulary as usize)) {
-                    row.token = select(logits, &GREEDY, || 0, &mut scratch);
-                }
-            }
+    for _ in 0..count as usize / sequences {
+        runner.run(&rows, &wanted)?;
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.token = runner.select(i, &GREEDY, &mut || 0)?;
         }
-        Test::Prefill(count) => {
-            let rest = (0..count - 1).map(|i| 259 + i * 37 % 1000 % (vocabulary - 259));
-            let prompt: Vec<u32> = std::iter::once(1).chain(rest).collect();
-            let logits = session.prefill(sequence, &prompt)?;
-            select(logits, &GREEDY, || 0, &mut scratch);
-        }
-        Test::Decode(_) | Test::Verify(_) => {}
     }
     Ok(Cost::since(start))
+}
+
+fn prefill(engine: &Engine, count: u32) -> Result<Cost> {
+    let mut runner = engine.runner();
+    let sequence = runner.start();
+    let others = engine.model().program().vocab_size() - 259;
+    let rest = (0..count - 1).map(|i| 259 + i * 37 % 1000 % others);
+    let rows: Vec<Row> = std::iter::once(1)
+        .chain(rest)
+        .map(|token| Row { sequence, token })
+        .collect();
+    let start = start();
+    let chunks = rows.chunks(CHUNK_ROWS);
+    let last = chunks.len() - 1;
+    for (i, chunk) in chunks.enumerate() {
+        let wanted = [chunk.len() - 1];
+        runner.run(chunk, if i == last { &wanted } else { &[] })?;
+    }
+    runner.select(0, &GREEDY, &mut || 0)?;
+    Ok(Cost::since(start))
+}
+
+/// Runs a test with our engine. For [`Test::Verify`] that is the decoding only.
+pub(crate) fn run(engine: &Engine, test: Test) -> Result<Cost> {
+    match test {
+        Test::Decode(count) | Test::Verify(count) => {
+            decode(engine, count, &mut Vec::with_capacity(count as usize))
+        }
+        Test::Batch(sequences, count) => decode_batch(engine, sequences, count),
+        Test::Prefill(count) => prefill(engine, count),
+    }
 }
 
 /// Decodes a run and checks it as a claim is checked; gives what checking and what decoding cost.

@@ -113,6 +113,15 @@ fn progress(row: &Row, value: &Value) -> String {
     )
 }
 
+/// The engine of a row. An accelerator is attached here (`Engine::with_accelerator`); its rows need time, not processor time, in `Cost::of`.
+fn engine(model: &Arc<Model>, row: &Row) -> Result<Engine> {
+    let options = EngineOptions {
+        backend: row.backend,
+        threads: row.threads,
+    };
+    Ok(Engine::new(Arc::clone(model), options)?)
+}
+
 /// Measures all that a command line asks for.
 pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
     let wanted = |test: &str| arguments.tests.iter().any(|name| name == test);
@@ -179,11 +188,7 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<()> {
             }
             let key = (row.backend, row.threads);
             if engine.as_ref().is_none_or(|(other, _)| *other != key) {
-                let options = EngineOptions {
-                    backend: row.backend,
-                    threads: row.threads,
-                };
-                engine = Some((key, Engine::new(Arc::clone(&model), options)?));
+                engine = Some((key, self::engine(&model, row)?));
             }
             let Some((_, engine)) = &engine else { continue };
             let value = report(row, speeds(engine, &mut peers, row)?, &machine)?;
