@@ -37,6 +37,10 @@ pub enum BackendKind {
     Avx2,
     /// The same with AVX-512 (F, BW, DQ, VL, VNNI).
     Avx512,
+    /// The same with NEON alone.
+    Neon,
+    /// The same with NEON and its dot products of bytes (FEAT_DotProd).
+    Dotprod,
 }
 
 /// How an engine computes. No choice changes a result.
@@ -64,6 +68,8 @@ impl EngineOptions {
             BackendKind::Portable => Some("portable"),
             BackendKind::Avx2 => Some("avx2"),
             BackendKind::Avx512 => Some("avx512"),
+            BackendKind::Neon => Some("neon"),
+            BackendKind::Dotprod => Some("dotprod"),
         };
         let backend = match forced {
             None => Threaded::new(threads),

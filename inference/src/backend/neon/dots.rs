@@ -1,0 +1,193 @@
+//! Exact dot products of a block's weights and activations: with the instructions for them, or with products of 16 bits.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use crate::backend::matmul::BlockOf;
+use crate::backend::simd::LANES;
+
+type Sums = [int32x4_t; 4];
+
+/// Four rows of packed weights: 16 bytes of `line`, those from row `4 * part`.
+#[inline(always)]
+pub(super) fn rows(line: &[u8; 4 * LANES], part: usize) -> uint8x16_t {
+    let (parts, _) = line.as_chunks::<16>();
+    intrinsics!(vld1q_u8(parts[part].as_ptr()))
+}
+
+/// Four activations, four times.
+#[inline(always)]
+fn splat(x: [i8; 4]) -> int8x16_t {
+    let quad = i32::from_le_bytes(x.map(|x| x as u8));
+    intrinsics!(vreinterpretq_s8_s32(vdupq_n_s32(quad)))
+}
+
+/// Adds to each lane the products of its four bytes; `vdotq_s32` is not stable.
+#[inline]
+#[target_feature(enable = "dotprod")]
+fn add_dots(mut acc: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
+    // SAFETY: works on registers alone; the function's caller has the instruction.
+    unsafe {
+        asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) acc, in(vreg) w, in(vreg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    acc
+}
+
+/// Products of the bytes of four rows and four activations, two rows in each half.
+#[inline(always)]
+fn products(w: int8x16_t, x: int8x16_t) -> [int16x8_t; 2] {
+    intrinsics!([
+        vmull_s8(vget_low_s8(w), vget_low_s8(x)),
+        vmull_high_s8(w, x),
+    ])
+}
+
+/// Adds the [`products`].
+#[inline(always)]
+fn add_products(acc: [int16x8_t; 2], w: int8x16_t, x: int8x16_t) -> [int16x8_t; 2] {
+    intrinsics!([
+        vmlal_s8(acc[0], vget_low_s8(w), vget_low_s8(x)),
+        vmlal_high_s8(acc[1], w, x),
+    ])
+}
+
+/// Weights of four rows and four columns from bytes with 128 added.
+#[inline(always)]
+fn signed(line: &[u8; 4 * LANES], part: usize) -> int8x16_t {
+    intrinsics!(vreinterpretq_s8_u8(veorq_u8(
+        rows(line, part),
+        vdupq_n_u8(0x80)
+    )))
+}
+
+/// The low and the high nibbles of four rows and four bytes.
+#[inline(always)]
+fn halves(line: &[u8; 4 * LANES], part: usize) -> [int8x16_t; 2] {
+    let both = rows(line, part);
+    intrinsics!([
+        vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))),
+        vreinterpretq_s8_u8(vshrq_n_u8::<4>(both)),
+    ])
+}
+
+/// [`crate::backend::simd::Simd::dot_bytes`], half of the rows at a time: more sums don't fit the registers.
+#[inline]
+#[target_feature(enable = "dotprod")]
+pub(super) fn bytes<const M: usize, const N: usize>(
+    w: [&[[u8; 4 * LANES]; 8]; M],
+    x: &BlockOf<N>,
+) -> [[Sums; N]; M] {
+    let zero = vdupq_n_s32(0);
+    let mut out = [[[zero; 4]; N]; M];
+    for half in [0, 2] {
+        let mut acc = [[[zero; 2]; N]; M];
+        for k in 0..8 {
+            let w = w.map(|w| [signed(&w[k], half), signed(&w[k], half + 1)]);
+            for t in 0..N {
+                let x = splat(x[k][t]);
+                for m in 0..M {
+                    for i in 0..2 {
+                        acc[m][t][i] = add_dots(acc[m][t][i], w[m][i], x);
+                    }
+                }
+            }
+        }
+        for m in 0..M {
+            for t in 0..N {
+                [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+            }
+        }
+    }
+    out
+}
+
+/// The same of 16 rows without the instructions: sums of two products are at most 2 * 128 * 127 and fit 16 bits.
+#[inline(always)]
+pub(super) fn bytes_without<const N: usize>(w: &[[u8; 4 * LANES]; 8], x: &BlockOf<N>) -> [Sums; N] {
+    intrinsics!({
+        let zero = vdupq_n_s32(0);
+        let mut out = [[zero; 4]; N];
+        for part in 0..4 {
+            let mut acc = [[zero; 2]; N];
+            for k in [0, 2, 4, 6] {
+                let w = [signed(&w[k], part), signed(&w[k + 1], part)];
+                for t in 0..N {
+                    let pairs = products(w[0], splat(x[k][t]));
+                    let pairs = add_products(pairs, w[1], splat(x[k + 1][t]));
+                    for i in 0..2 {
+                        acc[t][i] = vpadalq_s16(acc[t][i], pairs[i]);
+                    }
+                }
+            }
+            for t in 0..N {
+                out[t][part] = vpaddq_s32(acc[t][0], acc[t][1]);
+            }
+        }
+        out
+    })
+}
+
+/// [`crate::backend::simd::Simd::dot_nibbles`], half of the rows at a time.
+#[inline]
+#[target_feature(enable = "dotprod")]
+pub(super) fn nibbles<const M: usize, const N: usize>(
+    w: [&[[u8; 4 * LANES]; 4]; M],
+    x: &BlockOf<N>,
+    starts: &[i32; N],
+) -> [[Sums; N]; M] {
+    let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
+    for half in [0, 2] {
+        let mut acc = [[[vdupq_n_s32(0); 2]; N]; M];
+        for m in 0..M {
+            for t in 0..N {
+                acc[m][t] = [vdupq_n_s32(starts[t]); 2];
+            }
+        }
+        for k in 0..4 {
+            let w = w.map(|w| [halves(&w[k], half), halves(&w[k], half + 1)]);
+            for t in 0..N {
+                let (low, high) = (splat(x[k][t]), splat(x[k + 4][t]));
+                for m in 0..M {
+                    for i in 0..2 {
+                        let sums = add_dots(acc[m][t][i], w[m][i][0], low);
+                        acc[m][t][i] = add_dots(sums, w[m][i][1], high);
+                    }
+                }
+            }
+        }
+        for m in 0..M {
+            for t in 0..N {
+                [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+            }
+        }
+    }
+    out
+}
+
+/// The same of 16 rows without the instructions: sums of eight products are at most 8 * 15 * 127, and pairs of those fit 16 bits.
+#[inline(always)]
+pub(super) fn nibbles_without<const N: usize>(
+    w: &[[u8; 4 * LANES]; 4],
+    x: &BlockOf<N>,
+    starts: &[i32; N],
+) -> [Sums; N] {
+    intrinsics!({
+        let mut out = [[vdupq_n_s32(0); 4]; N];
+        for part in 0..4 {
+            let mut acc = [[vdupq_n_s16(0); 2]; N];
+            for k in 0..4 {
+                let w = halves(&w[k], part);
+                for t in 0..N {
+                    acc[t] = add_products(acc[t], w[0], splat(x[k][t]));
+                    acc[t] = add_products(acc[t], w[1], splat(x[k + 4][t]));
+                }
+            }
+            for t in 0..N {
+                let pairs = vpaddq_s16(acc[t][0], acc[t][1]);
+                out[t][part] = vpadalq_s16(vdupq_n_s32(starts[t]), pairs);
+            }
+        }
+        out
+    })
+}
