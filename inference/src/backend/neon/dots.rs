@@ -72,34 +72,38 @@ fn halves(line: &[u8; 4 * LANES], part: usize) -> [int8x16_t; 2] {
 }
 
 /// [`crate::backend::simd::Simd::dot_bytes`], half of the rows at a time: more sums don't fit the registers.
-#[inline]
-#[target_feature(enable = "dotprod")]
-pub(super) fn bytes<const M: usize, const N: usize>(
+///
+/// # Safety
+/// The processor has dot products.
+#[inline(always)]
+pub(super) unsafe fn bytes<const M: usize, const N: usize>(
     w: [&[[u8; 4 * LANES]; 8]; M],
     x: &BlockOf<N>,
 ) -> [[Sums; N]; M] {
-    let zero = vdupq_n_s32(0);
-    let mut out = [[[zero; 4]; N]; M];
-    for half in [0, 2] {
-        let mut acc = [[[zero; 2]; N]; M];
-        for k in 0..8 {
-            let w = w.map(|w| [signed(&w[k], half), signed(&w[k], half + 1)]);
-            for t in 0..N {
-                let x = splat(x[k][t]);
-                for m in 0..M {
-                    for i in 0..2 {
-                        acc[m][t][i] = add_dots(acc[m][t][i], w[m][i], x);
+    intrinsics!({
+        let zero = vdupq_n_s32(0);
+        let mut out = [[[zero; 4]; N]; M];
+        for half in [0, 2] {
+            let mut acc = [[[zero; 2]; N]; M];
+            for k in 0..8 {
+                let w = w.map(|w| [signed(&w[k], half), signed(&w[k], half + 1)]);
+                for t in 0..N {
+                    let x = splat(x[k][t]);
+                    for m in 0..M {
+                        for i in 0..2 {
+                            acc[m][t][i] = add_dots(acc[m][t][i], w[m][i], x);
+                        }
                     }
                 }
             }
-        }
-        for m in 0..M {
-            for t in 0..N {
-                [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+            for m in 0..M {
+                for t in 0..N {
+                    [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+                }
             }
         }
-    }
-    out
+        out
+    })
 }
 
 /// The same of 16 rows without the instructions: sums of two products are at most 2 * 128 * 127 and fit 16 bits.
@@ -129,40 +133,44 @@ pub(super) fn bytes_without<const N: usize>(w: &[[u8; 4 * LANES]; 8], x: &BlockO
 }
 
 /// [`crate::backend::simd::Simd::dot_nibbles`], half of the rows at a time.
-#[inline]
-#[target_feature(enable = "dotprod")]
-pub(super) fn nibbles<const M: usize, const N: usize>(
+///
+/// # Safety
+/// The processor has dot products.
+#[inline(always)]
+pub(super) unsafe fn nibbles<const M: usize, const N: usize>(
     w: [&[[u8; 4 * LANES]; 4]; M],
     x: &BlockOf<N>,
     starts: &[i32; N],
 ) -> [[Sums; N]; M] {
-    let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
-    for half in [0, 2] {
-        let mut acc = [[[vdupq_n_s32(0); 2]; N]; M];
-        for m in 0..M {
-            for t in 0..N {
-                acc[m][t] = [vdupq_n_s32(starts[t]); 2];
+    intrinsics!({
+        let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
+        for half in [0, 2] {
+            let mut acc = [[[vdupq_n_s32(0); 2]; N]; M];
+            for m in 0..M {
+                for t in 0..N {
+                    acc[m][t] = [vdupq_n_s32(starts[t]); 2];
+                }
             }
-        }
-        for k in 0..4 {
-            let w = w.map(|w| [halves(&w[k], half), halves(&w[k], half + 1)]);
-            for t in 0..N {
-                let (low, high) = (splat(x[k][t]), splat(x[k + 4][t]));
-                for m in 0..M {
-                    for i in 0..2 {
-                        let sums = add_dots(acc[m][t][i], w[m][i][0], low);
-                        acc[m][t][i] = add_dots(sums, w[m][i][1], high);
+            for k in 0..4 {
+                let w = w.map(|w| [halves(&w[k], half), halves(&w[k], half + 1)]);
+                for t in 0..N {
+                    let (low, high) = (splat(x[k][t]), splat(x[k + 4][t]));
+                    for m in 0..M {
+                        for i in 0..2 {
+                            let sums = add_dots(acc[m][t][i], w[m][i][0], low);
+                            acc[m][t][i] = add_dots(sums, w[m][i][1], high);
+                        }
                     }
                 }
             }
-        }
-        for m in 0..M {
-            for t in 0..N {
-                [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+            for m in 0..M {
+                for t in 0..N {
+                    [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+                }
             }
         }
-    }
-    out
+        out
+    })
 }
 
 /// The same of 16 rows without the instructions: sums of eight products are at most 8 * 15 * 127, and pairs of those fit 16 bits.
