@@ -105,6 +105,7 @@ fn all_backends_and_thread_counts_give_the_same_logits() {
 fn a_forced_instruction_set_is_used_or_refused() {
     let has = Threaded::instruction_sets();
     assert_eq!(has[0], "portable");
+    assert_eq!(has.contains(&"neon"), cfg!(target_arch = "aarch64"));
     for (kind, name) in SETS {
         match options(kind, 2).open() {
             Ok(backend) => {
