@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::generate::check;
 use super::speculate::{GUESSES, Speculation};
-use super::{CHUNK_ROWS, Engine, Finish, Job, Row, RunResult, Session, TokenEvent, select};
+use super::{CHUNK_ROWS, Engine, Finish, Job, Row, RunResult, Runner, TokenEvent};
 use crate::Error;
 use crate::numeric::draw;
 
@@ -18,10 +18,9 @@ pub type OnToken<'a> = &'a mut dyn FnMut(u64, TokenEvent<'_>) -> ControlFlow<()>
 #[derive(Debug)]
 pub struct Batch<'e> {
     engine: &'e Engine,
-    session: Session<'e>,
+    session: Box<dyn Runner + 'e>,
     jobs: Vec<Running>,
     next: u64,
-    scratch: Vec<u32>,
     guessed: u64,
     right: u64,
 }
@@ -63,11 +62,10 @@ impl<'e> Batch<'e> {
     /// No jobs.
     pub fn new(engine: &'e Engine) -> Batch<'e> {
         Batch {
-            session: Session::new(engine.network(), &**engine.backend()),
+            session: engine.runner(),
             engine,
             jobs: Vec::new(),
             next: 0,
-            scratch: Vec::new(),
             guessed: 0,
             right: 0,
         }
@@ -134,12 +132,11 @@ impl<'e> Batch<'e> {
     /// Runs one step of all jobs and gives those that ended. `on_token` gets every new token when it is selected, jobs and runs taking turns.
     ///
     /// # Errors
-    /// What [`Session::forward`] reports. A job that is cancelled ends with [`Error::Cancelled`] and harms no other.
+    /// What [`Runner::run`] reports. A job that is cancelled ends with [`Error::Cancelled`] and harms no other.
     pub fn step(&mut self, on_token: OnToken<'_>) -> Result<Vec<Ended>, Error> {
         let (rows, wanted, plans) = self.plan();
-        let logits = self.session.forward(&rows, &wanted, None)?;
-        let vocab = self.engine.model().program().vocab_size() as usize;
-        let logits: Vec<&[f32]> = logits.chunks_exact(vocab).collect();
+        self.session.run(&rows, &wanted)?;
+        let session: &mut dyn Runner = &mut *self.session;
         let mut lengths = Vec::new();
         let mut forks = Vec::new();
         for plan in plans {
@@ -147,21 +144,15 @@ impl<'e> Batch<'e> {
             let Some((index, guesses)) = plan.run else {
                 // The first tokens of all runs come from the same logits.
                 for index in 0..running.runs.len() {
-                    running.take(
-                        self.engine,
-                        index,
-                        logits[plan.wanted],
-                        &mut self.scratch,
-                        on_token,
-                    );
+                    running.take(self.engine, session, plan.wanted, index, on_token)?;
                 }
                 forks.push(plan.job);
                 continue;
             };
             let mut kept = 0;
             loop {
-                let logits = logits[plan.wanted + kept];
-                let token = running.take(self.engine, index, logits, &mut self.scratch, on_token);
+                let wanted = plan.wanted + kept;
+                let token = running.take(self.engine, session, wanted, index, on_token)?;
                 if running.cancelled
                     || running.runs[index].ended
                     || guesses.get(kept) != Some(&token)
@@ -308,22 +299,22 @@ impl Clone for Run {
 }
 
 impl Running {
-    /// Selects the next token of a run.
+    /// Selects the next token of a run from a wanted row of the session's latest run.
     fn take(
         &mut self,
         engine: &Engine,
+        session: &mut dyn Runner,
+        wanted: usize,
         index: usize,
-        logits: &[f32],
-        scratch: &mut Vec<u32>,
         on_token: OnToken<'_>,
-    ) -> u32 {
+    ) -> Result<u32, Error> {
         let run = &mut self.runs[index];
         let result = &mut run.result;
         let position = result.tokens.len() as u32;
-        let draw = || draw(&self.job.seed, index as u32, position);
-        let token = select(logits, &self.job.sampling, draw, scratch);
+        let mut draw = || draw(&self.job.seed, index as u32, position);
+        let token = session.select(wanted, &self.job.sampling, &mut draw)?;
         if self.cancelled {
-            return token;
+            return Ok(token);
         }
         let model = engine.model();
         let stop = model.program().stop_tokens().binary_search(&token).is_ok();
@@ -347,6 +338,6 @@ impl Running {
             piece: &piece,
         };
         self.cancelled = on_token(self.number, event).is_break();
-        token
+        Ok(token)
     }
 }

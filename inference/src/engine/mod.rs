@@ -3,7 +3,9 @@
 mod batch;
 mod cache;
 mod check;
+mod fallback;
 mod generate;
+mod runner;
 mod select;
 mod session;
 mod speculate;
@@ -11,7 +13,9 @@ mod value;
 
 pub use batch::{Batch, Ended, OnToken};
 pub use check::{OnRows, WrongToken};
+pub use fallback::OnFailure;
 pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
+pub use runner::{Accelerator, Runner};
 pub use select::select;
 pub use session::{CHUNK_ROWS, Cache, Network, Place, Row, Session, Sink, Span};
 pub use value::Value;
