@@ -4,7 +4,6 @@
 
 use std::arch::aarch64::*;
 use std::arch::asm;
-use std::array::from_fn;
 
 use super::matmul::BlockOf;
 use super::simd::{LANES, Simd};
@@ -13,9 +12,33 @@ use crate::numeric::constants::{BLOCK_ELEMENTS, CANONICAL_NAN};
 /// Calls of intrinsics.
 macro_rules! intrinsics {
     ($body:expr) => {
-        // SAFETY: NEON is part of AArch64, and where `DOT` the processor has dot products (`detect`); loads and stores go through references
-        // to arrays of exactly the register's size, without alignment.
+        // SAFETY: NEON is part of AArch64, and where `DOT` the processor has dot products (`detect`); loads and stores stay within
+        // the arrays whose references are given, and need no alignment.
         unsafe { $body }
+    };
+}
+
+/// An array of what the four registers give; unlike closures it is inlined for certain.
+macro_rules! four {
+    ($i:ident => $each:expr) => {
+        [
+            {
+                const $i: usize = 0;
+                $each
+            },
+            {
+                const $i: usize = 1;
+                $each
+            },
+            {
+                const $i: usize = 2;
+                $each
+            },
+            {
+                const $i: usize = 3;
+                $each
+            },
+        ]
     };
 }
 
@@ -88,58 +111,54 @@ impl<const DOT: bool> Simd for Neon<DOT> {
 
     #[inline(always)]
     fn load_bytes(self, x: &[u8; 4 * LANES]) -> Self::F {
-        intrinsics!(from_fn(|i| vreinterpretq_f32_u8(dots::rows(x, i))))
+        intrinsics!(four!(I => vreinterpretq_f32_u8(dots::rows(x, I))))
     }
 
     #[inline(always)]
     fn load_halves(self, x: &[u16; LANES]) -> Self::F {
         intrinsics!({
-            let (x, _) = x.as_chunks::<8>();
-            let [low, high] = [vld1q_u16(x[0].as_ptr()), vld1q_u16(x[1].as_ptr())];
-            halves(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high))
+            let x: *const u8 = x.as_ptr().cast();
+            halves(vld1q_u8(x), vld1q_u8(x.add(16)))
         })
     }
 
     #[inline(always)]
     fn load_half_bytes(self, x: &[u8; 2 * LANES]) -> Self::F {
         intrinsics!({
-            let (x, _) = x.as_chunks::<16>();
-            let [low, high] = [vld1q_u8(x[0].as_ptr()), vld1q_u8(x[1].as_ptr())];
-            halves(low, high)
+            let x = x.as_ptr();
+            halves(vld1q_u8(x), vld1q_u8(x.add(16)))
         })
     }
 
     #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Self::F {
         intrinsics!({
-            let (x, _) = x.as_chunks::<4>();
-            from_fn(|i| vld1q_f32(x[i].as_ptr()))
+            let x = x.as_ptr();
+            four!(I => vld1q_f32(x.add(4 * I)))
         })
     }
 
     #[inline(always)]
     fn store(self, x: Self::F, out: &mut [f32; LANES]) {
         intrinsics!({
-            let (out, _) = out.as_chunks_mut::<4>();
-            for (x, out) in x.into_iter().zip(out) {
-                vst1q_f32(out.as_mut_ptr(), x);
-            }
+            let out = out.as_mut_ptr();
+            four!(I => vst1q_f32(out.add(4 * I), x[I]));
         })
     }
 
     #[inline(always)]
     fn add(self, x: Self::F, y: Self::F) -> Self::F {
-        intrinsics!(from_fn(|i| vaddq_f32(x[i], y[i])))
+        intrinsics!(four!(I => vaddq_f32(x[I], y[I])))
     }
 
     #[inline(always)]
     fn mul(self, x: Self::F, y: Self::F) -> Self::F {
-        intrinsics!(from_fn(|i| vmulq_f32(x[i], y[i])))
+        intrinsics!(four!(I => vmulq_f32(x[I], y[I])))
     }
 
     #[inline(always)]
     fn div(self, x: Self::F, y: Self::F) -> Self::F {
-        intrinsics!(from_fn(|i| vdivq_f32(x[i], y[i])))
+        intrinsics!(four!(I => vdivq_f32(x[I], y[I])))
     }
 
     #[inline(always)]
@@ -147,27 +166,25 @@ impl<const DOT: bool> Simd for Neon<DOT> {
         intrinsics!({
             // On the bits, as in `numeric::canonical`.
             let nan = vdupq_n_f32(f32::from_bits(CANONICAL_NAN));
-            x.map(|x| {
-                let size = vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0x7fff_ffff));
-                vbslq_f32(vcgtq_u32(size, vdupq_n_u32(0x7f80_0000)), nan, x)
+            four!(I => {
+                let size = vandq_u32(vreinterpretq_u32_f32(x[I]), vdupq_n_u32(0x7fff_ffff));
+                vbslq_f32(vcgtq_u32(size, vdupq_n_u32(0x7f80_0000)), nan, x[I])
             })
         })
     }
 
     #[inline(always)]
     fn to_float(self, x: Self::I) -> Self::F {
-        intrinsics!(x.map(|x| vcvtq_f32_s32(x)))
+        intrinsics!(four!(I => vcvtq_f32_s32(x[I])))
     }
 
     #[inline(always)]
     fn largest(self, x: &[f32; BLOCK_ELEMENTS]) -> u32 {
         intrinsics!({
-            let (x, _) = x.as_chunks::<LANES>();
-            let (low, high) = (self.load(&x[0]), self.load(&x[1]));
             let mut largest = vdupq_n_u32(0);
-            for x in low.into_iter().chain(high) {
-                let size = vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0x7fff_ffff));
-                largest = vmaxq_u32(largest, size);
+            for i in 0..BLOCK_ELEMENTS / 4 {
+                let x = vreinterpretq_u32_f32(vld1q_f32(x.as_ptr().add(4 * i)));
+                largest = vmaxq_u32(largest, vandq_u32(x, vdupq_n_u32(0x7fff_ffff)));
             }
             vmaxvq_u32(largest)
         })
@@ -177,15 +194,12 @@ impl<const DOT: bool> Simd for Neon<DOT> {
     fn round(self, x: &[f32; BLOCK_ELEMENTS], factor: f32, out: &mut [i8; BLOCK_ELEMENTS]) {
         intrinsics!({
             let factor = vdupq_n_f32(factor);
-            let (x, _) = x.as_chunks::<LANES>();
-            let (out, _) = out.as_chunks_mut::<LANES>();
-            for (x, out) in x.iter().zip(out) {
-                let q = self
-                    .load(x)
-                    .map(|x| vmovn_s32(vcvtnq_s32_f32(vmulq_f32(x, factor))));
+            for i in [0, LANES] {
+                let x = x.as_ptr().add(i);
+                let q = four!(I => vmovn_s32(vcvtnq_s32_f32(vmulq_f32(vld1q_f32(x.add(4 * I)), factor))));
                 let low = vmovn_s16(vcombine_s16(q[0], q[1]));
                 let high = vmovn_s16(vcombine_s16(q[2], q[3]));
-                vst1q_s8(out.as_mut_ptr(), vcombine_s8(low, high));
+                vst1q_s8(out.as_mut_ptr().add(i), vcombine_s8(low, high));
             }
         })
     }
@@ -200,7 +214,7 @@ impl<const DOT: bool> Simd for Neon<DOT> {
         if DOT {
             intrinsics!(dots::bytes(w, x))
         } else {
-            w.map(|w| dots::bytes_without(w, x))
+            dots::bytes_without(w, x)
         }
     }
 
@@ -214,7 +228,7 @@ impl<const DOT: bool> Simd for Neon<DOT> {
         if DOT {
             intrinsics!(dots::nibbles(w, x, starts))
         } else {
-            w.map(|w| dots::nibbles_without(w, x, starts))
+            dots::nibbles_without(w, x, starts)
         }
     }
 }

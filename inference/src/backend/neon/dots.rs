@@ -11,8 +11,8 @@ type Sums = [int32x4_t; 4];
 /// Four rows of packed weights: 16 bytes of `line`, those from row `4 * part`.
 #[inline(always)]
 pub(super) fn rows(line: &[u8; 4 * LANES], part: usize) -> uint8x16_t {
-    let (parts, _) = line.as_chunks::<16>();
-    intrinsics!(vld1q_u8(parts[part].as_ptr()))
+    debug_assert!(part < 4);
+    intrinsics!(vld1q_u8(line.as_ptr().add(16 * part)))
 }
 
 /// Four activations, four times.
@@ -81,24 +81,27 @@ pub(super) unsafe fn bytes<const M: usize, const N: usize>(
     x: &BlockOf<N>,
 ) -> [[Sums; N]; M] {
     intrinsics!({
-        let zero = vdupq_n_s32(0);
-        let mut out = [[[zero; 4]; N]; M];
-        for half in [0, 2] {
-            let mut acc = [[[zero; 2]; N]; M];
+        let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
+        for half in 0..2 {
+            let mut acc = [[[vdupq_n_s32(0); 2]; N]; M];
             for k in 0..8 {
-                let w = w.map(|w| [signed(&w[k], half), signed(&w[k], half + 1)]);
+                let mut bytes = [[vdupq_n_s8(0); 2]; M];
+                for m in 0..M {
+                    bytes[m][0] = signed(&w[m][k], 2 * half);
+                    bytes[m][1] = signed(&w[m][k], 2 * half + 1);
+                }
                 for t in 0..N {
                     let x = splat(x[k][t]);
                     for m in 0..M {
-                        for i in 0..2 {
-                            acc[m][t][i] = add_dots(acc[m][t][i], w[m][i], x);
-                        }
+                        acc[m][t][0] = add_dots(acc[m][t][0], bytes[m][0], x);
+                        acc[m][t][1] = add_dots(acc[m][t][1], bytes[m][1], x);
                     }
                 }
             }
             for m in 0..M {
                 for t in 0..N {
-                    [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+                    out[m][t][2 * half] = acc[m][t][0];
+                    out[m][t][2 * half + 1] = acc[m][t][1];
                 }
             }
         }
@@ -106,26 +109,30 @@ pub(super) unsafe fn bytes<const M: usize, const N: usize>(
     })
 }
 
-/// The same of 16 rows without the instructions: sums of two products are at most 2 * 128 * 127 and fit 16 bits.
+/// The same without the instructions, four rows at a time: sums of two products are at most 2 * 128 * 127 and fit 16 bits.
 #[inline(always)]
-pub(super) fn bytes_without<const N: usize>(w: &[[u8; 4 * LANES]; 8], x: &BlockOf<N>) -> [Sums; N] {
+pub(super) fn bytes_without<const M: usize, const N: usize>(
+    w: [&[[u8; 4 * LANES]; 8]; M],
+    x: &BlockOf<N>,
+) -> [[Sums; N]; M] {
     intrinsics!({
-        let zero = vdupq_n_s32(0);
-        let mut out = [[zero; 4]; N];
-        for part in 0..4 {
-            let mut acc = [[zero; 2]; N];
-            for k in [0, 2, 4, 6] {
-                let w = [signed(&w[k], part), signed(&w[k + 1], part)];
-                for t in 0..N {
-                    let pairs = products(w[0], splat(x[k][t]));
-                    let pairs = add_products(pairs, w[1], splat(x[k + 1][t]));
-                    for i in 0..2 {
-                        acc[t][i] = vpadalq_s16(acc[t][i], pairs[i]);
+        let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
+        for m in 0..M {
+            for part in 0..4 {
+                let mut acc = [[vdupq_n_s32(0); 2]; N];
+                for k in 0..4 {
+                    let first = signed(&w[m][2 * k], part);
+                    let second = signed(&w[m][2 * k + 1], part);
+                    for t in 0..N {
+                        let pairs = products(first, splat(x[2 * k][t]));
+                        let pairs = add_products(pairs, second, splat(x[2 * k + 1][t]));
+                        acc[t][0] = vpadalq_s16(acc[t][0], pairs[0]);
+                        acc[t][1] = vpadalq_s16(acc[t][1], pairs[1]);
                     }
                 }
-            }
-            for t in 0..N {
-                out[t][part] = vpaddq_s32(acc[t][0], acc[t][1]);
+                for t in 0..N {
+                    out[m][t][part] = vpaddq_s32(acc[t][0], acc[t][1]);
+                }
             }
         }
         out
@@ -144,28 +151,33 @@ pub(super) unsafe fn nibbles<const M: usize, const N: usize>(
 ) -> [[Sums; N]; M] {
     intrinsics!({
         let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
-        for half in [0, 2] {
+        for half in 0..2 {
             let mut acc = [[[vdupq_n_s32(0); 2]; N]; M];
-            for m in 0..M {
-                for t in 0..N {
+            for t in 0..N {
+                for m in 0..M {
                     acc[m][t] = [vdupq_n_s32(starts[t]); 2];
                 }
             }
             for k in 0..4 {
-                let w = w.map(|w| [halves(&w[k], half), halves(&w[k], half + 1)]);
+                let mut bytes = [[[vdupq_n_s8(0); 2]; 2]; M];
+                for m in 0..M {
+                    bytes[m][0] = halves(&w[m][k], 2 * half);
+                    bytes[m][1] = halves(&w[m][k], 2 * half + 1);
+                }
                 for t in 0..N {
                     let (low, high) = (splat(x[k][t]), splat(x[k + 4][t]));
                     for m in 0..M {
-                        for i in 0..2 {
-                            let sums = add_dots(acc[m][t][i], w[m][i][0], low);
-                            acc[m][t][i] = add_dots(sums, w[m][i][1], high);
-                        }
+                        acc[m][t][0] = add_dots(acc[m][t][0], bytes[m][0][0], low);
+                        acc[m][t][1] = add_dots(acc[m][t][1], bytes[m][1][0], low);
+                        acc[m][t][0] = add_dots(acc[m][t][0], bytes[m][0][1], high);
+                        acc[m][t][1] = add_dots(acc[m][t][1], bytes[m][1][1], high);
                     }
                 }
             }
             for m in 0..M {
                 for t in 0..N {
-                    [out[m][t][half], out[m][t][half + 1]] = acc[m][t];
+                    out[m][t][2 * half] = acc[m][t][0];
+                    out[m][t][2 * half + 1] = acc[m][t][1];
                 }
             }
         }
@@ -173,27 +185,29 @@ pub(super) unsafe fn nibbles<const M: usize, const N: usize>(
     })
 }
 
-/// The same of 16 rows without the instructions: sums of eight products are at most 8 * 15 * 127, and pairs of those fit 16 bits.
+/// The same without the instructions, four rows at a time: sums of eight products are at most 8 * 15 * 127, and pairs of those fit 16 bits.
 #[inline(always)]
-pub(super) fn nibbles_without<const N: usize>(
-    w: &[[u8; 4 * LANES]; 4],
+pub(super) fn nibbles_without<const M: usize, const N: usize>(
+    w: [&[[u8; 4 * LANES]; 4]; M],
     x: &BlockOf<N>,
     starts: &[i32; N],
-) -> [Sums; N] {
+) -> [[Sums; N]; M] {
     intrinsics!({
-        let mut out = [[vdupq_n_s32(0); 4]; N];
-        for part in 0..4 {
-            let mut acc = [[vdupq_n_s16(0); 2]; N];
-            for k in 0..4 {
-                let w = halves(&w[k], part);
-                for t in 0..N {
-                    acc[t] = add_products(acc[t], w[0], splat(x[k][t]));
-                    acc[t] = add_products(acc[t], w[1], splat(x[k + 4][t]));
+        let mut out = [[[vdupq_n_s32(0); 4]; N]; M];
+        for m in 0..M {
+            for part in 0..4 {
+                let mut acc = [[vdupq_n_s16(0); 2]; N];
+                for k in 0..4 {
+                    let [low, high] = halves(&w[m][k], part);
+                    for t in 0..N {
+                        acc[t] = add_products(acc[t], low, splat(x[k][t]));
+                        acc[t] = add_products(acc[t], high, splat(x[k + 4][t]));
+                    }
                 }
-            }
-            for t in 0..N {
-                let pairs = vpaddq_s16(acc[t][0], acc[t][1]);
-                out[t][part] = vpadalq_s16(vdupq_n_s32(starts[t]), pairs);
+                for t in 0..N {
+                    let pairs = vpaddq_s16(acc[t][0], acc[t][1]);
+                    out[m][t][part] = vpadalq_s16(vdupq_n_s32(starts[t]), pairs);
+                }
             }
         }
         out
