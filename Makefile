@@ -37,7 +37,7 @@ test-contracts:
 clocks:
 	prover/clocks/check.sh
 
-## The engine for AArch64, its NEON backends and the test vectors under qemu. Installs what is missing, or says what can't be had.
+## The engine for AArch64 and its NEON backends, under qemu. Installs what is missing, or says what can't be had.
 aarch64:
 	inference/scripts/aarch64.sh
 
