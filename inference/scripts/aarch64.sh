@@ -16,9 +16,12 @@ skip() {
   exit 0
 }
 
-if [ "$(uname -m)" = aarch64 ]; then
-  skip "this processor is one, so the usual tests cover it"
-fi
+case $(uname -m) in
+  aarch64 | arm64)
+    echo "this is AArch64: the usual tests cover it"
+    exit 0
+    ;;
+esac
 
 if [ ! -d "$(rustc --print target-libdir --target $target)" ]; then
   rustup target add $target || skip "rustup has no standard library for $target"
