@@ -1,5 +1,5 @@
 # Thin: each target is a command that anyone could type.
-.PHONY: demo test lint test-contracts test-rust test-walk-through clocks contracts gas deny bench bench-table bench-profile
+.PHONY: demo test lint test-contracts test-rust test-walk-through clocks aarch64 contracts gas deny bench bench-table bench-profile
 
 CARGO ?= cargo
 SWORN_SKIP_LOG ?= $(CURDIR)/target/skipped-tests.log
@@ -36,6 +36,10 @@ test-contracts:
 ## The model of the challenges' clocks and payments, explored exhaustively. Needs spin and a C compiler.
 clocks:
 	prover/clocks/check.sh
+
+## The engine for AArch64 and its NEON backends, under qemu. Installs what is missing, or says what can't be had.
+aarch64:
+	inference/scripts/aarch64.sh
 
 ## Rebuilds the committed contract artifacts and the constants generated from prover/machine.toml.
 contracts:

@@ -22,7 +22,7 @@ format=LIST          of f32, f16, q8_0, q4_0                           [q8_0,q4_
 threads=LIST         numbers                                           [1,2]
 test=LIST            of decode, prefillN, batchN, f32, verify, accuracy
                      [decode,prefill128,prefill512,batch8,f32,verify,accuracy]
-backend=NAME         auto, portable, avx2, avx512: only that one       [auto, then avx2]
+backend=NAME         auto, portable, avx2, neon ...: only that one     [auto, then avx2]
 rounds=N             rounds of every row                               [by shape]
 python=PATH          an interpreter with llama-cpp-python, or none     [target/bench/venv/bin/python]
 python-avx2=PATH     one whose llama.cpp has no AVX-512, or none       [target/bench/venv-avx2/bin/python]
@@ -147,17 +147,9 @@ impl Arguments {
 }
 
 fn backend(name: &str) -> Result<BackendKind> {
-    // A new backend is named here, in `USAGE` and in `plan::isa`.
-    Ok(match name {
-        "auto" => BackendKind::Auto,
-        "portable" => BackendKind::Portable,
-        "avx2" => BackendKind::Avx2,
-        "avx512" => BackendKind::Avx512,
-        _ => {
-            return Err(
-                format!("no backend {name}: there are auto, portable, avx2 and avx512").into(),
-            );
-        }
+    BackendKind::named(name).ok_or_else(|| {
+        let names = BackendKind::NAMES.map(|(name, _)| name).join(", ");
+        format!("no backend {name}: there are {names}").into()
     })
 }
 

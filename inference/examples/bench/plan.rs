@@ -52,14 +52,11 @@ pub(crate) struct Row {
 
 /// The instruction set that a backend uses here.
 pub(crate) fn isa(backend: BackendKind) -> &'static str {
+    let best = || Threaded::instruction_sets().last().copied();
+    let named = BackendKind::NAMES.into_iter().find(|kind| kind.1 == backend);
     match backend {
-        BackendKind::Avx2 => "avx2",
-        BackendKind::Avx512 => "avx512",
-        BackendKind::Portable => "portable",
-        _ => Threaded::instruction_sets()
-            .last()
-            .copied()
-            .unwrap_or("portable"),
+        BackendKind::Auto | BackendKind::Threaded => best().unwrap_or("portable"),
+        _ => named.map_or("portable", |(name, _)| name),
     }
 }
 
