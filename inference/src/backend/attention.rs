@@ -189,7 +189,7 @@ impl Heads<'_> {
                 first,
                 group: bundle.group,
                 pages,
-                weights,
+                weights: std::array::from_fn(|p| scratch[p * padded..][..padded].as_chunks().0),
                 sums,
                 seen: queries.map(|query| query.seen),
             };
@@ -262,10 +262,10 @@ fn scores<S: Simd, const P: usize, const B: usize>(
     total
 }
 
-/// A row of `N` vectors of values.
+/// `N` vectors of a row of values.
 #[inline(always)]
-fn load<S: Simd, const N: usize>(simd: S, row: &[u16]) -> [S::F; N] {
-    let row = row[..N * LANES].as_chunks::<LANES>().0;
+fn load<S: Simd, const N: usize>(simd: S, row: &[u16], first: usize) -> [S::F; N] {
+    let row = row[first..][..N * LANES].as_chunks::<LANES>().0;
     let mut values = [simd.splat(0.0); N];
     for (value, row) in values.iter_mut().zip(row) {
         *value = simd.load_halves(row);
@@ -290,7 +290,8 @@ struct Mix<'a, const P: usize> {
     first: usize,
     group: usize,
     pages: &'a [Arc<KvPage>],
-    weights: [&'a [f32]; P],
+    /// Of whole pages.
+    weights: [&'a [[f32; PAGE_POSITIONS]]; P],
     sums: [f32; P],
     seen: [usize; P],
 }
@@ -300,28 +301,27 @@ impl<const P: usize> Mix<'_, P> {
     #[inline(always)]
     fn run<S: Simd, const N: usize>(self, simd: S, store: impl Fn(usize, usize, [f32; LANES])) {
         let shortest = self.seen.into_iter().min().unwrap_or(0);
-        let longest = self.weights[0].len();
+        let longest = self.seen.into_iter().max().unwrap_or(0);
         let mut total = [[simd.splat(0.0); N]; P];
-        for (i, pages) in (0..).zip(self.pages.chunks(TILE_ELEMENTS / PAGE_POSITIONS)) {
+        const TILE_PAGES: usize = TILE_ELEMENTS / PAGE_POSITIONS;
+        for (i, pages) in (0..).step_by(TILE_PAGES).zip(self.pages.chunks(TILE_PAGES)) {
             let mut tile = [[simd.splat(0.0); N]; P];
-            for (page, first) in pages
-                .iter()
-                .zip((i * TILE_ELEMENTS..).step_by(PAGE_POSITIONS))
-            {
-                let rows = &page.head_values(self.group)[self.first..];
-                let end = longest.min(first + PAGE_POSITIONS);
+            for (page, i) in pages.iter().zip(i..) {
+                let first = i * PAGE_POSITIONS;
+                let mut rows = page.head_values(self.group).chunks_exact(self.width);
+                let weights = self.weights.map(|weights| &weights[i]);
                 // What all queries see, then the few positions that only some see: a value past a query's position is not its business even with
                 // weight 0, as it may be NaN.
-                let common = shortest.clamp(first, end);
-                let weights = self.weights.map(|weights| &weights[first..end]);
-                for j in 0..common - first {
-                    let values = load::<S, N>(simd, &rows[j * self.width..]);
+                let common = shortest.saturating_sub(first).min(PAGE_POSITIONS);
+                let all = longest.saturating_sub(first).min(PAGE_POSITIONS);
+                for (j, row) in (0..common).zip(&mut rows) {
+                    let values = load::<S, N>(simd, row, self.first);
                     for p in 0..P {
                         add(simd, &mut tile[p], weights[p][j], &values);
                     }
                 }
-                for j in common - first..end - first {
-                    let values = load::<S, N>(simd, &rows[j * self.width..]);
+                for (j, row) in (common..all).zip(&mut rows) {
+                    let values = load::<S, N>(simd, row, self.first);
                     for p in 0..P {
                         if first + j < self.seen[p] {
                             add(simd, &mut tile[p], weights[p][j], &values);
