@@ -1,9 +1,12 @@
 //! Jobs: a prompt and parameters in, runs out (`prover/SPEC.md` section 5).
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Batch, EngineOptions, Network, Row, Session};
+use super::draft::check_vocabulary;
+use super::fallback::{self, Accelerated};
+use super::speculate::{Costs, Policy};
+use super::{Accelerator, Batch, EngineOptions, Network, OnFailure, Row, Runner};
 use crate::Error;
 use crate::backend::Backend;
 use crate::engine::CHUNK_ROWS;
@@ -85,34 +88,98 @@ pub struct TokenEvent<'a> {
 pub struct Engine {
     model: Arc<Model>,
     backend: Arc<dyn Backend>,
-    speculation: bool,
+    accelerated: Option<Accelerated>,
+    draft: Option<Arc<Model>>,
+    policy: Policy,
+    costs: Mutex<Costs>,
 }
 
 impl Engine {
     /// An engine for a model.
     ///
     /// # Errors
-    /// [`Error::Threads`] when the system gives no thread.
+    /// What [`EngineOptions::open`] reports.
     pub fn new(model: Arc<Model>, options: EngineOptions) -> Result<Engine, Error> {
-        Ok(Engine {
-            backend: options.open()?,
-            model,
-            speculation: true,
-        })
+        Ok(Engine::with_backend(model, options.open()?))
     }
 
-    /// Whether runs that repeat themselves may be decoded several tokens at a time: likely tokens are run together with the ones before them, and kept
-    /// as far as they are those that the selection rule gives. No result depends on it. On unless said otherwise.
-    #[must_use]
-    pub fn with_speculation(self, speculation: bool) -> Engine {
+    /// An engine that computes with a backend that is there already.
+    pub fn with_backend(model: Arc<Model>, backend: Arc<dyn Backend>) -> Engine {
         Engine {
-            speculation,
+            model,
+            backend,
+            accelerated: None,
+            draft: None,
+            policy: Policy::Measured,
+            costs: Mutex::default(),
+        }
+    }
+
+    /// Computes on an accelerator of the same model. When that fails, what runs is repeated on the processor, with the same results, and
+    /// `on_failure` is told why.
+    #[must_use]
+    pub fn with_accelerator(self, device: Arc<dyn Accelerator>, on_failure: OnFailure) -> Engine {
+        Engine {
+            accelerated: Some(Accelerated::new(device, on_failure)),
             ..self
         }
     }
 
-    pub(super) fn speculation(&self) -> bool {
-        self.speculation
+    pub(super) fn accelerated(&self) -> Option<&Accelerated> {
+        self.accelerated.as_ref()
+    }
+
+    /// A runner without sequences: on the accelerator if there is one that works, else on the processor.
+    pub fn runner(&self) -> Box<dyn Runner + '_> {
+        fallback::runner(self)
+    }
+
+    /// Whether likely tokens are run together with the ones before them, and kept as far as they are those that the selection rule gives; a run's
+    /// own text is where they are found. It is done where it pays: by how many guesses of a run were right, and by what steps cost here. No result
+    /// depends on it. On unless said otherwise.
+    #[must_use]
+    pub fn with_speculation(self, speculation: bool) -> Engine {
+        let policy = if speculation {
+            Policy::Measured
+        } else {
+            Policy::Off
+        };
+        Engine { policy, ..self }
+    }
+
+    /// Guesses whenever there is a guess, whether it pays or not: for tests and measurements.
+    #[must_use]
+    pub fn with_eager_speculation(self) -> Engine {
+        let policy = Policy::Always;
+        Engine { policy, ..self }
+    }
+
+    /// Takes the guesses from a smaller model with the same vocabulary instead. No result depends on it.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] naming the first thing about the vocabularies that differs.
+    pub fn with_draft(self, draft: Arc<Model>) -> Result<Engine, Error> {
+        check_vocabulary(&self.model, &draft)?;
+        let draft = Some(draft);
+        Ok(Engine { draft, ..self })
+    }
+
+    pub(super) fn draft(&self) -> Option<&Model> {
+        self.draft.as_deref()
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// What steps cost, as far as it was measured.
+    pub(super) fn costs(&self) -> Costs {
+        *self.costs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_costs(&self, note: impl FnOnce(&mut Costs)) {
+        // Numbers without a rule between them: whoever panicked left good ones.
+        note(&mut self.costs.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The model.
@@ -120,14 +187,15 @@ impl Engine {
         &self.model
     }
 
-    /// The backend.
+    /// The processor's backend.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }
 
-    /// The backend's name.
+    /// Name of what computes: the accelerator's while it works, else the backend's.
     pub fn backend_name(&self) -> String {
-        self.backend.name()
+        let accelerator = self.accelerated.as_ref().and_then(Accelerated::name);
+        accelerator.unwrap_or_else(|| self.backend.name())
     }
 
     /// Runs a job. The prompt is prefilled once for all runs, which then decode as one batch. `on_token` gets every new token when it is
@@ -156,8 +224,8 @@ impl Engine {
     /// # Errors
     /// [`Error::BadParameter`] for tokens that are not in the vocabulary or are more than the context.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, Error> {
-        let mut session = Session::new(self.network(), &*self.backend);
-        let sequence = session.start();
+        let mut runner = self.runner();
+        let sequence = runner.start();
         let mut logits = Vec::new();
         for chunk in tokens.chunks(CHUNK_ROWS) {
             let rows: Vec<Row> = chunk
@@ -168,7 +236,8 @@ impl Engine {
                 })
                 .collect();
             let wanted: Vec<usize> = (0..rows.len()).collect();
-            logits.extend_from_slice(session.forward(&rows, &wanted, None)?);
+            runner.run(&rows, &wanted)?;
+            logits.extend_from_slice(runner.logits()?);
         }
         Ok(logits)
     }
