@@ -1,10 +1,10 @@
-//! Attention of queries that see the same keys and values: lanes are positions in the scores, elements in the mix. Up to four queries go together, so that
+//! Attention of queries that see the same keys and values: lanes are positions in the scores, elements in the mix. Up to eight queries go together, so that
 //! a key or value is converted once for all and the sums, each in its own order, don't wait for each other.
 
 use std::sync::Arc;
 
 use super::isa::Loop;
-use super::kernels::exp;
+use super::kernels::{self, exp, tile_sums};
 use super::shared::Shared;
 use super::simd::{LANES, Simd};
 use super::{AttentionRow, KvPage, PAGE_POSITIONS};
@@ -13,7 +13,9 @@ use crate::numeric::{canonical, key};
 use crate::program::AttentionShape;
 
 /// Queries that go together.
-pub(super) const QUERIES: usize = 4;
+pub(super) const QUERIES: usize = 8;
+/// The same where there are few registers, and of what remains.
+const FEW_QUERIES: usize = 4;
 
 /// Queries of one key/value head on the same pages.
 #[derive(Debug, Clone, Copy)]
@@ -73,11 +75,22 @@ impl Loop for Heads<'_> {
     fn run<S: Simd>(self, simd: S) {
         let mut scratch = Vec::new();
         for bundle in self.bundles {
-            match bundle.count {
-                1 => self.bundle::<S, 1, 4>(simd, bundle, &mut scratch),
-                2 => self.bundle::<S, 2, 2>(simd, bundle, &mut scratch),
-                3 => self.bundle::<S, 3, 1>(simd, bundle, &mut scratch),
-                _ => self.bundle::<S, QUERIES, 1>(simd, bundle, &mut scratch),
+            let mut done = 0;
+            while done < bundle.count {
+                let first = bundle.first + done;
+                let left = bundle.count - done;
+                done += match left {
+                    1 => self.bundle::<S, 1, 4>(simd, bundle, first, &mut scratch),
+                    2 => self.bundle::<S, 2, 2>(simd, bundle, first, &mut scratch),
+                    3 => self.bundle::<S, 3, 1>(simd, bundle, first, &mut scratch),
+                    QUERIES if S::MANY_REGISTERS => {
+                        self.bundle::<S, QUERIES, 2>(simd, bundle, first, &mut scratch)
+                    }
+                    _ if S::MANY_REGISTERS => {
+                        self.bundle::<S, FEW_QUERIES, 2>(simd, bundle, first, &mut scratch)
+                    }
+                    _ => self.bundle::<S, FEW_QUERIES, 1>(simd, bundle, first, &mut scratch),
+                };
             }
         }
     }
@@ -94,18 +107,19 @@ struct Query<'a> {
 }
 
 impl Heads<'_> {
-    /// `P` queries, with scores of `B` blocks of 16 positions at a time.
+    /// `P` queries from the bundle's pair `first` on, with scores of `B` blocks of 16 positions at a time. Gives `P`.
     #[inline(always)]
     fn bundle<S: Simd, const P: usize, const B: usize>(
         &self,
         simd: S,
         bundle: &Bundle,
+        first: usize,
         scratch: &mut Vec<f32>,
-    ) {
+    ) -> usize {
         let (shape, head_dim) = (self.shape, self.shape.head_dim);
         let per = shape.heads / shape.kv_heads;
         let queries: [Query<'_>; P] = std::array::from_fn(|p| {
-            let pair = bundle.first + p;
+            let pair = first + p;
             let row = bundle.row + pair / per;
             let at = row * shape.heads + bundle.group * per + pair % per;
             Query {
@@ -143,10 +157,7 @@ impl Heads<'_> {
             let max_key = scores
                 .iter()
                 .fold(i32::MIN, |max, score| max.max(key(*score)));
-            let place = scores
-                .iter()
-                .position(|score| key(*score) == max_key)
-                .unwrap_or(0);
+            let place = kernels::first(scores, |score| key(score) == max_key);
             let max = scores[place];
             for score in scores.iter_mut() {
                 *score = exp(*score - max);
@@ -163,7 +174,7 @@ impl Heads<'_> {
             (maxima[0], places[0]) = (max, place as u32);
         }
         let weights: [&[f32]; P] = std::array::from_fn(|p| &scratch[p * padded..][..seen]);
-        let sums = sums(weights);
+        let sums = tile_sums(weights, |weight| weight);
         for (query, sum) in queries.iter().zip(sums) {
             // SAFETY: each bundle has its own pairs of row and head.
             let sums = unsafe { self.out.sums.part(query.at..query.at + 1) };
@@ -178,19 +189,19 @@ impl Heads<'_> {
                 first,
                 group: bundle.group,
                 pages,
-                weights,
+                weights: std::array::from_fn(|p| scratch[p * padded..][..padded].as_chunks().0),
                 sums,
                 seen: queries.map(|query| query.seen),
             };
             let left = (width - first) / LANES;
-            // Registers hold the sums of four or eight vectors.
-            let vectors = match (P, S::MANY_REGISTERS) {
-                (1, _) => 4,
-                (2, true) => 4,
-                (2, false) | (_, true) => 2,
+            // As many as registers hold the sums of, in equal steps.
+            let most = match (P, S::MANY_REGISTERS) {
+                (1, _) | (..=FEW_QUERIES, true) => 4,
+                (_, true) => 3,
+                (2, false) => 2,
                 (_, false) => 1,
             };
-            let n = left.min(vectors);
+            let n = left.div_ceil(left.div_ceil(most));
             let store = |p: usize, n: usize, values: [f32; LANES]| {
                 let start = first + n * LANES;
                 let count = LANES.min(head_dim - start);
@@ -207,6 +218,7 @@ impl Heads<'_> {
             }
             first += n * LANES;
         }
+        P
     }
 }
 
@@ -250,29 +262,10 @@ fn scores<S: Simd, const P: usize, const B: usize>(
     total
 }
 
-/// [`crate::numeric::tile_sum`] of slices of one length.
+/// `N` vectors of a row of values.
 #[inline(always)]
-fn sums<const P: usize>(x: [&[f32]; P]) -> [f32; P] {
-    let mut total = [0.0; P];
-    for first in (0..x[0].len()).step_by(TILE_ELEMENTS) {
-        let x = x.map(|x| &x[first..x.len().min(first + TILE_ELEMENTS)]);
-        let mut tile = [0.0; P];
-        for i in 0..x[0].len() {
-            for p in 0..P {
-                tile[p] += x[p][i];
-            }
-        }
-        for p in 0..P {
-            total[p] += tile[p];
-        }
-    }
-    total
-}
-
-/// A row of `N` vectors of values.
-#[inline(always)]
-fn load<S: Simd, const N: usize>(simd: S, row: &[u16]) -> [S::F; N] {
-    let row = row[..N * LANES].as_chunks::<LANES>().0;
+fn load<S: Simd, const N: usize>(simd: S, row: &[u16], first: usize) -> [S::F; N] {
+    let row = row[first..][..N * LANES].as_chunks::<LANES>().0;
     let mut values = [simd.splat(0.0); N];
     for (value, row) in values.iter_mut().zip(row) {
         *value = simd.load_halves(row);
@@ -297,7 +290,8 @@ struct Mix<'a, const P: usize> {
     first: usize,
     group: usize,
     pages: &'a [Arc<KvPage>],
-    weights: [&'a [f32]; P],
+    /// Of whole pages.
+    weights: [&'a [[f32; PAGE_POSITIONS]]; P],
     sums: [f32; P],
     seen: [usize; P],
 }
@@ -307,28 +301,27 @@ impl<const P: usize> Mix<'_, P> {
     #[inline(always)]
     fn run<S: Simd, const N: usize>(self, simd: S, store: impl Fn(usize, usize, [f32; LANES])) {
         let shortest = self.seen.into_iter().min().unwrap_or(0);
-        let longest = self.weights[0].len();
+        let longest = self.seen.into_iter().max().unwrap_or(0);
         let mut total = [[simd.splat(0.0); N]; P];
-        for (i, pages) in (0..).zip(self.pages.chunks(TILE_ELEMENTS / PAGE_POSITIONS)) {
+        const TILE_PAGES: usize = TILE_ELEMENTS / PAGE_POSITIONS;
+        for (i, pages) in (0..).step_by(TILE_PAGES).zip(self.pages.chunks(TILE_PAGES)) {
             let mut tile = [[simd.splat(0.0); N]; P];
-            for (page, first) in pages
-                .iter()
-                .zip((i * TILE_ELEMENTS..).step_by(PAGE_POSITIONS))
-            {
-                let rows = &page.head_values(self.group)[self.first..];
-                let end = longest.min(first + PAGE_POSITIONS);
+            for (page, i) in pages.iter().zip(i..) {
+                let first = i * PAGE_POSITIONS;
+                let mut rows = page.head_values(self.group).chunks_exact(self.width);
+                let weights = self.weights.map(|weights| &weights[i]);
                 // What all queries see, then the few positions that only some see: a value past a query's position is not its business even with
                 // weight 0, as it may be NaN.
-                let common = shortest.clamp(first, end);
-                let weights = self.weights.map(|weights| &weights[first..end]);
-                for j in 0..common - first {
-                    let values = load::<S, N>(simd, &rows[j * self.width..]);
+                let common = shortest.saturating_sub(first).min(PAGE_POSITIONS);
+                let all = longest.saturating_sub(first).min(PAGE_POSITIONS);
+                for (j, row) in (0..common).zip(&mut rows) {
+                    let values = load::<S, N>(simd, row, self.first);
                     for p in 0..P {
                         add(simd, &mut tile[p], weights[p][j], &values);
                     }
                 }
-                for j in common - first..end - first {
-                    let values = load::<S, N>(simd, &rows[j * self.width..]);
+                for (j, row) in (common..all).zip(&mut rows) {
+                    let values = load::<S, N>(simd, row, self.first);
                     for p in 0..P {
                         if first + j < self.seen[p] {
                             add(simd, &mut tile[p], weights[p][j], &values);

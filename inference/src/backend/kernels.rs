@@ -44,38 +44,45 @@ pub(super) fn silu(x: f32) -> f32 {
 
 /// The place of the logit with the highest [`crate::numeric::selection_key`], the first of those.
 pub(crate) fn best(logits: &[f32]) -> usize {
+    best_with(Isa::best(), logits)
+}
+
+fn best_with(isa: Isa, logits: &[f32]) -> usize {
     let mut place = 0;
-    Isa::best().each(
+    isa.each(
         #[inline(always)]
         || {
             let highest = logits.iter().fold(i32::MIN, |highest, logit| {
                 highest.max(selection_key(*logit))
             });
-            // Whole chunks first: a search that may end at any logit is not vectorised.
-            let has = |chunk: &[f32]| {
-                chunk
-                    .iter()
-                    .fold(false, |has, logit| has | (selection_key(*logit) == highest))
-            };
-            let chunk = logits.chunks(SEARCH).position(has).unwrap_or(0) * SEARCH;
-            let within = logits[chunk.min(logits.len())..]
-                .iter()
-                .position(|logit| selection_key(*logit) == highest);
-            place = chunk + within.unwrap_or(0);
+            place = first(logits, |logit| selection_key(logit) == highest);
         },
     );
     place
 }
 
-/// Logits that are searched together.
+/// Numbers that are searched together.
 const SEARCH: usize = 256;
+
+/// The place of the first number that `is` accepts; 0 if there is none. Whole chunks first: a search that may end at any number is not vectorised.
+#[inline(always)]
+pub(super) fn first(x: &[f32], is: impl Fn(f32) -> bool) -> usize {
+    let has = |chunk: &[f32]| chunk.iter().fold(false, |has, x| has | is(*x));
+    let chunk = x.chunks(SEARCH).position(has).unwrap_or(0) * SEARCH;
+    let within = x[chunk.min(x.len())..].iter().position(|x| is(*x));
+    chunk + within.unwrap_or(0)
+}
 
 /// [`crate::numeric::mass`] of every logit.
 pub(crate) fn masses(logits: &[f32], best: f32, temperature_milli: u32, out: &mut Vec<u32>) {
+    masses_with(Isa::best(), logits, best, temperature_milli, out);
+}
+
+fn masses_with(isa: Isa, logits: &[f32], best: f32, temperature_milli: u32, out: &mut Vec<u32>) {
     let temperature = temperature_milli as f32 / 1000.0;
     out.clear();
     out.resize(logits.len(), 0);
-    Isa::best().each(
+    isa.each(
         #[inline(always)]
         || {
             for (logit, out) in logits.iter().zip(out) {
@@ -131,7 +138,7 @@ impl Loop for Quantise<'_> {
 
 /// [`crate::numeric::tile_sum`] of the squares. The sums of tiles don't wait for each other.
 #[inline(always)]
-pub(super) fn square_sum(x: &[f32]) -> f32 {
+fn square_sum(x: &[f32]) -> f32 {
     let mut total = 0.0f32;
     for tiles in x.chunks(4 * TILE_ELEMENTS) {
         let mut parts: [&[f32]; 4] = [&[]; 4];
@@ -151,6 +158,42 @@ pub(super) fn square_sum(x: &[f32]) -> f32 {
         }
     }
     total
+}
+
+/// Sums that go together, as they don't wait for each other.
+pub(super) const SUMS: usize = 8;
+
+/// [`crate::numeric::tile_sum`] of `f` of the numbers of slices of one length.
+#[inline(always)]
+pub(super) fn tile_sums<const N: usize>(x: [&[f32]; N], f: impl Fn(f32) -> f32) -> [f32; N] {
+    let mut total = [0.0; N];
+    for start in (0..x[0].len()).step_by(TILE_ELEMENTS) {
+        let x = x.map(|x| &x[start..x.len().min(start + TILE_ELEMENTS)]);
+        let mut tile = [0.0; N];
+        for i in 0..x[0].len() {
+            for n in 0..N {
+                tile[n] += f(x[n][i]);
+            }
+        }
+        for n in 0..N {
+            total[n] += tile[n];
+        }
+    }
+    total
+}
+
+/// The sums of squares of rows of `dim` numbers.
+#[inline(always)]
+pub(super) fn square_sums(x: &[f32], dim: usize, out: &mut [f32]) {
+    let (many, rest) = out.as_chunks_mut::<SUMS>();
+    let (first, last) = x.split_at(many.len() * SUMS * dim);
+    for (x, out) in first.chunks_exact(SUMS * dim).zip(many) {
+        let rows: [&[f32]; SUMS] = std::array::from_fn(|t| &x[t * dim..][..dim]);
+        *out = tile_sums(rows, |x| x * x);
+    }
+    for (x, out) in last.chunks_exact(dim).zip(rest) {
+        *out = square_sum(x);
+    }
 }
 
 /// [`crate::numeric::f32_to_f16`] without branches.

@@ -1,7 +1,7 @@
 //! Matrix products: each lane is one row of weights, so that no lane's sum is reordered.
 //!
 //! A part of the work is a range of groups of 16 weight rows, which are taken one or two at a time (`M`). A tile of their records is read once and meets all
-//! rows of activations of a block, up to four at a time (`N`), before the next tile is read: it stays in the nearest cache meanwhile.
+//! rows of activations of a block, up to eight at a time (`N`), before the next tile is read: it stays in the nearest cache meanwhile.
 
 use std::ops::Range;
 
@@ -12,8 +12,10 @@ use crate::format::packed::{PackedTensor, scale_area, tile_bytes};
 use crate::numeric::constants::{BLOCK_ELEMENTS, TILE_ELEMENTS};
 use crate::program::WeightFormat;
 
-/// Rows of activations that meet a tile together.
-pub(super) const ROWS: usize = 4;
+/// Rows of activations that meet a tile together, where there are registers for their sums.
+pub(super) const ROWS: usize = 8;
+/// The same where there are few, and of what remains.
+const FEW_ROWS: usize = 4;
 /// Rows of activations of a block: their tiles fit the nearest cache beside the weights'.
 const BLOCK_ROWS: usize = 64;
 /// How many bytes before they are needed weights are asked for, where they are used once.
@@ -98,11 +100,14 @@ quant_format!(Q8_0, 128, 8, [u8; 2 * LANES], load_half_bytes, dot_bytes);
 quant_format!(Q8F, 128, 8, [u8; 4 * LANES], load_bytes, dot_bytes);
 quant_format!(Q4_0, 8, 4, [u8; 2 * LANES], load_half_bytes, dot_nibbles);
 
-/// How rows of activations are cut: fours, then what remains.
-pub(super) fn chunks(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows)
-        .step_by(ROWS)
-        .map(move |first| first..rows.min(first + ROWS))
+/// How many of the rows that are left make the next chunk.
+#[inline(always)]
+fn chunk_rows<S: Simd>(left: usize) -> usize {
+    if S::MANY_REGISTERS && left >= ROWS {
+        ROWS
+    } else {
+        left.min(FEW_ROWS)
+    }
 }
 
 /// Rows of quantised activations, those of a chunk interleaved: four columns of each in turn, and so their scales and starts.
@@ -113,16 +118,46 @@ pub(super) struct PackedQuants {
     pub(super) starts: Vec<i32>,
 }
 
-/// Interleaves `rows` rows of `width` items each.
-pub(super) fn interleave<T: Copy>(x: &[T], rows: usize, width: usize, out: &mut [T]) {
-    if rows == 1 {
-        return out.copy_from_slice(x);
+/// Interleaves `rows` rows, a chunk, of `width` items each.
+#[inline(always)]
+fn interleave<T: Copy>(x: &[T], rows: usize, width: usize, out: &mut [T]) {
+    match rows {
+        1 => out.copy_from_slice(x),
+        2 => interleave_rows::<T, 2>(x, width, out),
+        3 => interleave_rows::<T, 3>(x, width, out),
+        4 => interleave_rows::<T, 4>(x, width, out),
+        _ => interleave_rows::<T, ROWS>(x, width, out),
     }
-    for (t, row) in x.chunks_exact(width).enumerate() {
-        for (to, from) in out[t..].iter_mut().step_by(rows).zip(row) {
-            *to = *from;
+}
+
+#[inline(always)]
+fn interleave_rows<T: Copy, const N: usize>(x: &[T], width: usize, out: &mut [T]) {
+    /// Items of which compilers make registers.
+    const TOGETHER: usize = 8;
+    let rows: [_; N] = std::array::from_fn(|t| x[t * width..][..width].as_chunks::<TOGETHER>());
+    let (out, rest) = out.as_chunks_mut().0[..width].as_chunks_mut::<TOGETHER>();
+    for (i, out) in out.iter_mut().enumerate() {
+        let rows = rows.map(|(row, _)| row[i]);
+        for (k, out) in out.iter_mut().enumerate() {
+            *out = rows.map(|row| row[k]);
         }
     }
+    for (i, out) in rest.iter_mut().enumerate() {
+        *out = rows.map(|(_, row)| row[i]);
+    }
+}
+
+/// The sum of a block: bytes plus 128, of which eight go together.
+#[inline(always)]
+fn sum(x: &[i8; BLOCK_ELEMENTS]) -> i32 {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    let eights = x.as_chunks::<8>().0.iter();
+    let sums = eights.fold(0, |sums, x| {
+        let x = u64::from_le_bytes(x.map(|x| x as u8)) ^ 0x8080_8080_8080_8080;
+        sums + (x & EVEN) + (x >> 8 & EVEN)
+    });
+    // The product's upper quarter is the sum of all quarters, at most 32 * 255.
+    (sums.wrapping_mul(0x0001_0001_0001_0001) >> 48) as i32 - 128 * BLOCK_ELEMENTS as i32
 }
 
 impl PackedQuants {
@@ -133,7 +168,7 @@ impl PackedQuants {
     }
 }
 
-/// Packs one chunk.
+/// Packs rows of quantised activations.
 pub(super) struct PackQuants<'a> {
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -150,13 +185,49 @@ impl Loop for PackQuants<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (quads, _) = self.x.1.as_chunks::<4>();
-        let blocks = self.cols / BLOCK_ELEMENTS;
-        interleave(quads, self.rows, self.cols / 4, self.quads);
-        interleave(self.x.0, self.rows, blocks, self.scales);
         let (x, _) = self.x.1.as_chunks::<BLOCK_ELEMENTS>();
-        for (i, x) in x.iter().enumerate() {
-            let sum: i32 = x.iter().map(|q| i32::from(*q)).sum();
-            self.starts[i % blocks * self.rows + i / blocks] = -self.offset * sum;
+        let (width, blocks) = (self.cols / 4, self.cols / BLOCK_ELEMENTS);
+        let mut row = 0;
+        while row < self.rows {
+            let n = chunk_rows::<S>(self.rows - row);
+            let of = |width: usize| row * width..(row + n) * width;
+            interleave(&quads[of(width)], n, width, &mut self.quads[of(width)]);
+            interleave(
+                &self.x.0[of(blocks)],
+                n,
+                blocks,
+                &mut self.scales[of(blocks)],
+            );
+            let starts = &mut self.starts[of(blocks)];
+            for (t, x) in x[of(blocks)].chunks_exact(blocks).enumerate() {
+                for (start, x) in starts[t..].iter_mut().step_by(n).zip(x) {
+                    *start = -self.offset * sum(x);
+                }
+            }
+            row += n;
+        }
+    }
+}
+
+/// Interleaves rows of activations that are not quantised.
+pub(super) struct PackNumbers<'a> {
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) x: &'a [f32],
+    pub(super) out: &'a mut [f32],
+}
+
+impl Loop for PackNumbers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let mut row = 0;
+        while row < self.rows {
+            let n = chunk_rows::<S>(self.rows - row);
+            let chunk = row * self.cols..(row + n) * self.cols;
+            interleave(&self.x[chunk.clone()], n, self.cols, &mut self.out[chunk]);
+            row += n;
         }
     }
 }
@@ -358,13 +429,15 @@ impl<X> Part<'_, X> {
             let mut t = rows.start;
             while t < rows.end {
                 let totals = &mut totals[(t - rows.start) * M..];
-                match rows.end - t {
+                let n = chunk_rows::<S>(rows.end - t);
+                match n {
                     1 => self.chunk::<S, M, 1>(simd, &step, t, totals),
                     2 => self.chunk::<S, M, 2>(simd, &step, t, totals),
                     3 => self.chunk::<S, M, 3>(simd, &step, t, totals),
-                    _ => self.chunk::<S, M, ROWS>(simd, &step, t, totals),
+                    ROWS if S::MANY_REGISTERS => self.chunk::<S, M, ROWS>(simd, &step, t, totals),
+                    _ => self.chunk::<S, M, FEW_ROWS>(simd, &step, t, totals),
                 }
-                t += ROWS;
+                t += n;
             }
         }
     }

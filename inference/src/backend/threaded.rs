@@ -7,7 +7,8 @@ use super::isa::Isa;
 use super::isa::Loop;
 use super::kernels::{self, Quantise};
 use super::matmul::{
-    self, Numbers, PackQuants, PackedQuants, Part, Q4_0, Q8_0, Q8F, QuantFormat, Quants,
+    self, Numbers, PackNumbers, PackQuants, PackedQuants, Part, Q4_0, Q8_0, Q8F, QuantFormat,
+    Quants,
 };
 use super::pool::Pool;
 use super::shared::Shared;
@@ -170,27 +171,24 @@ impl Threaded {
             Shared::new(&mut packed.starts),
         );
         self.split(rows, matmul::ROWS, rows * cols, |range| {
-            for chunk in matmul::chunks(range.len()) {
-                let rows = range.start + chunk.start..range.start + chunk.end;
-                let of = |width: usize| rows.start * width..rows.end * width;
-                // SAFETY: each part has its own chunks.
-                let (quads, scales, starts) = unsafe {
-                    (
-                        quads.part(of(cols / 4)),
-                        scales.part(of(blocks)),
-                        starts.part(of(blocks)),
-                    )
-                };
-                self.isa.run(PackQuants {
-                    rows: rows.len(),
-                    cols,
-                    offset: F::OFFSET,
-                    x: (&x.scales[of(blocks)], &x.quants[of(cols)]),
-                    quads,
-                    scales,
-                    starts,
-                });
-            }
+            let of = |width: usize| range.start * width..range.end * width;
+            // SAFETY: each part has its own rows.
+            let (quads, scales, starts) = unsafe {
+                (
+                    quads.part(of(cols / 4)),
+                    scales.part(of(blocks)),
+                    starts.part(of(blocks)),
+                )
+            };
+            self.isa.run(PackQuants {
+                rows: range.len(),
+                cols,
+                offset: F::OFFSET,
+                x: (&x.scales[of(blocks)], &x.quants[of(cols)]),
+                quads,
+                scales,
+                starts,
+            });
         });
         let x = Quants::<F>::new(&packed, cols);
         self.groups(weights, rows, x, out);
@@ -207,13 +205,15 @@ impl Threaded {
         let mut packed = vec![0.0; x.len()];
         let numbers = Shared::new(&mut packed);
         self.split(rows, matmul::ROWS, x.len() * 4, |range| {
-            for chunk in matmul::chunks(range.len()) {
-                let rows = range.start + chunk.start..range.start + chunk.end;
-                let elements = rows.start * cols..rows.end * cols;
-                // SAFETY: each part has its own chunks.
-                let out = unsafe { numbers.part(elements.clone()) };
-                matmul::interleave(&x[elements], rows.len(), cols, out);
-            }
+            let elements = range.start * cols..range.end * cols;
+            // SAFETY: each part has its own rows.
+            let out = unsafe { numbers.part(elements.clone()) };
+            self.isa.run(PackNumbers {
+                rows: range.len(),
+                cols,
+                x: &x[elements],
+                out,
+            });
         });
         let x = Numbers::<HALF>::new(&packed, cols);
         self.groups(weights, rows, x, out);
@@ -239,13 +239,19 @@ impl Backend for Threaded {
 
     fn norm_stat(&self, x: &[f32], dim: usize, eps: f32, out: &mut [f32]) {
         let (rows, out) = (out.len(), Shared::new(out));
-        self.split(rows, 1, x.len() * 4, |range| {
-            for t in range {
-                let x = &x[t * dim..(t + 1) * dim];
-                // SAFETY: each part has its own rows.
-                let out = unsafe { out.part(t..t + 1) };
-                out[0] = inverse_root(kernels::square_sum(x), dim as u32, eps);
-            }
+        self.split(rows, kernels::SUMS, x.len() * 4, |range| {
+            // SAFETY: each part has its own rows.
+            let out = unsafe { out.part(range.clone()) };
+            self.isa.each(
+                #[inline(always)]
+                || {
+                    let x = &x[range.start * dim..range.end * dim];
+                    kernels::square_sums(x, dim, out);
+                    for sum in out {
+                        *sum = inverse_root(*sum, dim as u32, eps);
+                    }
+                },
+            );
         });
     }
 

@@ -176,13 +176,13 @@ impl Simd for Avx2 {
         x: &BlockOf<N>,
         _starts: &[i32; N],
     ) -> [[Self::I; N]; M] {
-        // |w| * (x with the sign of w): pair sums are at most 2 * 128 * 127 and fit 16 bits. Half of the rows at a time, to spare registers.
+        // |w| * (x with the sign of w): pair sums are at most 2 * 128 * 127 and fit 16 bits.
         intrinsics!({
-            let mut out = [[[_mm256_setzero_si256(); 2]; N]; M];
             let ones = _mm256_set1_epi16(1);
             let flip = _mm256_set1_epi8(-128);
-            for half in 0..2 {
-                for m in 0..M {
+            by_halves(
+                #[inline(always)]
+                |m, half| {
                     let mut acc = [_mm256_setzero_si256(); N];
                     for k in 0..8 {
                         let bytes: *const __m256i = w[m][k].as_ptr().cast();
@@ -194,12 +194,9 @@ impl Simd for Avx2 {
                             acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(pairs, ones));
                         }
                     }
-                    for t in 0..N {
-                        out[m][t][half] = acc[t];
-                    }
-                }
-            }
-            out
+                    acc
+                },
+            )
         })
     }
 
@@ -212,11 +209,11 @@ impl Simd for Avx2 {
     ) -> [[Self::I; N]; M] {
         // Eight pair sums of at most 2 * 15 * 127 fit 16 bits.
         intrinsics!({
-            let mut out = [[[_mm256_setzero_si256(); 2]; N]; M];
             let ones = _mm256_set1_epi16(1);
             let low = _mm256_set1_epi8(15);
-            for half in 0..2 {
-                for m in 0..M {
+            by_halves(
+                #[inline(always)]
+                |m, half| {
                     let mut acc = [_mm256_setzero_si256(); N];
                     for k in 0..4 {
                         let bytes: *const __m256i = w[m][k].as_ptr().cast();
@@ -235,13 +232,31 @@ impl Simd for Avx2 {
                     }
                     for t in 0..N {
                         let sums = _mm256_madd_epi16(acc[t], ones);
-                        out[m][t][half] = _mm256_add_epi32(sums, _mm256_set1_epi32(starts[t]));
+                        acc[t] = _mm256_add_epi32(sums, _mm256_set1_epi32(starts[t]));
                     }
-                }
-            }
-            out
+                    acc
+                },
+            )
         })
     }
+}
+
+/// The dot products of each group, half of its rows at a time, to spare registers.
+#[inline(always)]
+fn by_halves<const M: usize, const N: usize>(
+    dots: impl Fn(usize, usize) -> [__m256i; N],
+) -> [[[__m256i; 2]; N]; M] {
+    // SAFETY: all bits of the type are valid.
+    let mut out = [[[unsafe { std::mem::zeroed() }; 2]; N]; M];
+    for half in 0..2 {
+        for m in 0..M {
+            let sums = dots(m, half);
+            for t in 0..N {
+                out[m][t][half] = sums[t];
+            }
+        }
+    }
+    out
 }
 
 /// AVX-512 F, BW, DQ, VL and VNNI.

@@ -140,7 +140,9 @@ fn the_best_is_the_first_of_the_highest() {
             let keys = logits.iter().map(|logit| numeric::selection_key(*logit));
             let highest = keys.clone().max();
             let expected = keys.clone().position(|key| Some(key) == highest);
-            assert_eq!(Some(best(logits)), expected);
+            for isa in Isa::all() {
+                assert_eq!(Some(best_with(isa, logits)), expected, "{}", isa.name());
+            }
         }
     }
     assert_eq!(best(&[f32::NAN; 3]), 0);
@@ -151,13 +153,12 @@ fn masses_equal_their_definition() {
     let logits: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
     let mut out = vec![1; 3];
     for (best, temperature) in [(0.0, 1000), (3.25, 1), (-7.5, 10_000), (f32::MAX, 800)] {
-        masses(&logits, best, temperature, &mut out);
-        for (logit, found) in logits.iter().zip(&out) {
-            assert_eq!(
-                *found,
-                numeric::mass(*logit, best, temperature),
-                "{logit:e}"
-            );
+        let mass = |logit: &f32| numeric::mass(*logit, best, temperature);
+        let expected: Vec<u32> = logits.iter().map(mass).collect();
+        for isa in Isa::all() {
+            masses_with(isa, &logits, best, temperature, &mut out);
+            let wrong = (0..logits.len()).find(|i| out[*i] != expected[*i]);
+            assert_eq!(wrong.map(|i| logits[i]), None, "{}", isa.name());
         }
     }
 }
@@ -216,13 +217,25 @@ fn halves_of_all_numbers_equal_their_definition() {
 
 #[test]
 fn sums_of_squares_equal_their_definition() {
-    let x: Vec<f32> = (0..3000u32)
+    let x: Vec<f32> = (0..30_000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7 - 0.8)
         .collect();
-    for n in [
-        0, 1, 255, 256, 257, 288, 768, 1023, 1024, 1025, 1500, 2048, 3000,
-    ] {
-        let expected = numeric::tile_sum(x[..n].iter().map(|x| x * x));
-        assert_eq!(square_sum(&x[..n]).to_bits(), expected.to_bits(), "{n}");
+    for isa in Isa::all() {
+        for n in [1, 31, 255, 256, 257, 288, 768, 1025, 1500] {
+            for rows in [1, 2, 7, 8, 9, 16, 17]
+                .into_iter()
+                .filter(|rows| rows * n <= x.len())
+            {
+                let mut out = vec![0.0; rows];
+                isa.each(
+                    #[inline(always)]
+                    || square_sums(&x[..rows * n], n, &mut out),
+                );
+                for (x, sum) in x.chunks_exact(n).zip(&out) {
+                    let expected = numeric::tile_sum(x.iter().map(|x| x * x));
+                    assert_eq!(sum.to_bits(), expected.to_bits(), "{n}, {}", isa.name());
+                }
+            }
+        }
     }
 }
