@@ -47,6 +47,29 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// An accelerator failed.
+    #[error("{device}: {what}")]
+    Device {
+        /// The device.
+        device: String,
+        /// What failed.
+        what: String,
+    },
+    /// An accelerator has too little memory.
+    #[error(
+        "{device}: {what} needs {} MiB, {} MiB are free; use a smaller model, or the processor",
+        needed.div_ceil(1 << 20), free >> 20
+    )]
+    DeviceMemory {
+        /// The device.
+        device: String,
+        /// What needs memory.
+        what: String,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The caller stopped a generation.
     #[error("the generation was cancelled")]
     Cancelled,

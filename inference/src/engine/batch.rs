@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::draft::Drafter;
 use super::generate::check;
 use super::prefix::Prefixes;
-use super::{Engine, Job, RunResult, Session, TokenEvent};
+use super::{Engine, Job, RunResult, Runner, TokenEvent};
 use crate::Error;
 use running::Running;
 
@@ -26,12 +26,11 @@ pub type OnToken<'a> = &'a mut dyn FnMut(u64, TokenEvent<'_>) -> ControlFlow<()>
 #[derive(Debug)]
 pub struct Batch<'e> {
     engine: &'e Engine,
-    session: Session<'e>,
+    session: Box<dyn Runner + 'e>,
     drafter: Option<Drafter<'e>>,
     jobs: Vec<Running>,
     prefixes: Prefixes,
     next: u64,
-    scratch: Vec<u32>,
     guessed: u64,
     right: u64,
     shared: u64,
@@ -42,13 +41,12 @@ impl<'e> Batch<'e> {
     pub fn new(engine: &'e Engine) -> Batch<'e> {
         let draft = engine.draft();
         Batch {
-            session: Session::new(engine.network(), &**engine.backend()),
+            session: engine.runner(),
             drafter: draft.map(|draft| Drafter::new(draft, &**engine.backend())),
             engine,
             jobs: Vec::new(),
             prefixes: Prefixes::default(),
             next: 0,
-            scratch: Vec::new(),
             guessed: 0,
             right: 0,
             shared: 0,
@@ -93,19 +91,17 @@ impl<'e> Batch<'e> {
     /// Runs one step of all jobs and gives those that ended. `on_token` gets every new token when it is selected, jobs and runs taking turns.
     ///
     /// # Errors
-    /// What [`Session::forward`] reports; the batch is of no use then. A job that is cancelled ends with [`Error::Cancelled`] and harms no other.
+    /// What [`Runner::run`] reports; the batch is of no use then. A job that is cancelled ends with [`Error::Cancelled`] and harms no other.
     pub fn step(&mut self, on_token: OnToken<'_>) -> Result<Vec<Ended>, Error> {
         let guesses = self.guess()?;
         let (rows, wanted, plans) = self.plan(guesses);
         let started = Instant::now();
-        let logits = self.session.forward(&rows, &wanted, None)?;
-        if plans.iter().all(|plan| plan.run.is_some()) && rows.len() == wanted.len() {
-            let seconds = started.elapsed().as_secs_f32();
-            self.engine
-                .note_costs(|costs| costs.note(rows.len(), seconds));
+        self.session.run(&rows, &wanted)?;
+        for job in &mut self.jobs {
+            job.ran = job.prefilled;
         }
-        let vocab = self.engine.model().program().vocab_size() as usize;
-        let logits: Vec<&[f32]> = logits.chunks_exact(vocab).collect();
+        let only_runs = plans.iter().all(|plan| plan.run.is_some()) && rows.len() == wanted.len();
+        let session: &mut dyn Runner = &mut *self.session;
         let mut lengths = Vec::new();
         let mut forks = Vec::new();
         for plan in plans {
@@ -113,21 +109,15 @@ impl<'e> Batch<'e> {
             let Some((index, guesses)) = plan.run else {
                 // The first tokens of all runs come from the same logits.
                 for index in 0..running.runs.len() {
-                    running.take(
-                        self.engine,
-                        index,
-                        logits[plan.wanted],
-                        &mut self.scratch,
-                        on_token,
-                    );
+                    running.take(self.engine, session, plan.wanted, index, on_token)?;
                 }
                 forks.push(plan.job);
                 continue;
             };
             let mut kept = 0;
             loop {
-                let logits = logits[plan.wanted + kept];
-                let token = running.take(self.engine, index, logits, &mut self.scratch, on_token);
+                let wanted = plan.wanted + kept;
+                let token = running.take(self.engine, session, wanted, index, on_token)?;
                 let right = guesses.get(kept) == Some(&token);
                 kept += usize::from(right);
                 if !right || running.cancelled || running.runs[index].ended {
@@ -146,6 +136,12 @@ impl<'e> Batch<'e> {
                 run.sequence
                     .map(|sequence| (sequence, run.result.tokens.len() - 1)),
             );
+        }
+        if only_runs {
+            // An accelerator may compute until it is asked for tokens.
+            let seconds = started.elapsed().as_secs_f32();
+            self.engine
+                .note_costs(|costs| costs.note(rows.len(), seconds));
         }
         for (sequence, length) in lengths {
             self.session.truncate(sequence, length);
@@ -185,8 +181,8 @@ impl<'e> Batch<'e> {
                     self.session.end(sequence);
                 }
             }
-            self.session.truncate(job.prompt, job.prefilled);
-            job.job.prompt.truncate(job.prefilled);
+            self.session.truncate(job.prompt, job.ran);
+            job.job.prompt.truncate(job.ran);
             let room = self.engine.model().program().context() as usize;
             for sequence in self.prefixes.keep(job.job.prompt, job.prompt, room) {
                 self.session.end(sequence);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::generate::check;
-use super::{CHUNK_ROWS, Engine, Job, Row, Session, select};
+use super::{CHUNK_ROWS, Engine, Job, Row, Runner};
 use crate::Error;
 use crate::numeric::draw;
 
@@ -68,25 +68,26 @@ impl Engine {
                 ControlFlow::Break(()) => Err(Error::Cancelled),
             }
         };
-        let mut scratch = Vec::new();
         // Whether the token after `position` is the one that these logits give.
-        let mut judge = |logits: &[f32], run: usize, position: u32| -> Option<WrongToken> {
+        let judge = |runner: &mut dyn Runner,
+                     wanted: usize,
+                     run: usize,
+                     position: u32|
+         -> Result<Option<WrongToken>, Error> {
             let place = position + 1;
-            let found = *runs.get(run)?.get((place - n_prompt) as usize)?;
-            let expected = select(
-                logits,
-                &job.sampling,
-                || draw(&job.seed, run as u32, place),
-                &mut scratch,
-            );
-            (found != expected).then_some(WrongToken {
+            let Some(found) = runs[run].get((place - n_prompt) as usize).copied() else {
+                return Ok(None);
+            };
+            let mut draw = || draw(&job.seed, run as u32, place);
+            let expected = runner.select(wanted, &job.sampling, &mut draw)?;
+            Ok((found != expected).then_some(WrongToken {
                 position: place,
                 found,
                 expected,
-            })
+            }))
         };
 
-        let mut session = Session::new(self.network(), &**self.backend());
+        let mut session = self.runner();
         let prompt = session.start();
         let chunks = job.prompt.chunks(CHUNK_ROWS);
         let last = chunks.len().saturating_sub(1);
@@ -99,10 +100,10 @@ impl Engine {
                 })
                 .collect();
             let wanted = [rows.len() - 1];
-            let logits = session.forward(&rows, if i == last { &wanted } else { &[] }, None)?;
+            session.run(&rows, if i == last { &wanted } else { &[] })?;
             if i == last {
                 for (run, wrong) in wrong.iter_mut().enumerate() {
-                    *wrong = judge(logits, run, n_prompt - 1);
+                    *wrong = judge(&mut *session, 0, run, n_prompt - 1)?;
                 }
             }
             report(chunk.len())?;
@@ -116,7 +117,6 @@ impl Engine {
                 }
             })
             .collect();
-        let vocab = program.vocab_size() as usize;
         // Where each run goes on: the index among its new tokens. The last one is never an input.
         let mut next = vec![0usize; runs.len()];
         loop {
@@ -141,10 +141,10 @@ impl Engine {
                 return Ok(wrong);
             }
             let wanted: Vec<usize> = (0..rows.len()).collect();
-            let logits = session.forward(&rows, &wanted, None)?;
-            for (logits, row) in logits.chunks_exact(vocab).zip(&pending) {
+            session.run(&rows, &wanted)?;
+            for (wanted, row) in pending.iter().enumerate() {
                 if wrong[row.run].is_none() {
-                    wrong[row.run] = judge(logits, row.run, row.position);
+                    wrong[row.run] = judge(&mut *session, wanted, row.run, row.position)?;
                 }
             }
             report(rows.len())?;

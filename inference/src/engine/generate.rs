@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::draft::check_vocabulary;
+use super::fallback::{self, Accelerated};
 use super::speculate::{Costs, Policy};
-use super::{Batch, EngineOptions, Network, Row, Session};
+use super::{Accelerator, Batch, EngineOptions, Network, OnFailure, Row, Runner};
 use crate::Error;
 use crate::backend::Backend;
 use crate::engine::CHUNK_ROWS;
@@ -87,6 +88,7 @@ pub struct TokenEvent<'a> {
 pub struct Engine {
     model: Arc<Model>,
     backend: Arc<dyn Backend>,
+    accelerated: Option<Accelerated>,
     draft: Option<Arc<Model>>,
     policy: Policy,
     costs: Mutex<Costs>,
@@ -106,6 +108,7 @@ impl Engine {
         Engine {
             model,
             backend,
+            accelerated: None,
             draft: None,
             policy: Policy::Measured,
             costs: Mutex::default(),
@@ -160,19 +163,39 @@ impl Engine {
         note(&mut self.costs.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Computes on an accelerator of the same model. When that fails, what runs is repeated on the processor, with the same results, and
+    /// `on_failure` is told why.
+    #[must_use]
+    pub fn with_accelerator(self, device: Arc<dyn Accelerator>, on_failure: OnFailure) -> Engine {
+        Engine {
+            accelerated: Some(Accelerated::new(device, on_failure)),
+            ..self
+        }
+    }
+
+    pub(super) fn accelerated(&self) -> Option<&Accelerated> {
+        self.accelerated.as_ref()
+    }
+
+    /// A runner without sequences: on the accelerator if there is one that works, else on the processor.
+    pub fn runner(&self) -> Box<dyn Runner + '_> {
+        fallback::runner(self)
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
-    /// The backend.
+    /// The processor's backend.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }
 
-    /// The backend's name.
+    /// Name of what computes: the accelerator's while it works, else the backend's.
     pub fn backend_name(&self) -> String {
-        self.backend.name()
+        let accelerator = self.accelerated.as_ref().and_then(Accelerated::name);
+        accelerator.unwrap_or_else(|| self.backend.name())
     }
 
     /// Runs a job. The prompt is prefilled once for all runs, which then decode as one batch. `on_token` gets every new token when it is
@@ -201,8 +224,8 @@ impl Engine {
     /// # Errors
     /// [`Error::BadParameter`] for tokens that are not in the vocabulary or are more than the context.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, Error> {
-        let mut session = Session::new(self.network(), &*self.backend);
-        let sequence = session.start();
+        let mut runner = self.runner();
+        let sequence = runner.start();
         let mut logits = Vec::new();
         for chunk in tokens.chunks(CHUNK_ROWS) {
             let rows: Vec<Row> = chunk
@@ -213,7 +236,8 @@ impl Engine {
                 })
                 .collect();
             let wanted: Vec<usize> = (0..rows.len()).collect();
-            logits.extend_from_slice(session.forward(&rows, &wanted, None)?);
+            runner.run(&rows, &wanted)?;
+            logits.extend_from_slice(runner.logits()?);
         }
         Ok(logits)
     }

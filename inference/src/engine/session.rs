@@ -65,6 +65,10 @@ pub struct Session<'a> {
     carry: Value,
     /// What tail entries see of other parts: (input number, the rows that are wanted).
     gathered: Vec<(u16, Value)>,
+    /// Rows of logits of the latest chunk.
+    wanted: usize,
+    /// Room for selection.
+    scratch: Vec<u32>,
 }
 
 /// Where the interpreter is.
@@ -103,6 +107,8 @@ impl<'a> Session<'a> {
                 .collect(),
             carry: Value::default(),
             gathered: Vec::new(),
+            wanted: 0,
+            scratch: Vec::new(),
         }
     }
 
@@ -200,6 +206,7 @@ impl<'a> Session<'a> {
     ) -> Result<&[f32], Error> {
         let _mode = FloatMode::set();
         let positions = self.positions(rows)?;
+        self.wanted = 0;
         if let Some(index) = wanted.iter().find(|index| **index >= rows.len()) {
             return Err(Error::BadParameter {
                 what: "wanted row".to_owned(),
@@ -244,12 +251,20 @@ impl<'a> Session<'a> {
             positions: &positions,
         };
         self.part(Part::Tail, at, &mut sink);
+        self.wanted = wanted.len();
         Ok(self.logits())
     }
 
     /// The logits of the latest chunk that wanted some.
     fn logits(&self) -> &[f32] {
         self.values.last().map_or(&[], Value::f32)
+    }
+
+    /// The logits of the latest chunk, `[wanted, vocab]`, how many rows these are, and room to select from them.
+    pub(super) fn latest(&mut self) -> (&[f32], usize, &mut Vec<u32>) {
+        let logits = self.values.last().map_or(&[][..], Value::f32);
+        let logits = if self.wanted == 0 { &[] } else { logits };
+        (logits, self.wanted, &mut self.scratch)
     }
 
     /// The rows' positions, after the checks of [`Session::forward`].

@@ -156,8 +156,7 @@ impl Batch<'_> {
         let mut awaited = 0;
         for (i, other) in self.jobs.iter().enumerate().filter(|(i, _)| *i != job) {
             let alike = common(&other.job.prompt, prompt).min(most);
-            // Rows of this step have not run yet.
-            let ready = alike.min(self.session.length(other.prompt));
+            let ready = alike.min(other.ran);
             if i < job && ready < alike && other.goes_on() {
                 awaited = awaited.max(alike);
             }
@@ -173,7 +172,7 @@ impl Batch<'_> {
             let running = &mut self.jobs[job];
             self.session
                 .end(std::mem::replace(&mut running.prompt, fork));
-            running.prefilled = length;
+            (running.prefilled, running.ran) = (length, length);
             self.shared += length as u64;
         }
         true

@@ -1,8 +1,9 @@
 //! A job of a batch and its runs.
 
 use super::OnToken;
+use crate::Error;
 use crate::engine::speculate::Speculation;
-use crate::engine::{Engine, Finish, Job, RunResult, TokenEvent, select};
+use crate::engine::{Engine, Finish, Job, RunResult, Runner, TokenEvent};
 use crate::numeric::draw;
 
 /// A job that runs.
@@ -14,8 +15,10 @@ pub(super) struct Running {
     pub(super) limit: u32,
     /// The prompt's sequence, which becomes that of the first run that goes on.
     pub(super) prompt: usize,
-    /// Tokens of the prompt that ran.
+    /// Tokens of the prompt that ran or run in this step.
     pub(super) prefilled: usize,
+    /// Tokens of the prompt that ran.
+    pub(super) ran: usize,
     pub(super) runs: Vec<Run>,
     pub(super) cancelled: bool,
 }
@@ -56,6 +59,7 @@ impl Running {
             limit,
             prompt,
             prefilled: 0,
+            ran: 0,
             runs: vec![run; job.n_runs as usize],
             cancelled: false,
             job,
@@ -72,22 +76,22 @@ impl Running {
         self.goes_on() && self.prefilled < self.job.prompt.len()
     }
 
-    /// Selects the next token of a run.
+    /// Selects the next token of a run from a wanted row of the session's latest run.
     pub(super) fn take(
         &mut self,
         engine: &Engine,
+        session: &mut dyn Runner,
+        wanted: usize,
         index: usize,
-        logits: &[f32],
-        scratch: &mut Vec<u32>,
         on_token: OnToken<'_>,
-    ) -> u32 {
+    ) -> Result<u32, Error> {
         let run = &mut self.runs[index];
         let result = &mut run.result;
         let position = result.tokens.len() as u32;
-        let draw = || draw(&self.job.seed, index as u32, position);
-        let token = select(logits, &self.job.sampling, draw, scratch);
+        let mut draw = || draw(&self.job.seed, index as u32, position);
+        let token = session.select(wanted, &self.job.sampling, &mut draw)?;
         if self.cancelled {
-            return token;
+            return Ok(token);
         }
         let model = engine.model();
         let stop = model.program().stop_tokens().binary_search(&token).is_ok();
@@ -111,6 +115,6 @@ impl Running {
             piece: &piece,
         };
         self.cancelled = on_token(self.number, event).is_break();
-        token
+        Ok(token)
     }
 }
