@@ -19,6 +19,9 @@ contract Claims is IClaims {
     /// @dev Burned bonds go to the zero address: nobody has its key and it has no code.
     address private constant BURN = address(0);
 
+    /// @dev Claims keep the end of their window in 40 bits; a window that isn't longer than this fits for the next thousands of years.
+    uint64 private constant MAX_WINDOW_SECONDS = type(uint32).max;
+
     /// @inheritdoc IClaims
     IInbox public immutable inbox;
     /// @inheritdoc IClaims
@@ -68,6 +71,9 @@ contract Claims is IClaims {
     /// @inheritdoc IClaims
     mapping(address account => uint256) public balanceOf;
 
+    /// @dev Of a deployment only: no call of it reverts so.
+    error WindowTooLong(uint64 windowSeconds, uint64 maximumSeconds);
+
     constructor(
         IInbox inbox_,
         IFees fees_,
@@ -78,6 +84,7 @@ contract Claims is IClaims {
     ) {
         if (bondWei_ == 0) revert ZeroBond();
         if (answerSeconds_ == 0) revert ZeroAnswerTime();
+        if (windowSeconds_ > MAX_WINDOW_SECONDS) revert WindowTooLong(windowSeconds_, MAX_WINDOW_SECONDS);
         inbox = inbox_;
         fees = fees_;
         disputes = disputes_;

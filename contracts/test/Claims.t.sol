@@ -433,6 +433,10 @@ contract ClaimsTest is Deployment {
         new Claims(inbox, fees, disputes, 0, WINDOW, ANSWER);
         vm.expectRevert(abi.encodeWithSelector(IClaims.ZeroAnswerTime.selector));
         new Claims(inbox, fees, disputes, BOND, WINDOW, 0);
+        uint64 longest = type(uint32).max;
+        vm.expectRevert(abi.encodeWithSelector(Claims.WindowTooLong.selector, longest + 1, longest));
+        new Claims(inbox, fees, disputes, BOND, longest + 1, ANSWER);
+        new Claims(inbox, fees, disputes, BOND, longest, ANSWER);
         vm.expectRevert(abi.encodeWithSelector(IVouchers.CallbackGasTooHigh.selector, 10_000_001, 10_000_000));
         new Vouchers(inbox, claims, 10_000_001);
     }

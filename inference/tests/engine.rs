@@ -17,6 +17,15 @@ use sworn_inference::numeric::draw;
 use sworn_inference::program::{LlamaConfig, Op, WeightFormat};
 use sworn_inference::{Error, engine, testing};
 
+/// The backends that force an instruction set.
+const SETS: [(BackendKind, &str); 5] = [
+    (BackendKind::Portable, "portable"),
+    (BackendKind::Avx2, "avx2"),
+    (BackendKind::Avx512, "avx512"),
+    (BackendKind::Neon, "neon"),
+    (BackendKind::Dotprod, "dotprod"),
+];
+
 fn options(backend: BackendKind, threads: usize) -> EngineOptions {
     EngineOptions { backend, threads }
 }
@@ -84,8 +93,8 @@ fn all_backends_and_thread_counts_give_the_same_logits() {
                 "{format:?}, {threads} threads"
             );
         }
-        for kind in [BackendKind::Portable, BackendKind::Avx2] {
-            if kind == BackendKind::Portable || Threaded::instruction_sets().contains(&"avx2") {
+        for (kind, name) in SETS {
+            if Threaded::instruction_sets().contains(&name) {
                 assert!(logits(kind, 2) == expected, "{format:?}, {kind:?}");
             }
         }
@@ -96,12 +105,8 @@ fn all_backends_and_thread_counts_give_the_same_logits() {
 fn a_forced_instruction_set_is_used_or_refused() {
     let has = Threaded::instruction_sets();
     assert_eq!(has[0], "portable");
-    let sets = [
-        (BackendKind::Portable, "portable"),
-        (BackendKind::Avx2, "avx2"),
-        (BackendKind::Avx512, "avx512"),
-    ];
-    for (kind, name) in sets {
+    assert_eq!(has.contains(&"neon"), cfg!(target_arch = "aarch64"));
+    for (kind, name) in SETS {
         match options(kind, 2).open() {
             Ok(backend) => {
                 assert!(has.contains(&name));

@@ -9,7 +9,9 @@ use alloy_sol_types::SolValue;
 use sworn_inference::testing::Random;
 use sworn_inference::tokenizer::FLAG_TRUSTED;
 use sworn_prover::dispute::faults::prompt::abi::{PairWitness, TokenWitness};
-use sworn_prover::dispute::faults::prompt::{TokenizerBook, honest_places, judge, places};
+use sworn_prover::dispute::faults::prompt::{
+    TokenizerBook, honest_places, judge, places, told_places,
+};
 use sworn_prover::dispute::position::{NodeKind, Position};
 use world::*;
 
@@ -59,7 +61,7 @@ fn round(
         assert!(!falls(book, &payload, &truth, &contents, seen));
         if !truth.malformed() {
             let stands = honest_places(book, &payload, truth.prompt()).unwrap();
-            assert_eq!(stands, liar_places(book, &payload, truth.prompt()));
+            assert_eq!(stands, told_places(book, &payload, truth.prompt()).unwrap());
             assert_eq!(contents.prompt, places::prompt_contents(&stands));
         }
         contents.corrupt(random);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sworn_inference::testing::skip;
 use sworn_prover::record::{self, RunRecord};
 use sworn_prover::voucher::{self, Lane, Proof};
-use sworn_prover::{Digest, header, payload};
+use sworn_prover::{Digest, header, merkle, payload};
 use sworn_tests::{repository_root, vectors};
 
 fn load(name: &str) -> Value {
@@ -172,6 +172,44 @@ fn records_hash_their_words() {
             digest(&case["digest"])
         );
     }
+}
+
+/// The digests that come with a job give the roots of its traces, and those of many runs are one level less below them.
+#[test]
+fn digests_of_jobs_give_the_roots_of_their_traces() {
+    let file = load("steps.json");
+    let mut counts = Vec::new();
+    let models = cases(&file, "models").iter();
+    for case in models.filter(|case| !case["jobs"].is_null()) {
+        for job in cases(case, "jobs") {
+            let (count, digests) = (number(&job["runs"]), digests(&job["digests"]));
+            // Down to whole rows, so that what is absent is at the end.
+            let levels = if count > 8 { 1 } else { 3 };
+            let mut rest = &digests[..];
+            for run in cases(case, "runs").iter().cycle().take(count as usize) {
+                let (depth, root) = (number(&run["depth"]), digest(&run["trace_root"]));
+                let found = (1..=rest.len().min(1 << levels))
+                    .find(|count| padded_root(&rest[..*count], depth, levels) == root);
+                rest = &rest[found.expect("digests of a trace")..];
+            }
+            assert!(rest.is_empty(), "digests of no trace");
+            counts.push(count);
+        }
+    }
+    assert_eq!(counts, [8, 9, 16]);
+}
+
+/// The root over the first nodes of a level, of which the others are absent.
+fn padded_root(first: &[Digest], depth: u32, levels: u32) -> Digest {
+    let mut row = first.to_vec();
+    row.resize(1 << levels, merkle::empty(depth - levels));
+    while row.len() > 1 {
+        row = row
+            .chunks_exact(2)
+            .map(|pair| Digest::of_pair(pair[0], pair[1]))
+            .collect();
+    }
+    row[0]
 }
 
 #[test]

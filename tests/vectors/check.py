@@ -380,7 +380,7 @@ def check_steps(name=""):
         machine = machines[case["machine"]] if "machine" in case else case
         program, tensors = Program(unhex(machine["program"])), tensors_of(machine)
         params = {**params_of(unhex(case.get("params", tohex(bytes(32))))), "seed": case.get("seed")}
-        in_job = []
+        in_job, trees = [], []
         for run in case["runs"]:
             what = f"{case['name']} model, run {run['run']}"
             trace = challenge.Trace(program, tensors, run["tokens"], run["n_prompt"])
@@ -390,6 +390,7 @@ def check_steps(name=""):
             expect(what + ": rows", (trace.rows, trace.tree.depth), (run["rows"], run["depth"]))
             expect(what + ": trace root", tohex(trace.root()), run["trace_root"])
             in_job += trace.tree.in_job(len(case["runs"]))
+            trees.append(trace.tree)
             elements = challenge.Elements(layout, trace, lambda row: run["tokens"][row])
             answer = {"offsets": [0] * (len(run["tokens"]) - run["n_prompt"]), "text": "0x", "tokens": run["tokens"]}
             if "machine" in case:
@@ -409,6 +410,9 @@ def check_steps(name=""):
                 found = [stored(kind, elements.element(number, row, e)) for e in range(len(bits))]
                 expect(f"{what}, row {row}, step {number} (operation {layout.steps[number].op})", found, bits)
         expect(f"{case['name']} model: digests of its job", [tohex(digest) for digest in in_job], case["in_job"])
+        for job in case.get("jobs", []):
+            found = [tohex(d) for i in range(job["runs"]) for d in trees[i % len(trees)].in_job(job["runs"])]
+            expect(f"{case['name']} model: digests of a job of {job['runs']} runs", found, job["digests"])
     jobs = [unhex(job) for job in file["claim"]["jobs"]]
     for node in file["claim"]["nodes"]:
         found = challenge.claim_node(jobs, node["height"], node["index"])

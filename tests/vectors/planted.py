@@ -27,6 +27,7 @@ STEPS = [
     ("balanced openings", "steps.py", "return ceil_div(rest, ceil_div(rest, OPEN_LEVELS)) if rest else 0", "return min(rest, OPEN_LEVELS)", "steps:ties"),
     ("leaves of an opening", "steps.py", "OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 3, 4", "OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 2, 4", "steps:ties"),
     ("runs in a job", "steps.py", "down = min(OPEN_LEVELS - depth(n_runs) - (n_runs > 8), ", "down = min(OPEN_LEVELS, ", "steps:Q8"),
+    ("many runs in a job", "steps.py", " - (n_runs > 8), ", ", ", "steps:F32"),
     ("low traces in a job", "steps.py", "max(self.depth - CONTENT_LEVELS, 0))", "self.depth)", "steps:heads"),
     ("head of a tile", "steps.py", "head = 4 * ceil_div(addends, RUN_ADDENDS)\n        each =", "head = 4 * (addends // RUN_ADDENDS)\n        each =", "steps:ties"),
     ("parts of a tile", "steps.py", "each = (len(contents) - head) // addends * RUN_ADDENDS", "each = 6 * RUN_ADDENDS", "steps:long"),

@@ -3,7 +3,7 @@
 /// While it lives, this thread rounds to nearest even, keeps subnormals and raises no floating-point exception: MXCSR is 0x1F80 on x86-64,
 /// FPCR 0 on AArch64. Dropping it brings the former mode back.
 ///
-/// A host program or library may have set flush-to-zero; results must not depend on that.
+/// A host program or library may have set flush-to-zero, or on AArch64 other binary16; results must not depend on that.
 #[derive(Debug)]
 pub struct FloatMode {
     former: u64,
@@ -83,15 +83,24 @@ impl Drop for FloatMode {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
     use super::*;
     use std::hint::black_box;
 
+    /// A mode that flushes subnormals: DAZ and FTZ; or AHP, DN, FZ and rounding towards zero.
+    const FLUSH: u64 = if cfg!(target_arch = "x86_64") {
+        0x9fc0
+    } else {
+        0x07c0_0000
+    };
+    /// The bits that tell it from [`arch::MODE`].
+    const BITS: u64 = FLUSH & !arch::MODE;
+
     #[test]
     fn subnormals_survive_a_host_that_flushes() {
         let tiny = black_box(f32::MIN_POSITIVE);
-        arch::write(0x9fc0);
+        arch::write(FLUSH);
         let (flushed, kept) = {
             let flushed = black_box(tiny) * black_box(0.5);
             let mode = FloatMode::set();
@@ -100,9 +109,9 @@ mod tests {
             (flushed, kept)
         };
         let restored = arch::read();
-        arch::write(0x1f80);
+        arch::write(arch::MODE);
         assert_eq!((flushed, kept), (0.0, f32::MIN_POSITIVE / 2.0));
-        assert_eq!(restored & 0x8040, 0x8040, "the former mode is back");
+        assert_eq!(restored & BITS, BITS, "the former mode is back");
     }
 
     /// Threads begin with the mode of the one that starts them.
@@ -111,9 +120,9 @@ mod tests {
         use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
         use std::thread;
 
-        arch::write(0x9fc0);
+        arch::write(FLUSH);
         let pool = crate::backend::pool::Pool::new(3);
-        arch::write(0x1f80);
+        arch::write(arch::MODE);
         let pool = pool.expect("threads start");
         let caller = thread::current().id();
         let (kept, flushed) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -1,5 +1,7 @@
 //! The instruction sets of this processor, chosen at run time.
 
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
 use super::simd::{Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
@@ -15,6 +17,12 @@ pub(super) enum Isa {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    /// NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon<false>),
+    /// NEON with dot products.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(Neon<true>),
 }
 
 /// A loop that is compiled for every instruction set.
@@ -36,6 +44,11 @@ impl Isa {
             sets.extend(Avx2::detect().map(Isa::Avx2));
             sets.extend(Avx512::detect().map(Isa::Avx512));
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            sets.push(Isa::Neon(Neon::new()));
+            sets.extend(Neon::detect().map(Isa::Dotprod));
+        }
         sets
     }
 
@@ -52,6 +65,10 @@ impl Isa {
             Isa::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => "dotprod",
         }
     }
 
@@ -67,6 +84,13 @@ impl Isa {
             ),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(simd) => simd.run(
+                #[inline(always)]
+                || work.run(simd),
+            ),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(simd) => work.run(simd),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(simd) => simd.run(
                 #[inline(always)]
                 || work.run(simd),
             ),

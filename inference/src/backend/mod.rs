@@ -18,6 +18,12 @@ mod isa;
 mod kernels;
 mod kv;
 mod matmul;
+#[cfg(target_arch = "aarch64")]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers: an index stands for one of several arrays' lanes"
+)]
+mod neon;
 mod pool;
 mod scalar;
 mod shared;

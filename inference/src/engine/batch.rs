@@ -97,9 +97,6 @@ impl<'e> Batch<'e> {
         let (rows, wanted, plans) = self.plan(guesses);
         let started = Instant::now();
         self.session.run(&rows, &wanted)?;
-        for job in &mut self.jobs {
-            job.ran = job.prefilled;
-        }
         let only_runs = plans.iter().all(|plan| plan.run.is_some()) && rows.len() == wanted.len();
         let session: &mut dyn Runner = &mut *self.session;
         let mut lengths = Vec::new();
@@ -181,8 +178,8 @@ impl<'e> Batch<'e> {
                     self.session.end(sequence);
                 }
             }
-            self.session.truncate(job.prompt, job.ran);
-            job.job.prompt.truncate(job.ran);
+            self.session.truncate(job.prompt, job.prefilled);
+            job.job.prompt.truncate(job.prefilled);
             let room = self.engine.model().program().context() as usize;
             for sequence in self.prefixes.keep(job.job.prompt, job.prompt, room) {
                 self.session.end(sequence);

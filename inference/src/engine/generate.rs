@@ -115,6 +115,25 @@ impl Engine {
         }
     }
 
+    /// Computes on an accelerator of the same model. When that fails, what runs is repeated on the processor, with the same results, and
+    /// `on_failure` is told why.
+    #[must_use]
+    pub fn with_accelerator(self, device: Arc<dyn Accelerator>, on_failure: OnFailure) -> Engine {
+        Engine {
+            accelerated: Some(Accelerated::new(device, on_failure)),
+            ..self
+        }
+    }
+
+    pub(super) fn accelerated(&self) -> Option<&Accelerated> {
+        self.accelerated.as_ref()
+    }
+
+    /// A runner without sequences: on the accelerator if there is one that works, else on the processor.
+    pub fn runner(&self) -> Box<dyn Runner + '_> {
+        fallback::runner(self)
+    }
+
     /// Whether likely tokens are run together with the ones before them, and kept as far as they are those that the selection rule gives; a run's
     /// own text is where they are found. It is done where it pays: by how many guesses of a run were right, and by what steps cost here. No result
     /// depends on it. On unless said otherwise.
@@ -161,25 +180,6 @@ impl Engine {
     pub(super) fn note_costs(&self, note: impl FnOnce(&mut Costs)) {
         // Numbers without a rule between them: whoever panicked left good ones.
         note(&mut self.costs.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Computes on an accelerator of the same model. When that fails, what runs is repeated on the processor, with the same results, and
-    /// `on_failure` is told why.
-    #[must_use]
-    pub fn with_accelerator(self, device: Arc<dyn Accelerator>, on_failure: OnFailure) -> Engine {
-        Engine {
-            accelerated: Some(Accelerated::new(device, on_failure)),
-            ..self
-        }
-    }
-
-    pub(super) fn accelerated(&self) -> Option<&Accelerated> {
-        self.accelerated.as_ref()
-    }
-
-    /// A runner without sequences: on the accelerator if there is one that works, else on the processor.
-    pub fn runner(&self) -> Box<dyn Runner + '_> {
-        fallback::runner(self)
     }
 
     /// The model.

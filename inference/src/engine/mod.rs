@@ -45,17 +45,23 @@ pub enum BackendKind {
     Avx2,
     /// The same with AVX-512 (F, BW, DQ, VL, VNNI).
     Avx512,
+    /// The same with NEON alone.
+    Neon,
+    /// The same with NEON and its dot products of bytes (FEAT_DotProd).
+    Dotprod,
 }
 
 impl BackendKind {
     /// Every kind with its name.
-    pub const NAMES: [(&'static str, BackendKind); 6] = [
+    pub const NAMES: [(&'static str, BackendKind); 8] = [
         ("auto", BackendKind::Auto),
         ("scalar", BackendKind::Scalar),
         ("threaded", BackendKind::Threaded),
         ("portable", BackendKind::Portable),
         ("avx2", BackendKind::Avx2),
         ("avx512", BackendKind::Avx512),
+        ("neon", BackendKind::Neon),
+        ("dotprod", BackendKind::Dotprod),
     ];
 
     /// The kind of that name.
@@ -80,6 +86,8 @@ impl BackendKind {
             BackendKind::Portable => "portable",
             BackendKind::Avx2 => "avx2",
             BackendKind::Avx512 => "avx512",
+            BackendKind::Neon => "neon",
+            BackendKind::Dotprod => "dotprod",
         };
         let found = there.iter().find(|name| **name == forced);
         found

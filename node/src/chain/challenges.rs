@@ -74,6 +74,17 @@ pub enum Move {
         job: Job,
         fault: u8,
         witness: Bytes,
+        /// Of the declaration of the node; zero without one.
+        salt: B256,
+    },
+    Declare {
+        declaration: B256,
+    },
+    Redeem {
+        verdict: StoredVerdict,
+        /// The node at the culprit's position that was declared.
+        own: StoredRecord,
+        salt: B256,
     },
     Expire {
         record: StoredRecord,
@@ -130,6 +141,8 @@ impl Move {
             | Move::RevealJob { .. }
             | Move::RevealPosted { .. } => "reveal",
             Move::Prove { .. } => "prove",
+            Move::Declare { .. } => "declare",
+            Move::Redeem { .. } => "redeem",
             Move::Expire { .. } => "expire",
             Move::Settle { .. } => "settle",
             Move::Reclaim { .. } => "reclaim",
@@ -401,6 +414,7 @@ impl ChainClient {
                 job,
                 fault,
                 witness,
+                salt,
             } => {
                 let call = challenges::proveCall {
                     claimId: claim,
@@ -408,9 +422,22 @@ impl ChainClient {
                     job,
                     fault,
                     witness,
-                    salt: B256::ZERO,
+                    salt,
                 };
                 self.pay(to, &call, value).await
+            }
+            Move::Declare { declaration } => {
+                let call = challenges::declareCall { declaration };
+                self.transact(to, &call, value).await
+            }
+            Move::Redeem { verdict, own, salt } => {
+                let call = challenges::redeemCall {
+                    claimId: claim,
+                    verdict: (&verdict).into(),
+                    own: (&own).into(),
+                    salt,
+                };
+                self.transact(to, &call, value).await
             }
             Move::Expire { record } => {
                 let call = challenges::expireCall {
@@ -448,6 +475,9 @@ pub fn is_no_longer_needed(err: &ChainError) -> bool {
         || err.is_revert::<challenges::NotDecided>()
         || err.is_revert::<challenges::ProposerInTime>()
         || err.is_revert::<challenges::TooEarly>()
+        || err.is_revert::<challenges::TooLate>()
+        || err.is_revert::<challenges::AlreadyDeclared>()
+        || err.is_revert::<challenges::NotEarlier>()
         || err.is_revert::<claims::LaneIsFinal>()
         || err.is_revert::<claims::NotStanding>()
 }

@@ -92,6 +92,10 @@ pub enum Event {
         fault: Option<u8>,
         verdict: challenges::Verdict,
     },
+    Declared {
+        declaration: B256,
+        sender: Address,
+    },
     Redeemed {
         claim: B256,
         verdict: challenges::Verdict,
@@ -349,6 +353,13 @@ fn dispute(log: &Log, topic: B256) -> Result<Option<Event>, ChainError> {
                 sender: e.sender,
                 fault: None,
                 verdict: e.verdict,
+            }
+        }
+        challenges::Declared::SIGNATURE_HASH => {
+            let e: challenges::Declared = parse(log)?;
+            Event::Declared {
+                declaration: e.declaration,
+                sender: e.sender,
             }
         }
         challenges::Redeemed::SIGNATURE_HASH => {

@@ -18,10 +18,11 @@ use sworn_node::{Node, NodeHandle};
 
 use crate::world::{Chain, json, log, prompt, settings, wait_for};
 
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// What a liar does not do: its node knows the truth as well.
-const LIAR: &[RoleName] = &[RoleName::Challenger, RoleName::Finaliser, RoleName::Courier];
+pub(crate) const LIAR: &[RoleName] =
+    &[RoleName::Challenger, RoleName::Finaliser, RoleName::Courier];
 
 /// A chain with the contracts and a small registered model.
 pub(crate) struct Court {
@@ -133,11 +134,11 @@ pub(crate) async fn until(
 }
 
 /// An address as the API has it.
-fn shown(account: Address) -> String {
+pub(crate) fn shown(account: Address) -> String {
     format!("{account:#x}")
 }
 
-fn wei(value: &serde_json::Value) -> U256 {
+pub(crate) fn wei(value: &serde_json::Value) -> U256 {
     value.as_str().unwrap().parse().unwrap()
 }
 
@@ -178,6 +179,12 @@ async fn caught(lie: &str, n_runs: u16, max_new: u32) -> serde_json::Value {
         shown(liar.context().client.account().unwrap())
     );
     assert_eq!(fallen["fall"]["sender"], shown(account));
+    // A proof names the declaration that was made before it; of silence nobody else had anything to name.
+    if fallen["fall"]["fault"].is_null() {
+        assert!(fallen["fall"]["winner"].is_null(), "{fallen:#}");
+    } else {
+        assert_eq!(fallen["fall"]["winner"], shown(account));
+    }
     let bond = wei(&fallen["bond_wei"]);
     let refunded = wei(&fallen["fall"]["refunded_wei"]);
     let burned = wei(&fallen["fall"]["burned_in_all_wei"]);

@@ -4,6 +4,7 @@ mod bonds;
 mod challenges;
 mod path;
 mod restart;
+mod rewards;
 mod together;
 mod trouble;
 mod world;

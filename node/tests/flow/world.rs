@@ -28,10 +28,11 @@ use sworn_prover::Digest;
 use sworn_prover::params::Params;
 
 /// Keys of the usual development accounts.
-pub const KEYS: [&str; 3] = [
+pub const KEYS: [&str; 4] = [
     "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
     "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
     "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
 ];
 
 pub fn signer(index: usize) -> PrivateKeySigner {

@@ -13,7 +13,7 @@ use super::faults::selection::contents::{Masses, Selection, write_sums};
 use super::faults::{attention, selection, step};
 use super::position::{NodeKind, Position};
 use super::results::{LaneResults, RunLeaves, TraceNodes, job_of, word};
-use super::shape::{Opened, TreeShape};
+use super::shape::{TraceInJob, TreeShape};
 use super::source::TraceSource;
 use super::trace::TraceLayout;
 use crate::constants::CONTENT_LEVELS;
@@ -125,26 +125,17 @@ pub(crate) fn job_contents(
 ) -> Result<Contents, Error> {
     let answer = results.answer(lane)?;
     let layout = results.model().layout.clone();
-    let runs = answer.commitment.runs.len() as u32;
-    let (mut roots, mut all) = (Vec::new(), Vec::new());
-    for (run, record) in (0u32..).zip(&answer.commitment.runs) {
-        if !answer.has_trace(run) {
-            roots.push(Digest::ZERO);
-            continue;
+    let runs = &answer.commitment.runs;
+    let (mut roots, mut all) = (vec![Digest::ZERO; runs.len()], Vec::new());
+    for trace in TraceInJob::all(lane, runs, &layout) {
+        let digests = trace_digests(results, lane, &trace)
+            .or_else(|err| instead(trace.below().count(), err))?;
+        if let (Some(root), Some(opened)) = (
+            roots.get_mut(usize::from(trace.run)),
+            trace.opened(&digests),
+        ) {
+            *root = opened.root();
         }
-        let shape = TreeShape::of_run(NodeKind::Trace, lane, run as u8, record, &layout).ok_or(
-            Error::IndexOutOfRange {
-                what: "kind of a trace",
-                found: 0,
-                expected: 0,
-            },
-        )?;
-        let (depth, levels) = (shape.depth(), shape.levels_in_job(runs));
-        let below: Vec<u64> = shape.below(depth, 0, levels).collect();
-        let digests = trace_digests(results, lane, run, depth, levels, &below)
-            .or_else(|err| instead(below.len(), err))?;
-        let opened = Opened::of(&shape, depth, 0, levels, &digests);
-        roots.push(opened.map(|opened| opened.root()).unwrap_or_default());
         all.extend(digests);
     }
     Ok(Contents::Job(job_of(&answer, roots), all))
@@ -153,12 +144,10 @@ pub(crate) fn job_contents(
 fn trace_digests(
     results: &mut dyn LaneResults,
     lane: u32,
-    run: u32,
-    depth: u32,
-    levels: u32,
-    below: &[u64],
+    of: &TraceInJob,
 ) -> Result<Vec<Digest>, Error> {
-    let trace = results.trace(lane, run)?;
+    let trace = results.trace(lane, of.run.into())?;
+    let depth = of.shape.depth();
     if trace.depth() != depth {
         return Err(Error::Mismatch {
             what: "levels of a trace",
@@ -166,9 +155,8 @@ fn trace_digests(
             expected: depth.into(),
         });
     }
-    below
-        .iter()
-        .map(|index| trace.node(depth - levels, *index))
+    of.below()
+        .map(|index| trace.node(depth - of.levels, index))
         .collect()
 }
 

@@ -144,6 +144,46 @@ impl TreeShape {
     }
 }
 
+/// A trace whose digests come with its job.
+#[derive(Debug)]
+pub(crate) struct TraceInJob {
+    /// The run's number.
+    pub(crate) run: u8,
+    /// Of the trace.
+    pub(crate) shape: TreeShape,
+    /// How many levels below the root the digests are.
+    pub(crate) levels: u32,
+}
+
+impl TraceInJob {
+    /// Those of a job with these runs, in the order of their digests: a run without a new token has no trace.
+    pub(crate) fn all(
+        lane: u32,
+        runs: &[RunRecord],
+        layout: &Arc<TraceLayout>,
+    ) -> impl Iterator<Item = TraceInJob> {
+        let count = runs.len() as u32;
+        (0u8..)
+            .zip(runs)
+            .filter(|(_, record)| record.n_tokens > record.n_prompt)
+            .filter_map(move |(run, record)| {
+                let shape = TreeShape::of_run(NodeKind::Trace, lane, run, record, layout)?;
+                let levels = shape.levels_in_job(count);
+                Some(TraceInJob { run, shape, levels })
+            })
+    }
+
+    /// The indices of the digests at their height.
+    pub(crate) fn below(&self) -> impl Iterator<Item = u64> {
+        self.shape.below(self.shape.depth(), 0, self.levels)
+    }
+
+    /// What the digests stand for; none when they are not as many as exist.
+    pub(crate) fn opened(&self, digests: &[Digest]) -> Option<Opened> {
+        Opened::of(&self.shape, self.shape.depth(), 0, self.levels, digests)
+    }
+}
+
 /// How many levels below the root of a trace of that depth the digests are that come with a job of `runs` runs.
 #[must_use]
 pub fn levels_in_job(depth: u32, runs: u32) -> u32 {

@@ -13,6 +13,7 @@ use sworn_prover::dispute::abi::{Case, Job, Node, Run};
 use sworn_prover::dispute::faults::prompt::layout::Kind;
 use sworn_prover::dispute::faults::prompt::{
     Dispute, Facts, Layout, Next, Place, TokenLeaves, TokenizerBook, abi, claims_malformed, places,
+    told_places,
 };
 use sworn_prover::dispute::parts::{self, Parts};
 use sworn_prover::dispute::position::{NodeKind, Position};
@@ -378,52 +379,6 @@ fn respell(random: &mut Random, book: &TokenizerBook<'_>, prompt: &mut Vec<u32>,
     prompt.splice(at..at + length, spelled);
 }
 
-/// The places that a liar gives: those of the lengths of its tokens, as long as there are any.
-pub fn liar_places(book: &TokenizerBook<'_>, payload: &[u8], tokens: &[u32]) -> Vec<Place> {
-    let flags = book.record().flags;
-    let layout = Layout::of(payload, flags).unwrap();
-    let mut starts = Vec::new(); // the place of every segment with a token, and the text's length
-    let mut after_text = false;
-    for segment in layout.segments() {
-        let mut place = Place {
-            header: segment.header,
-            within: 0,
-        };
-        match segment.kind {
-            Kind::Control(_) => starts.push((place, 0)),
-            Kind::Text(0) => {}
-            Kind::Text(length) => {
-                let space = flags & 2 != 0 && !after_text;
-                place.within = if space { Place::SPACE } else { 0 };
-                starts.push((place, length as usize + usize::from(space)));
-            }
-        }
-        after_text = matches!(segment.kind, Kind::Text(_));
-    }
-    let mut out = Vec::new();
-    if flags & 1 != 0 || starts.is_empty() {
-        out.push(Place::BOS);
-    }
-    let mut starts = starts.into_iter();
-    let mut now = starts.next();
-    while out.len() < tokens.len() {
-        let Some((place, length)) = now else {
-            out.push(out.last().copied().unwrap_or(Place::BOS));
-            continue;
-        };
-        let piece = book.tokenizer().piece(None, tokens[out.len()]).len();
-        out.push(place);
-        now = if place.offset() + piece < length {
-            let within = place.within + piece as u32;
-            Some((Place { within, ..place }, length))
-        } else {
-            starts.next()
-        };
-    }
-    out.truncate(tokens.len());
-    out
-}
-
 /// Contents of the posted nodes of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
@@ -434,7 +389,7 @@ pub struct Contents {
 
 impl Contents {
     pub fn of(book: &TokenizerBook<'_>, payload: &[u8], claim: &Claim) -> Contents {
-        let stands = liar_places(book, payload, claim.prompt());
+        let stands = told_places(book, payload, claim.prompt()).unwrap();
         let leaves = claim.prompt().len().div_ceil(TOKEN_LEAF_ELEMENTS) as u32;
         let layout = Layout::of(payload, 0).unwrap();
         let malformed = places::malformed_contents(payload, &|id| book.tokenizer().is_control(id));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sworn_inference::engine::{BackendKind, EngineOptions, RunResult};
 use sworn_inference::format::packed::Model;
-use sworn_inference::program::{Op, Part};
+use sworn_inference::program::{Op, Part, WeightFormat};
 use sworn_prover::Digest;
 use sworn_prover::commitment::Commitments;
 use sworn_prover::dispute::contents::{Contents, contents_of};
@@ -397,14 +397,19 @@ pub(super) fn steps(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value>
             let sums = if run == 0 { vec![last] } else { vec![] };
             runs.push(lane.run(run as u8, &sums, row)?);
         }
-        models.push(json!({
+        let mut case = json!({
             "name": format!("{:?}", answer.format),
             "machine": number,
             "params": answer.params.pack().to_string(),
             "seed": answer.seed.to_string(),
             "in_job": lane.in_job()?,
             "runs": runs,
-        }));
+        });
+        // Its traces are of two depths.
+        if answer.format == WeightFormat::F32 {
+            case["jobs"] = json!(jobs_of_many(answer)?);
+        }
+        models.push(case);
     }
     for own in own {
         let model = &own.model;
@@ -425,6 +430,23 @@ pub(super) fn steps(answered: &[Answered], own: &[OwnAnswered]) -> Result<Value>
         }));
     }
     Ok(json!({ "models": models, "claim": claim(&answered[0])? }))
+}
+
+/// The digests of jobs of many runs, in which the answer's runs come again and again: the most for which there is room as for few, one more, the most.
+fn jobs_of_many(answer: &Answered) -> Result<Vec<Value>> {
+    let mut jobs = Vec::new();
+    for count in [8, 9, 16] {
+        let input = LaneInput {
+            input_id: answer.input_id,
+            params: answer.params,
+            payload: answer.payload.clone(),
+            seed: answer.seed,
+        };
+        let runs: Vec<_> = answer.runs.iter().cycle().take(count).cloned().collect();
+        let mut lane = Lane::new(&answer.model, input, &runs)?;
+        jobs.push(json!({ "runs": count, "digests": lane.in_job()? }));
+    }
+    Ok(jobs)
 }
 
 /// Openings of the tree of a claim of 70 jobs.

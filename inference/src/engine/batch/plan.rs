@@ -33,6 +33,10 @@ impl Batch<'_> {
         let going = runs.filter(|run| run.sequence.is_some()).count();
         let most = most(going);
         if most == 0 {
+            // Too many to guess for: what the draft ran is not held for later.
+            if let Some(drafter) = &mut self.drafter {
+                drafter.retain(|_| false);
+            }
             return Ok(guesses);
         }
         // (job, run, guesses wanted of the draft)
@@ -156,7 +160,8 @@ impl Batch<'_> {
         let mut awaited = 0;
         for (i, other) in self.jobs.iter().enumerate().filter(|(i, _)| *i != job) {
             let alike = common(&other.job.prompt, prompt).min(most);
-            let ready = alike.min(other.ran);
+            // Rows of this step have not run yet.
+            let ready = alike.min(self.session.length(other.prompt));
             if i < job && ready < alike && other.goes_on() {
                 awaited = awaited.max(alike);
             }
@@ -172,7 +177,7 @@ impl Batch<'_> {
             let running = &mut self.jobs[job];
             self.session
                 .end(std::mem::replace(&mut running.prompt, fork));
-            (running.prefilled, running.ran) = (length, length);
+            running.prefilled = length;
             self.shared += length as u64;
         }
         true

@@ -15,10 +15,8 @@ pub(super) struct Running {
     pub(super) limit: u32,
     /// The prompt's sequence, which becomes that of the first run that goes on.
     pub(super) prompt: usize,
-    /// Tokens of the prompt that ran or run in this step.
-    pub(super) prefilled: usize,
     /// Tokens of the prompt that ran.
-    pub(super) ran: usize,
+    pub(super) prefilled: usize,
     pub(super) runs: Vec<Run>,
     pub(super) cancelled: bool,
 }
@@ -59,7 +57,6 @@ impl Running {
             limit,
             prompt,
             prefilled: 0,
-            ran: 0,
             runs: vec![run; job.n_runs as usize],
             cancelled: false,
             job,

@@ -110,6 +110,14 @@ impl Trial {
                     format!("reveals {name} ({} bytes)", contents.len()),
                 )
             }
+            Event::Declared { sender, .. } => (
+                self.name(sender),
+                "declares what it found, sealed".to_owned(),
+            ),
+            Event::Redeemed { verdict, .. } => (
+                self.name(&verdict.winner),
+                "opens its declaration: it was the first to find the fault".to_owned(),
+            ),
             Event::Toppled {
                 claim,
                 key,

@@ -25,6 +25,8 @@ pub(super) enum Turn {
     Play(Box<Move>),
     /// None now.
     Wait,
+    /// None: this node waits for its reveal.
+    Await(Box<StoredNode>),
     /// None: the node is needed, and another took its place in its line. It was hidden, so that the strategy opens it again, in a new line.
     Again,
 }
@@ -100,7 +102,11 @@ impl<'a> Book<'a> {
     /// What the strategy's move comes to.
     pub(super) fn turn(&mut self, next: Next) -> Result<Turn, RoleError> {
         match next {
-            Next::Nothing | Next::Wait { .. } => Ok(Turn::Wait),
+            Next::Nothing => Ok(Turn::Wait),
+            Next::Wait { node } => {
+                let (node, _) = self.node(word(node))?;
+                Ok(Turn::Await(Box::new(node.clone())))
+            }
             Next::Open {
                 parent,
                 position,
@@ -144,6 +150,7 @@ impl<'a> Book<'a> {
                     job: chain_job(&job),
                     fault,
                     witness: witness.into(),
+                    salt: B256::ZERO,
                 })))
             }
         }

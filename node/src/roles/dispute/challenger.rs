@@ -9,6 +9,7 @@ use sworn_prover::dispute::strategy::{self, ClaimView};
 
 use super::super::{Context, LaneView, Role, RoleError};
 use super::book::{Book, Turn};
+use super::declarer::{self, Before};
 use super::responder;
 use super::rests::Rests;
 use crate::chain::Move;
@@ -142,9 +143,17 @@ impl Challenger {
             match book.turn(next)? {
                 Turn::Play(what) => break *what,
                 Turn::Wait => return Ok(true),
+                Turn::Await(node) => match declarer::of_silence(context, claim, &node).await? {
+                    Some(what) => break what,
+                    None => return Ok(true),
+                },
                 // Each time one more node is hidden, so this ends.
                 Turn::Again => {}
             }
+        };
+        let what = match declarer::before_proof(context, claim, what).await? {
+            Before::Declare(what) | Before::Prove(what) => *what,
+            Before::Wait => return Ok(true),
         };
         // A move that was made shows in the events of its block; what is derived before they are read is the same move again.
         if self.made.get(&claim.id) == Some(&what) && !self.repeat(claim.id) {

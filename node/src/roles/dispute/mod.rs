@@ -5,6 +5,7 @@
 
 mod book;
 mod challenger;
+mod declarer;
 mod desk;
 mod openings;
 mod responder;

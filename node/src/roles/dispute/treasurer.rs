@@ -1,8 +1,9 @@
-//! The money of challenges: settles fallen claims, takes back what is left of prepayments, withdraws.
+//! The money of challenges: names this node's declarations, settles fallen claims, takes back what is left of prepayments, withdraws.
 
 use alloy::primitives::{Address, B256, U256};
 
 use super::super::{Context, Role, RoleError};
+use super::declarer;
 use super::rests::Rests;
 use crate::chain::Move;
 use crate::chain::abi::challenges;
@@ -16,6 +17,8 @@ const WITHDRAW_GAS: u64 = 60_000;
 #[derive(Debug, Default)]
 pub struct Treasurer {
     rests: Rests<(B256, B256)>,
+    /// By claim and the declarations that were named so far.
+    redemptions: Rests<(B256, usize)>,
     withdrawing: Rests<()>,
 }
 
@@ -65,6 +68,7 @@ impl Treasurer {
                 context.store.remove(DISPUTED, &claim.id)?;
                 return Ok(true);
             }
+            self.redeem(context, us, fall, &nodes).await;
             self.settle(context, fall).await;
             return Ok(false);
         }
@@ -97,6 +101,27 @@ impl Treasurer {
             context.store.remove(DISPUTED, &claim.id)?;
         }
         Ok(left == 0)
+    }
+
+    /// Names this node's declaration if the reward is another's without it.
+    async fn redeem(
+        &mut self,
+        context: &Context,
+        us: Address,
+        fall: &StoredFall,
+        nodes: &[StoredNode],
+    ) {
+        let key = (fall.claim, fall.redeemed.len());
+        if !self.redemptions.allows(&key) {
+            return;
+        }
+        let outcome = match declarer::redemption(context, us, fall, nodes).await {
+            Ok(Some(what)) => context.play(fall.claim, &what).await,
+            Ok(None) => Ok(false),
+            Err(err) => Err(err),
+        };
+        // What was named is seen in the events a moment later.
+        self.redemptions.note(key, "redeem", outcome.map(|_| false));
     }
 
     async fn settle(&mut self, context: &Context, fall: &StoredFall) {

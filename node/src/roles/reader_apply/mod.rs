@@ -258,6 +258,8 @@ pub fn apply(
         } => {
             tracing::warn!(input, run, chunk, %recipient, "the recipient of a voucher failed");
         }
+        // Who declared asks the chain: nobody else can tell what of.
+        Event::Declared { .. } => {}
         Event::Opened { .. }
         | Event::Revealed { .. }
         | Event::Toppled { .. }

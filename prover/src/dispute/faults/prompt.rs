@@ -23,6 +23,8 @@ pub use judge::{Facts, Refusal, judge};
 pub use layout::Layout;
 pub use places::Place;
 
+use sworn_inference::tokenizer::FLAG_ADD_BOS;
+
 use crate::Error;
 use crate::constants::FINISH_TOO_LONG;
 
@@ -58,4 +60,41 @@ pub fn honest_places(
             expected: prompt.len() as u64,
         }),
     }
+}
+
+/// Places of the tokens of any prompt, as who claims it may give them: each from the length of the token before it, whatever its piece says. Where the payload's
+/// text ends before the tokens the last place is repeated. Those of a right prompt are [`honest_places`].
+///
+/// # Errors
+/// [`Error::MalformedPayload`], but for control tokens.
+pub fn told_places(
+    book: &TokenizerBook<'_>,
+    payload: &[u8],
+    prompt: &[u32],
+) -> Result<Vec<Place>, Error> {
+    let layout = Layout::of(payload, book.record().flags)?;
+    let mut cursor = layout.first(0);
+    let mut places: Vec<Place> = Vec::new();
+    for token in prompt {
+        let is_first = places.is_empty();
+        if is_first && (book.record().flags & FLAG_ADD_BOS != 0 || cursor.is_none()) {
+            places.push(Place::BOS);
+            continue;
+        }
+        let Some((segment, place)) = cursor else {
+            places.push(places.last().copied().unwrap_or(Place::BOS));
+            continue;
+        };
+        places.push(place);
+        // Of a control segment there is no text to go on in.
+        let length = layout.text(segment, place).map_or(0, |text| text.len());
+        let piece = book.reading(*token).len();
+        cursor = if place.offset() + piece < length {
+            let within = place.within + piece as u32;
+            Some((segment, Place { within, ..place }))
+        } else {
+            layout.first(segment + 1)
+        };
+    }
+    Ok(places)
 }

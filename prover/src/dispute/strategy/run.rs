@@ -13,7 +13,7 @@ use crate::dispute::faults::prompt::claims_malformed;
 use crate::dispute::faults::step::leaf_in_node;
 use crate::dispute::position::{NodeKind, Position};
 use crate::dispute::results::{Answer, DisputeModel, LaneResults, run_record};
-use crate::dispute::shape::{Opened, TreeShape};
+use crate::dispute::shape::{Opened, TraceInJob, TreeShape};
 use crate::record::RunRecord;
 use crate::{Digest, merkle};
 
@@ -124,20 +124,14 @@ impl<'v> RunDispute<'v> {
     fn published(&self) -> Result<Opened, Error> {
         let bad = || nothing("the digests of a job's traces are not those of its runs");
         let job = self.job.job().ok_or_else(bad)?;
+        let records: Vec<RunRecord> = job.runs.iter().map(run_record).collect();
         let mut rest = self.job.digests();
-        for (run, fields) in (0u8..).zip(&job.runs) {
-            let record = run_record(fields);
-            if record.n_tokens <= record.n_prompt {
-                continue;
-            }
-            let layout = &self.model.layout;
-            let shape = TreeShape::of_run(NodeKind::Trace, self.lane, run, &record, layout)
+        for trace in TraceInJob::all(self.lane, &records, &self.model.layout) {
+            let (digests, after) = rest
+                .split_at_checked(trace.below().count())
                 .ok_or_else(bad)?;
-            let (depth, levels) = (shape.depth(), shape.levels_in_job(job.runs.len() as u32));
-            let count = shape.below(depth, 0, levels).count();
-            let (own, after) = rest.split_at_checked(count).ok_or_else(bad)?;
-            if run == self.run {
-                return Opened::of(&shape, depth, 0, levels, own).ok_or_else(bad);
+            if trace.run == self.run {
+                return trace.opened(digests).ok_or_else(bad);
             }
             rest = after;
         }

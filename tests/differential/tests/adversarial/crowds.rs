@@ -7,13 +7,14 @@ use sworn_differential::dispute::abi;
 use sworn_differential::dispute::world::{BASE_FEE, BUDGET_SECONDS, DECLARATION_SECONDS, event};
 use sworn_prover::Digest;
 use sworn_prover::dispute::contents::{claim_tree, published};
-use sworn_prover::dispute::lie::{Field, Hiding, Liar, Lie};
+use sworn_prover::dispute::lie::{Field, Hiding, Lie};
 use sworn_prover::dispute::own::OwnResults;
 use sworn_prover::dispute::results::LaneResults as _;
-use sworn_prover::dispute::strategy::{Move, next};
+use sworn_prover::dispute::strategy::Move;
 
 use crate::lane::{self, Lane};
 use crate::scene::{BOND, Claimed, Scene, Step};
+use crate::trial::Trial;
 
 /// Wrong claims of one lane by as many proposers: what came before the right claim falls, the others burn when it is final.
 #[test]
@@ -147,53 +148,13 @@ fn garbage(scene: &mut Scene, own: &mut OwnResults, proposer: Address, i: u64) -
     scene.claim_digests(proposer, own.jobs(), root, &digests)
 }
 
-/// Goes on in one's own lines up to the proof.
-fn up_to_the_proof(
-    scene: &mut Scene,
-    claimed: &mut Claimed,
-    challenger: Address,
-    own: &mut OwnResults,
-    liar: &mut Liar,
-) -> Move {
-    loop {
-        let act = next(&claimed.lines_of(challenger), own).unwrap();
-        if let Move::Prove { .. } = act {
-            return act;
-        }
-        let key = scene.open(claimed, challenger, &act);
-        assert!(scene.answer(claimed, key, liar));
-    }
-}
-
-/// Lies about a token of a chain with two inputs.
-fn told(lane: &Lane) -> Liar {
-    { Lie::Token(Hiding::None) }
-        .tell(lane.own(), 1, 0, 1)
-        .unwrap()
-        .expect("a place to lie")
-}
-
-/// What the reveals took of an account's lines.
-fn spent(claimed: &Claimed, account: Address) -> i128 {
-    let lines = claimed
-        .lowest
-        .iter()
-        .filter(|((owner, _), _)| *owner == account);
-    let words = lines.map(|(_, key)| claimed.records[key].funds);
-    words
-        .map(|funds| {
-            let spent: U256 = (funds >> 16) & U256::from((1u128 << 88) - 1);
-            spent.to::<u128>() as i128
-        })
-        .sum()
-}
-
 /// Declares the node that a move proves.
-fn declare(scene: &mut Scene, claimed: &Claimed, from: Address, node: Digest, salt: B256) {
-    let position = claimed.view.node(node).unwrap().position;
+fn declare(trial: &mut Trial, from: Address, node: Digest, salt: B256) {
+    let position = trial.claimed.view.node(node).unwrap().position;
+    let scene = &mut trial.scene;
     let challenges = scene.world.contracts.challenges;
     let call = abi::declarationOfCall {
-        claimId: claimed.id,
+        claimId: trial.claimed.id,
         position: U256::from_be_bytes(position.to_word()),
         challenger: from,
         salt,
@@ -217,97 +178,55 @@ fn node_of(act: &Move) -> Digest {
 /// Two who dispute the same lie, each in its lines: neither hinders the other; who is first has the reward, the other pays for what it had opened.
 #[test]
 fn two_challengers_do_not_hinder_each_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, asked) = lane::tiny(folder.path(), &["one", "two"]);
-    let (lane, world) = Lane::new(model, &asked);
-    let mut scene = Scene::new(world);
-    let (mut own, mut liar) = (lane.own(), told(&lane));
-    let (a, b, proposer) = (
-        scene.account("a"),
-        scene.account("b"),
-        scene.account("liar"),
-    );
-    let mut claimed = scene.claim(proposer, &mut liar);
+    let mut trial = Trial::of_a_token();
+    let (a, b) = (trial.scene.account("a"), trial.scene.account("b"));
     // By turns; the second sees every move of the first before its own.
     let fallen = 'dispute: loop {
         for who in [a, b] {
-            match scene.step(&mut claimed, who, &mut own) {
-                Step::Opened(key) => assert!(scene.answer(&mut claimed, key, &mut liar)),
+            match trial.step(who) {
+                Step::Opened(key) => trial.answer(key),
                 Step::Fell(fallen) => break 'dispute *fallen,
                 Step::Waits(_) | Step::Acquitted => panic!("a move to make"),
             }
         }
     };
-    scene.world.mine(1, DECLARATION_SECONDS);
-    scene.settle(&claimed, a, fallen.verdict);
-    for account in [a, b, proposer] {
-        scene.withdraw(account);
-    }
-    let (won, other) = (scene.gain(a), scene.gain(b));
+    trial.end(a, fallen.verdict, &[b]);
+    let (won, other) = (trial.scene.gain(a), trial.scene.gain(b));
     println!("two challengers: {won} and {other}");
     let most = BOND as i128 / 4;
     assert!(won > most * 9 / 10 && won < most, "{won}");
-    let gas = i128::from(scene.purse(b).gas * BASE_FEE);
-    assert_eq!(other, -gas - spent(&claimed, b));
+    assert_eq!(other, -trial.fees(b) - trial.spent(b));
     assert!(-other < most / 100, "{other}");
-    assert_eq!(scene.held(), U256::ZERO);
 }
 
 /// Somebody copies the proof of who did all the work, about the worker's own node: the reward is the line's.
 #[test]
 fn a_copied_proof_pays_the_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, asked) = lane::tiny(folder.path(), &["one", "two"]);
-    let (lane, world) = Lane::new(model, &asked);
-    let mut scene = Scene::new(world);
-    let (mut own, mut liar) = (lane.own(), told(&lane));
-    let (worker, copier, proposer) = (
-        scene.account("worker"),
-        scene.account("copier"),
-        scene.account("liar"),
-    );
-    let mut claimed = scene.claim(proposer, &mut liar);
-    let act = up_to_the_proof(&mut scene, &mut claimed, worker, &mut own, &mut liar);
-    let Step::Fell(fallen) = scene.act(&mut claimed, copier, act) else {
-        panic!("the copied proof holds")
-    };
-    scene.world.mine(1, DECLARATION_SECONDS);
-    scene.settle(&claimed, worker, fallen.verdict);
-    for account in [worker, copier, proposer] {
-        scene.withdraw(account);
-    }
-    let (won, copied) = (scene.gain(worker), scene.gain(copier));
+    let mut trial = Trial::of_a_token();
+    let (worker, copier) = (trial.scene.account("worker"), trial.scene.account("copier"));
+    let act = trial.up_to_the_proof(worker);
+    let fallen = trial.proves(copier, act);
+    trial.end(worker, fallen.verdict, &[copier]);
+    let (won, copied) = (trial.scene.gain(worker), trial.scene.gain(copier));
     println!("worker {won}, copier {copied}");
     assert!(won > BOND as i128 / 4 - BOND as i128 / 200, "{won}");
     assert!(copied.abs() < BOND as i128 / 2000, "{copied}");
-    assert_eq!(scene.held(), U256::ZERO);
 }
 
 /// Somebody opens all that the worker opens, in lines of its own, and proves first: who declared earlier has the reward.
 #[test]
 fn a_declaration_beats_a_copied_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, asked) = lane::tiny(folder.path(), &["one", "two"]);
-    let (lane, world) = Lane::new(model, &asked);
-    let mut scene = Scene::new(world);
-    let (mut own, mut liar) = (lane.own(), told(&lane));
-    let (worker, copier, proposer) = (
-        scene.account("worker"),
-        scene.account("copier"),
-        scene.account("liar"),
-    );
-    let mut claimed = scene.claim(proposer, &mut liar);
-    let mine = up_to_the_proof(&mut scene, &mut claimed, worker, &mut own, &mut liar);
-    let copied = up_to_the_proof(&mut scene, &mut claimed, copier, &mut own, &mut liar);
+    let mut trial = Trial::of_a_token();
+    let (worker, copier) = (trial.scene.account("worker"), trial.scene.account("copier"));
+    let mine = trial.up_to_the_proof(worker);
+    let copied = trial.up_to_the_proof(copier);
     let salt = B256::repeat_byte(7);
-    declare(&mut scene, &claimed, worker, node_of(&mine), salt);
-    let record = claimed.records[&node_of(&mine)].clone();
-    let Step::Fell(fallen) = scene.act(&mut claimed, copier, copied) else {
-        panic!("the copied proof holds")
-    };
-    let challenges = scene.world.contracts.challenges;
+    declare(&mut trial, worker, node_of(&mine), salt);
+    let record = trial.claimed.records[&node_of(&mine)].clone();
+    let fallen = trial.proves(copier, copied);
+    let challenges = trial.scene.world.contracts.challenges;
     let redeem = abi::redeemCall {
-        claimId: claimed.id,
+        claimId: trial.claimed.id,
         verdict: fallen.verdict,
         own: record,
         salt,
@@ -317,58 +236,31 @@ fn a_declaration_beats_a_copied_line() {
         salt: B256::repeat_byte(8),
         ..redeem.clone()
     };
-    scene.refused(copier, challenges, U256::ZERO, &stolen);
-    let outcome = scene.send(worker, challenges, U256::ZERO, &redeem);
+    trial.scene.refused(copier, challenges, U256::ZERO, &stolen);
+    let outcome = trial.scene.send(worker, challenges, U256::ZERO, &redeem);
     let verdict = event::<abi::Redeemed>(&outcome).verdict;
     assert_eq!(verdict.winner, worker);
-    scene.world.mine(1, DECLARATION_SECONDS);
-    scene.settle(&claimed, worker, verdict);
-    for account in [worker, copier, proposer] {
-        scene.withdraw(account);
-    }
-    let (won, copied) = (scene.gain(worker), scene.gain(copier));
+    trial.end(worker, verdict, &[copier]);
+    let (won, copied) = (trial.scene.gain(worker), trial.scene.gain(copier));
     println!("worker {won}, copier {copied}");
     assert!(won > BOND as i128 / 4 - BOND as i128 / 100, "{won}");
     assert!(copied < BOND as i128 / 2000, "{copied}");
-    assert_eq!(scene.held(), U256::ZERO);
 }
 
 /// A liar's friend proves first, in a line of its own: that burns half a bond at least, and costs the honest one no more than its own gas and what its
 /// openings took.
 #[test]
 fn a_liar_that_convicts_itself_burns_half() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, asked) = lane::short(folder.path());
-    let (lane, world) = Lane::new(model, &asked);
-    let mut scene = Scene::new(world);
-    let mut own = lane.own();
-    let (honest, friend, proposer) = (
-        scene.account("honest"),
-        scene.account("friend"),
-        scene.account("liar"),
-    );
-    let mut liar = { Lie::Token(Hiding::Totals) }
-        .tell(lane.own(), 0, 1, 1)
-        .unwrap()
-        .expect("a place to lie");
-    let mut claimed = scene.claim(proposer, &mut liar);
-    up_to_the_proof(&mut scene, &mut claimed, honest, &mut own, &mut liar);
-    let act = up_to_the_proof(&mut scene, &mut claimed, friend, &mut own, &mut liar);
-    let Step::Fell(fallen) = scene.act(&mut claimed, friend, act) else {
-        panic!("the friend's proof holds")
-    };
-    scene.world.mine(1, DECLARATION_SECONDS);
-    scene.settle(&claimed, friend, fallen.verdict);
-    for account in [honest, friend, proposer] {
-        scene.withdraw(account);
-    }
-    let (won, theirs) = (
-        scene.gain(honest),
-        scene.gain(friend) + scene.gain(proposer),
-    );
-    let gas = i128::from(scene.purse(honest).gas * BASE_FEE);
+    let mut trial = Trial::of_a_hidden_token();
+    let (honest, friend) = (trial.scene.account("honest"), trial.scene.account("friend"));
+    trial.up_to_the_proof(honest);
+    let act = trial.up_to_the_proof(friend);
+    let fallen = trial.proves(friend, act);
+    trial.end(friend, fallen.verdict, &[honest]);
+    let won = trial.scene.gain(honest);
+    let theirs = trial.scene.gain(friend) + trial.scene.gain(trial.proposer);
+    let gas = trial.fees(honest);
     println!("honest {won} of {gas} in gas, liar and friend {theirs}");
-    assert_eq!(won, -gas - spent(&claimed, honest));
+    assert_eq!(won, -gas - trial.spent(honest));
     assert!(theirs < -(BOND as i128) / 2);
-    assert_eq!(scene.held(), U256::ZERO);
 }

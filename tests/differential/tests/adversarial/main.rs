@@ -7,3 +7,5 @@ mod flood;
 mod lane;
 mod replay;
 mod scene;
+mod silence;
+mod trial;

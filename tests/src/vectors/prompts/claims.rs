@@ -5,9 +5,8 @@ use std::error::Error;
 
 use sworn_inference::tokenizer::{Segment, TokenType};
 use sworn_prover::constants::{FINISH_LENGTH, FINISH_TOO_LONG, TOKEN_LEAF_ELEMENTS};
-use sworn_prover::dispute::faults::prompt::layout::Kind;
 use sworn_prover::dispute::faults::prompt::{
-    Layout, Place, TokenLeaves, TokenizerBook, claims_malformed, places,
+    Place, TokenLeaves, TokenizerBook, claims_malformed, places, told_places,
 };
 use sworn_prover::merkle::Tree;
 use sworn_prover::{Digest, payload};
@@ -232,56 +231,6 @@ fn respell(random: &mut Random, book: &TokenizerBook<'_>, prompt: &mut Vec<u32>,
         spelled.push(token);
     }
     prompt.splice(at..at + length, spelled);
-}
-
-/// The places that a liar gives: those of the lengths of its tokens, as long as there are any.
-fn told_places(
-    book: &TokenizerBook<'_>,
-    bytes: &[u8],
-    tokens: &[u32],
-) -> Result<Vec<Place>, Box<dyn Error>> {
-    let flags = book.record().flags;
-    let layout = Layout::of(bytes, flags)?;
-    let mut starts = Vec::new(); // the place of every segment with a token, and the text's length
-    let mut after_text = false;
-    for segment in layout.segments() {
-        let mut place = Place {
-            header: segment.header,
-            within: 0,
-        };
-        match segment.kind {
-            Kind::Control(_) => starts.push((place, 0)),
-            Kind::Text(0) => {}
-            Kind::Text(length) => {
-                let space = flags & 2 != 0 && !after_text;
-                place.within = if space { Place::SPACE } else { 0 };
-                starts.push((place, length as usize + usize::from(space)));
-            }
-        }
-        after_text = matches!(segment.kind, Kind::Text(_));
-    }
-    let mut out = Vec::new();
-    if flags & 1 != 0 || starts.is_empty() {
-        out.push(Place::BOS);
-    }
-    let mut starts = starts.into_iter();
-    let mut now = starts.next();
-    while out.len() < tokens.len() {
-        let Some((place, length)) = now else {
-            out.push(out.last().copied().unwrap_or(Place::BOS));
-            continue;
-        };
-        let piece = book.tokenizer().piece(None, tokens[out.len()]).len();
-        out.push(place);
-        now = if place.offset() + piece < length {
-            let within = place.within + piece as u32;
-            Some((Place { within, ..place }, length))
-        } else {
-            starts.next()
-        };
-    }
-    out.truncate(tokens.len());
-    Ok(out)
 }
 
 /// Contents of the posted nodes of a run.
