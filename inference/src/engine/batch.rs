@@ -97,11 +97,7 @@ impl<'e> Batch<'e> {
         let (rows, wanted, plans) = self.plan(guesses);
         let started = Instant::now();
         self.session.run(&rows, &wanted)?;
-        if plans.iter().all(|plan| plan.run.is_some()) && rows.len() == wanted.len() {
-            let seconds = started.elapsed().as_secs_f32();
-            self.engine
-                .note_costs(|costs| costs.note(rows.len(), seconds));
-        }
+        let only_runs = plans.iter().all(|plan| plan.run.is_some()) && rows.len() == wanted.len();
         let session: &mut dyn Runner = &mut *self.session;
         let mut lengths = Vec::new();
         let mut forks = Vec::new();
@@ -137,6 +133,12 @@ impl<'e> Batch<'e> {
                 run.sequence
                     .map(|sequence| (sequence, run.result.tokens.len() - 1)),
             );
+        }
+        if only_runs {
+            // An accelerator may compute until it is asked for tokens.
+            let seconds = started.elapsed().as_secs_f32();
+            self.engine
+                .note_costs(|costs| costs.note(rows.len(), seconds));
         }
         for (sequence, length) in lengths {
             self.session.truncate(sequence, length);

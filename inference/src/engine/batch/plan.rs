@@ -33,6 +33,10 @@ impl Batch<'_> {
         let going = runs.filter(|run| run.sequence.is_some()).count();
         let most = most(going);
         if most == 0 {
+            // Too many to guess for: what the draft ran is not held for later.
+            if let Some(drafter) = &mut self.drafter {
+                drafter.retain(|_| false);
+            }
             return Ok(guesses);
         }
         // (job, run, guesses wanted of the draft)
