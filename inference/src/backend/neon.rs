@@ -97,7 +97,7 @@ impl<const DOT: bool> Simd for Neon<DOT> {
 
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], at: usize) {
-        let address = bytes.as_ptr().wrapping_add(at);
+        let address = bytes.as_ptr().addr().wrapping_add(at);
         // SAFETY: a prefetch of any address does no harm.
         unsafe {
             asm!("prfm pldl1keep, [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
