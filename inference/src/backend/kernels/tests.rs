@@ -179,6 +179,21 @@ fn blocks_equal_their_definition() {
         });
         blocks.push(x);
     }
+    // Largest numbers at the borders of what is quantised.
+    for bits in [
+        0x03ff_ffff,
+        0x0400_0000,
+        0x0400_0001,
+        0x7f7f_ffff,
+        0x7f80_0000,
+        0x7f80_0001,
+    ] {
+        for sign in [0, 0x8000_0000] {
+            let mut x = [0.0; 32];
+            x[17] = f32::from_bits(bits | sign);
+            blocks.push(x);
+        }
+    }
     for isa in Isa::all() {
         for n in [1, 15, 16, 17, blocks.len()] {
             let (mut scales, mut quants) = (vec![1.0; n], vec![[1; 32]; n]);

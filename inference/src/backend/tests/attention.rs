@@ -117,6 +117,31 @@ fn every_number_of_queries() {
     }
 }
 
+/// The highest score is the next number above all others.
+#[test]
+fn neighbouring_scores() {
+    let mut page = KvPage::new(1, 2);
+    let one = f32_to_f16(1.0);
+    for slot in 0..PAGE_POSITIONS {
+        page.store(slot, &[one, if slot == 37 { one } else { 0 }], &[one, one]);
+    }
+    for heads in 1..=9 {
+        let case = Case {
+            shape: AttentionShape {
+                heads,
+                kv_heads: 1,
+                head_dim: 2,
+                scale: 1.0,
+            },
+            pages: vec![Arc::new(page.clone())],
+            q: [1.0, f32::EPSILON].repeat(heads),
+            rows: vec![(63, false)],
+        };
+        assert_eq!(case.run(&Scalar).1, vec![37; heads]);
+        same_for_all_threads(&format!("{heads} heads"), |backend| case.run(backend));
+    }
+}
+
 /// The scalar backend against numbers worked out by hand.
 #[test]
 fn attention_by_hand() {
