@@ -25,7 +25,7 @@ abstract contract Judging is ChallengesBase {
     uint256 private constant UNMEASURED_GAS = 16_500;
     uint256 private constant NEW_BALANCE_GAS = 17_100;
     /// @dev Of a reclaim, which a right claim's proposer needs to get its money.
-    uint256 private constant RECLAIM_GAS = 60_000;
+    uint256 private constant RECLAIM_GAS = 100_000;
 
     /// @inheritdoc IChallenges
     function prove(

@@ -106,6 +106,7 @@ abstract contract Opening is ChallengesBase {
         bool goesOn = at == above.line;
         if (!goesOn && slotOf[at] != 0) revert LineInUse(at);
         uint256 windowEnd = above.record.position == 0 ? place.windowEnd : above.record.windowEnd();
+        if (block.timestamp > windowEnd) _live(claimId, windowEnd, _states[claimId]);
         Record memory record = Record({
             position: position,
             parentHash: above.hash,
@@ -116,9 +117,7 @@ abstract contract Opening is ChallengesBase {
             job: above.record.job
         });
         if (record.counted()) {
-            uint256 state = _states[claimId];
-            _live(claimId, windowEnd, state);
-            _states[claimId] = state + PENDING_ONE;
+            _states[claimId] += PENDING_ONE;
         }
         slotOf[at] = record.hash(claimId);
         key = Nodes.key(at, position);

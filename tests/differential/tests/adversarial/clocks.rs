@@ -168,8 +168,7 @@ fn answers_at_the_clocks_edge() {
     let act = job(&mut own, 1);
     let opening = scene.opening(&claimed, nuisance, How::GoingOn, &act);
     let failure = scene.refused_opening(nuisance, &opening);
-    // Under the claim itself twice the budget is over by now.
-    assert!(failure.is::<abi::ChallengersOutOfTime>(), "{failure:?}");
+    assert!(failure.is::<abi::PastFinality>(), "{failure:?}");
     scene.finalise(&claimed, server);
     // The late openings' deposits are the proposer's.
     scene.reclaim(&claimed, server, None);
