@@ -5,6 +5,7 @@ import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IClaims} from "../src/interfaces/IClaims.sol";
 import {IFaults} from "../src/interfaces/IFaults.sol";
 import {IInbox} from "../src/interfaces/IInbox.sol";
+import {IInputParams} from "../src/interfaces/IInputParams.sol";
 import {Positions} from "../src/libraries/Positions.sol";
 import {Arena} from "./utils/Arena.sol";
 import {Forest} from "./utils/Forest.sol";
@@ -348,11 +349,10 @@ contract ChallengesOpenTest is Arena {
     function test_A24_noSelectionAtZeroTemperature() external {
         IChallenges.Record memory jobNode = _job();
         IFaults.Job memory job_ = job(2);
-        IInbox.Input memory input = inbox.input(2);
-        IInbox.Params memory params = inbox.unpackParams(input.params);
+        IInbox.Params memory params = inbox.unpackParams(inbox.paramsOf(2));
         params.temperatureMilli = 0;
-        input.params = inbox.packParams(params);
-        vm.mockCall(address(inbox), abi.encodeCall(IInbox.input, (2)), abi.encode(input));
+        bytes memory packed = abi.encode(inbox.packParams(params));
+        vm.mockCall(address(inbox), abi.encodeCall(IInputParams.paramsOf, (2)), packed);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "temperature", 0, 1));
         challenges.openInJob(claimId, jobNode, job_, _posted(SELECTION, 0, 71, 0, 0), 0, none(), 0);
     }
