@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IFees} from "./interfaces/IFees.sol";
 import {IInbox} from "./interfaces/IInbox.sol";
+import {IInputParams} from "./interfaces/IInputParams.sol";
 import {IModels} from "./interfaces/IModels.sol";
 import {BlockHashes} from "./libraries/BlockHashes.sol";
 import {BlockHeader} from "./libraries/BlockHeader.sol";
@@ -13,7 +14,7 @@ import {Sha256Merkle} from "./libraries/Sha256Merkle.sol";
 
 /// @title Inbox
 /// @dev Life of an input: submitted in block B -> (re-armed: B = now)* -> sealed with block B + sealDelay, in id order.
-contract Inbox is IInbox {
+contract Inbox is IInbox, IInputParams {
     /// @dev Five slots at submission and one more at sealing.
     struct Stored {
         address sender;
@@ -132,6 +133,11 @@ contract Inbox is IInbox {
             epoch: entry.epoch,
             laneIndex: entry.laneIndex
         });
+    }
+
+    /// @inheritdoc IInputParams
+    function paramsOf(uint256 inputId) external view returns (bytes32) {
+        return _inputs[inputId].params;
     }
 
     /// @inheritdoc IInbox

@@ -200,8 +200,8 @@ contract ChallengesLinesTest is Arena {
     function test_A9_aLineIsPaidBackAsAWhole() external {
         IChallenges.Record memory node = _lowest();
         uint256 heldWei = address(challenges).balance;
-        same(heldWei, prepaidOf(node) + challenges.balanceOf(proposer), "one line's money");
-        same(spentOf(node), challenges.balanceOf(proposer), "and what it spent");
+        same(heldWei, prepaidOf(node) + spentOf(node), "one line's money");
+        same(challenges.balanceOf(proposer), 0, "nobody's yet");
         judge.setGuilty(true);
         IChallenges.Record[] memory path = new IChallenges.Record[](1);
         path[0] = node;
@@ -220,6 +220,7 @@ contract ChallengesLinesTest is Arena {
         claims.finalise(claimId);
         challenges.reclaim(claimId, node);
         same(challenges.balanceOf(challenger), prepaidOf(node), "what is left");
+        same(challenges.balanceOf(proposer), spentOf(node), "the reveals");
         same(address(challenges).balance, prepaidOf(node) + challenges.balanceOf(proposer), "nothing stuck");
         vm.expectPartialRevert(IChallenges.WrongRecord.selector);
         challenges.reclaim(claimId, node);
@@ -253,12 +254,12 @@ contract ChallengesLinesTest is Arena {
         // A new line has its own, even under that one.
         node = revealPostedFrom(proposer, claimId, node);
         uint256 heldWei = address(challenges).balance;
-        same(heldWei, prepaidOf(node) + BOND / 10 + challenges.balanceOf(proposer), "one deposit");
+        same(heldWei, prepaidOf(node) + BOND / 10 + spentOf(node), "one deposit");
         vm.warp(challenges.stateOf(claimId).aliveUntil + 1);
         claims.finalise(claimId);
         uint256 before = challenges.balanceOf(proposer);
         challenges.reclaim(claimId, node);
-        same(challenges.balanceOf(proposer) - before, BOND / 10, "for the delay, once");
+        same(challenges.balanceOf(proposer) - before, BOND / 10 + spentOf(node), "for the delay, once");
         same(address(challenges).balance, challenges.balanceOf(proposer) + challenges.balanceOf(challenger), "all");
     }
 

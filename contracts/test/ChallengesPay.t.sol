@@ -7,7 +7,7 @@ import {Positions} from "../src/libraries/Positions.sol";
 import {Arena} from "./utils/Arena.sol";
 import {Forest} from "./utils/Forest.sol";
 
-/// @title That who reveals is paid for it: rules A9 and A11
+/// @title What is paid for reveals, proofs and reclaims: rules A9 to A11
 /// @dev Calls run inside the test's own transaction: whole transactions (`isolate`) have no base fee. So what a reveal costs is what its call took, as the first
 /// of its test (then everything is cold), and what a transaction pays for its data.
 contract ChallengesPayTest is Arena {
@@ -20,6 +20,7 @@ contract ChallengesPayTest is Arena {
     IChallenges.Record private _closedRoot;
     IChallenges.Record private _leaves;
     IChallenges.Record private _posted;
+    uint256 private _owedWei;
 
     function setUp() external {
         deployArena();
@@ -130,15 +131,14 @@ contract ChallengesPayTest is Arena {
         _between(challenges.balanceOf(attacker), cost);
     }
 
-    /// @dev 200 bogus openings: the proposer answers them all, gets its costs back, and the claim is final in time.
+    /// @dev 200 bogus openings: the proposer answers them all, is owed its costs, and the claim is final in time.
     function test_A9_floodsLeaveTheProposerWhole() external {
-        uint256 before = challenges.balanceOf(proposer);
         bytes32[][] memory forest = traceForest();
         uint256 costWei = 0;
         uint256 openings = 0;
         for (uint256 i = 0; openings < 200; ++i) {
             IChallenges.Record memory node = openTraceFrom(attacker, claimId, _job, i % 10, forest);
-            node = revealTree(proposer, claimId, node, forest);
+            node = _floodReveal(node, forest);
             costWei += _floodCost();
             ++openings;
             for (uint256 j = 0; j < 6 && openings < 200; ++j) {
@@ -147,8 +147,7 @@ contract ChallengesPayTest is Arena {
             }
         }
         check(openings >= 200, "openings");
-        uint256 paidWei = challenges.balanceOf(proposer) - before;
-        check(paidWei >= costWei, "made whole");
+        check(_owedWei >= costWei, "made whole");
         vm.warp(time() + 1);
         revealTree(proposer, claimId, _closedRoot, forest);
         revealTree(proposer, claimId, _leaves, forest);
@@ -164,17 +163,48 @@ contract ChallengesPayTest is Arena {
         returns (uint256 costWei)
     {
         node = openFrom(attacker, claimId, node, _trace(6, index), forest[6][index], forest.path(6, index, 4));
-        node = revealTree(proposer, claimId, node, forest);
+        node = _floodReveal(node, forest);
         costWei = _floodCost();
         index = 8 * index;
         IChallenges.Record memory leaf =
             openFrom(attacker, claimId, node, _trace(3, index), forest[3][index], forest.path(3, index, 3));
-        revealTree(proposer, claimId, leaf, forest);
+        _floodReveal(leaf, forest);
         costWei += _floodCost();
         ++index;
         leaf = goOn(claimId, node, _trace(3, index), forest[3][index], forest.path(3, index, 3));
-        revealTree(proposer, claimId, leaf, forest);
+        _floodReveal(leaf, forest);
         costWei += _floodCost();
+    }
+
+    function _floodReveal(IChallenges.Record memory node, bytes32[][] memory forest)
+        private
+        returns (IChallenges.Record memory)
+    {
+        uint256 before = spentOf(node);
+        node = revealTree(proposer, claimId, node, forest);
+        _owedWei += spentOf(node) - before;
+        return node;
+    }
+
+    /// @dev The gas of a right claim's proposer that takes what it is owed comes of what is left.
+    function test_A9_reclaimsOfProposersArePaid() external {
+        revealTree(proposer, claimId, _closedRoot, traceForest());
+        revealTree(proposer, claimId, _leaves, new bytes32[][](0));
+        IChallenges.Record memory node = revealPostedFrom(proposer, claimId, _posted);
+        passWindow();
+        claims.finalise(claimId);
+        // Whose balances are not new.
+        challenges.reclaim(claimId, _job);
+        (uint256 ofProposer, uint256 ofOpener) = (challenges.balanceOf(proposer), challenges.balanceOf(challenger));
+        check(
+            challenges.balanceOf(address(this)) == 0 && ofProposer == spentOf(_job), "nobody else gets anything for it"
+        );
+        vm.prank(proposer);
+        challenges.reclaim(claimId, node);
+        uint256 cost = _cost(abi.encodeCall(challenges.reclaim, (claimId, node)));
+        uint256 paidWei = challenges.balanceOf(proposer) - ofProposer - spentOf(node);
+        check(paidWei > cost * BASE_FEE, "its gas");
+        same(challenges.balanceOf(challenger) - ofOpener, prepaidOf(node) - paidWei, "of the opener's rest");
     }
 
     /// @dev Of the last reveal, without its data.
@@ -199,8 +229,10 @@ contract ChallengesPayTest is Arena {
         return standard > least ? standard : least;
     }
 
+    /// @dev Rather more than it cost, by the table; only who challenges a right claim pays it.
     function _fair(IChallenges.Record memory record, uint256 paidWei, uint256 cost) private pure {
-        _between(paidWei, cost);
+        if (paidWei < cost * BASE_FEE * 104 / 100) revert UintsDiffer("paid", paidWei / BASE_FEE, cost);
+        if (paidWei > cost * BASE_FEE * 4) revert UintsDiffer("paid too much", paidWei / BASE_FEE, cost);
         check(prepaidOf(record) > 7 * paidWei, "prices can rise a lot");
     }
 

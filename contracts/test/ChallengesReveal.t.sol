@@ -459,7 +459,7 @@ contract ChallengesRevealTest is Arena {
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, Positions.tree(TRACE, 0, 0, 3, 0)));
         challenges.openInJob(id, node, job_, Positions.tree(TRACE, 0, 0, 3, 0), 0, none(), 0);
         same(challenges.balanceOf(proposer), 0, "nothing to compute");
-        check(challenges.balanceOf(attacker) > 0, "its gas");
+        check(spentOf(node) > 0 && challenges.balanceOf(attacker) == 0, "the gas, which the proposer is owed");
     }
 
     // A6 and A8: time

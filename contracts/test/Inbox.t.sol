@@ -45,6 +45,8 @@ contract InboxSubmitTest is Deployment {
         same(input.submittedAt, time(), "time");
         same(input.modelId, modelId, "model");
         same(input.params, inbox.packParams(params), "params");
+        same(inbox.paramsOf(0), input.params, "params alone");
+        same(inbox.paramsOf(1), 0, "of no input");
         same(input.payloadRoot, Naive.textRoot(payload), "root");
         same(input.payloadLength, payload.length, "length");
         same(input.seed, 0, "seed");

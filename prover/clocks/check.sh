@@ -69,6 +69,9 @@ holds $right -DDEPTH=4 -DATTACKS=2
 holds $wrong -DDEPTH=1 -DATTACKS=2
 holds $wrong -DDEPTH=2 -DATTACKS=2
 holds $wrong -DDEPTH=3 -DATTACKS=1
+# With windows that are long enough for early nodes.
+holds $right -DDEPTH=2 -DATTACKS=3 -DLONG
+holds $wrong -DDEPTH=2 -DATTACKS=2 -DLONG
 if [ "${1:-}" = --deep ]; then
   holds $right -DDEPTH=3 -DATTACKS=4
   holds $wrong -DDEPTH=2 -DATTACKS=3
@@ -83,5 +86,6 @@ needs "pending nodes holding up finality" "!(wrong)" -DNO_PENDING $wrong $small
 needs "revealed nodes holding up finality" "!(wrong)" -DNO_ALIVE $wrong $small
 needs "inheriting the proposer's seconds" "now<=" -DNO_INHERITANCE_PROPOSER $wrong $small
 needs "inheriting the challengers' seconds" "now<=" -DNO_INHERITANCE_CHALLENGERS $right -DDEPTH=3 -DATTACKS=3
-needs "refunds of the line only" "account[0]>=" -DNO_PATH $wrong $small
+needs "what was paid going back when the claim falls" "account[0]>=" -DNO_JUSTICE $wrong $small
+needs "the challengers' time in the margin of early nodes" "!(wrong)" -DNO_MARGIN $wrong $small -DLONG
 needs "a budget for every opening and the proof" "!(wrong)" -DBUDGET=1 $wrong $small

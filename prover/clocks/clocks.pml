@@ -14,9 +14,9 @@
  *                      the proposer of a wrong claim is one of them: it reveals when it likes, or never
  *
  * Asserted: a right claim never falls; a wrong claim never becomes final; every claim is decided by window + 2 budgets (+ 1, times being whole, + DELAY);
- * the contract pays out exactly what it took; nobody honest loses; at least half of a fallen bond burns; who delays a right claim pays its proposer.
- * The one loss that an honest challenger can have: the attackers convict themselves in another line than its own. Then it loses at most what
- * its own openings cost, and they the bond. That they have to spend the bond for it is what the model shows; it can't show that they never would.
+ * the contract pays out exactly what it took; nobody honest loses; three quarters of a fallen bond burn; who delays a right claim pays its proposer.
+ * The one loss that an honest challenger can have: the attackers convict themselves in another line than its own. Then it loses at most the gas of
+ * its own openings, and they the bond. That they have to spend the bond for it is what the model shows; it can't show that they never would.
  *
  * An honest party that can't do what it must shows as an invalid end state: time does not go on before it did.
  * Not in the model: declarations, gas prices that move, several claims of a lane.
@@ -37,13 +37,17 @@
 #ifndef GRACE
 #define GRACE (BUDGET + DELAY)
 #endif
+/* Long enough for early nodes, which are not counted. */
+#ifdef LONG
+#define WINDOW (2 * BUDGET + 1)
+#endif
 /* So there are two moments for openings without a deposit. */
 #ifndef WINDOW
 #define WINDOW (GRACE + 1)
 #endif
 #define BOUND (WINDOW + 2 * BUDGET + 1 + DELAY)
 
-/* Money. The prepayment is more than a reveal takes; a reveal gets its cost and a tenth. */
+/* Money. The prepayment is more than a reveal takes; the proposer of a right claim gets a reveal's cost and a tenth. */
 #define OPEN_GAS 4
 #define REVEAL_GAS 10
 #define REVEAL_PAY 11
@@ -72,13 +76,14 @@ typedef Node {
     bit on;            /* took its parent's place */
     bit late;          /* its line carries a deposit */
     bit deposit;       /* that was paid with it */
+    bit counted;       /* in the claim's state: the window may be too short for it */
     bit helped         /* revealed by somebody else than the proposer */
 };
 
 Node nodes[SLOTS];
 byte count = 1;        /* slots in use */
 byte attacks;          /* nodes that attackers opened */
-byte pending;
+byte pending;          /* counted nodes that are not revealed */
 byte now;
 byte alive = WINDOW;   /* until when the claim can't be final */
 bit wrong;
@@ -102,7 +107,6 @@ bit ok, on;
 #define BURNED 4
 #define GAS 5
 hidden short account[6];
-hidden short rest;
 hidden short share;
 hidden short loss;
 hidden byte who;
@@ -130,6 +134,13 @@ hidden byte who;
 /* The proposer's seconds of pending node n, now. */
 #define USED(n) (nodes[n].proposer + now - nodes[n].opened)
 #define OVERDUE(n) (nodes[n].revealed == NEVER && USED(n) > BUDGET)
+
+/* What is left to both sides of node n, opened now, ends in the window. */
+#ifdef NO_MARGIN
+#define EARLY(n) (now + BUDGET - nodes[n].proposer <= WINDOW)
+#else
+#define EARLY(n) (now + 2 * BUDGET - nodes[n].proposer - nodes[n].challengers <= WINDOW)
+#endif
 
 #ifdef NO_PENDING
 #define FINAL (now > alive)
@@ -160,16 +171,18 @@ inline open(p, depth_, faulty_, mine_, on_) {
     :: on_ -> nodes[p].low = 0
     :: else
     fi;
-    count++;
-    pending++
+    nodes[count].counted = !EARLY(count);
+    pending = pending + nodes[count].counted;
+    count++
 }
 
 inline reveal(n, helped_) {
-    alive = max(alive, now + BUDGET - nodes[n].challengers);
+    alive = (nodes[n].counted -> max(alive, now + BUDGET - nodes[n].challengers) : alive);
     nodes[n].proposer = USED(n);
     nodes[n].revealed = FROM(now);
     nodes[n].helped = helped_;
-    pending--;
+    pending = pending - nodes[n].counted;
+    nodes[n].counted = 0;
     if
     :: n == place -> since = now
     :: else
@@ -190,14 +203,6 @@ inline pay(from, to, amount) {
 #define OPENER(n) (nodes[n].mine -> CHALLENGER : ATTACKERS)
 #define SPENT(n) (nodes[n].revealed == NEVER -> 0 : REVEAL_PAY + (nodes[n].depth == 1 -> PRICE : 0))
 
-/* Pays node n's opener what its reveal took, from what is left. */
-inline refund(n) {
-    who = OPENER(n);
-    share = (SPENT(n) < rest -> SPENT(n) : rest);
-    pay(CONTRACT, who, share);
-    rest = rest - share
-}
-
 /* Everything that was paid, from the openings on, and what the decision pays. */
 inline settle() {
     i = 0;
@@ -213,14 +218,20 @@ inline settle() {
         pay(who, GAS, OPEN_GAS);
         share = PREPAY + (nodes[i].depth == 1 -> PRICE : 0);
         pay(who, CONTRACT, share);
+        /* What its reveal took is the opener's too, if the claim was wrong. */
         pay(CONTRACT, who, share - SPENT(i));
+#ifdef NO_JUSTICE
+        pay(CONTRACT, PROPOSER, SPENT(i));
+#else
+        who = (fallen -> who : PROPOSER);
+        pay(CONTRACT, who, SPENT(i));
+#endif
         if
         :: nodes[i].revealed != NEVER ->
             who = (nodes[i].helped -> ATTACKERS : PROPOSER);
             pay(who, GAS, REVEAL_GAS);
-            pay(CONTRACT, who, REVEAL_PAY);
             if
-            :: nodes[i].depth == 1 -> pay(CONTRACT, PROPOSER, PRICE); pay(PROPOSER, GAS, COMPUTE)
+            :: nodes[i].depth == 1 -> pay(PROPOSER, GAS, COMPUTE)
             :: else
             fi
         :: else
@@ -238,32 +249,13 @@ inline settle() {
     od;
     if
     :: fallen ->
-        /* Up to a quarter refunds. */
-        rest = BOND / 4;
-#ifdef NO_PATH
-        i = 1;
-        do
-        :: i < count -> refund(i); i++
-        :: else -> break
-        od;
-#else
-        i = culprit;
-        do
-        :: refund(i);
-            if
-            :: nodes[i].on -> i = nodes[i].parent
-            :: else -> break
-            fi
-        od;
-#endif
-        pay(CONTRACT, BURNED, rest);
         /* A quarter is the reward. */
         who = (sender -> CHALLENGER : ATTACKERS);
         pay(who, GAS, PROOF_GAS);
         pay(CONTRACT, who, PROOF_PAY);
         who = OPENER(culprit);
         pay(CONTRACT, who, BOND / 4 - PROOF_PAY);
-        pay(CONTRACT, BURNED, BOND - 2 * (BOND / 4))
+        pay(CONTRACT, BURNED, BOND - BOND / 4)
     :: else -> pay(CONTRACT, PROPOSER, BOND)
     fi
 }
@@ -280,14 +272,14 @@ inline judge() {
         /* Who delays a right claim pays. */
         assert(now <= WINDOW + 1 + DELAY || account[PROPOSER] >= DEPOSIT)
     :: else ->
-        assert(2 * account[BURNED] >= BOND);
+        assert(4 * account[BURNED] >= 3 * BOND);
         /* What the honest challenger opened in another line than the culprit's. */
         loss = 0;
         i = 1;
         do
         :: i < count ->
             if
-            :: !nodes[culprit].mine && nodes[i].mine -> loss = loss + OPEN_GAS + SPENT(i)
+            :: !nodes[culprit].mine && nodes[i].mine -> loss = loss + OPEN_GAS
             :: else
             fi;
             i++
@@ -313,7 +305,7 @@ inline decide() {
     :: i < count ->
         nodes[i].depth = 0; nodes[i].parent = 0; nodes[i].opened = 0; nodes[i].revealed = 0; nodes[i].proposer = 0;
         nodes[i].challengers = 0; nodes[i].faulty = 0; nodes[i].mine = 0; nodes[i].late = 0; nodes[i].helped = 0;
-        nodes[i].low = 0; nodes[i].on = 0; nodes[i].deposit = 0;
+        nodes[i].low = 0; nodes[i].on = 0; nodes[i].deposit = 0; nodes[i].counted = 0;
         i++
     :: else -> break
     od;

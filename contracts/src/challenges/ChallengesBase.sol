@@ -11,8 +11,8 @@ import {Payout} from "../libraries/Payout.sol";
 import {NodeRules} from "./NodeRules.sol";
 
 /// @title What all parts of the challenges share: configuration, records, states, money
-/// @dev The balance of the contract is always: the prepayments and deposits of the lines, the bonds of fallen claims until their settlement
-/// (without what the senders of proofs got), and the balances.
+/// @dev The balance of the contract is always: what was paid for the lines, spent or not, with their deposits; the bonds of fallen claims until their settlement
+/// (without what the senders of proofs got); and the balances.
 abstract contract ChallengesBase is IChallenges {
     using Nodes for Record;
 
@@ -32,7 +32,8 @@ abstract contract ChallengesBase is IChallenges {
     /// @inheritdoc IChallenges
     INodeRules public immutable rules;
 
-    /// @dev | windowEnd u40 | aliveUntil u40 | pending u32 | fallen bit | settled bit |, from bit 0 on.
+    /// @dev | aliveUntil u40 | pending u32 |, from bit 0 on, of the nodes that are counted: those that can still be open when the claim's window ends. Whatever both
+    /// sides do with the others, they have the time for it in the window.
     mapping(bytes32 claimId => uint256) internal _states;
     /// @inheritdoc IChallenges
     mapping(bytes32 line => bytes32) public slotOf;
@@ -41,9 +42,7 @@ abstract contract ChallengesBase is IChallenges {
     /// @inheritdoc IChallenges
     mapping(bytes32 declaration => uint256) public declaredAt;
 
-    uint256 internal constant PENDING_ONE = 1 << 80;
-    uint256 internal constant FALLEN = 1 << 112;
-    uint256 internal constant SETTLED = 1 << 113;
+    uint256 internal constant PENDING_ONE = 1 << 40;
     /// @dev An opening's prepayment is this many times the gas that the reveal takes at most.
     uint256 internal constant GAS_FACTOR = 10;
     /// @dev The deposit of a late opening is the bond divided by this.
@@ -93,13 +92,13 @@ abstract contract ChallengesBase is IChallenges {
 
     /// @inheritdoc IChallenges
     function stateOf(bytes32 claimId) external view returns (State memory) {
+        (IClaims.Status status, uint64 windowEnd,,,,) = claims.factsOf(claimId);
         uint256 state = _states[claimId];
         return State({
-            windowEnd: uint64(_windowEnd(state)),
-            aliveUntil: uint64(_aliveUntil(state)),
+            windowEnd: windowEnd,
+            aliveUntil: uint64(_aliveUntil(windowEnd, state)),
             pending: uint32(_pending(state)),
-            fallen: state & FALLEN != 0,
-            settled: state & SETTLED != 0
+            fallen: status == IClaims.Status.Fallen
         });
     }
 
@@ -116,24 +115,21 @@ abstract contract ChallengesBase is IChallenges {
         if (record.revealedAt() == 0) revert NotRevealed(Nodes.key(line, record.position));
     }
 
-    /// @dev Reverts unless something can still happen to the claim.
-    function _live(bytes32 claimId, uint256 state) internal view {
-        if (state & FALLEN != 0) revert AlreadyFallen(claimId);
-        if (_pending(state) == 0 && block.timestamp > _aliveUntil(state)) {
-            revert PastFinality(claimId, uint64(_aliveUntil(state)), block.timestamp);
+    /// @dev Reverts when the claim can be final.
+    function _live(bytes32 claimId, uint256 windowEnd, uint256 state) internal view {
+        uint256 last = _aliveUntil(windowEnd, state);
+        if (_pending(state) == 0 && block.timestamp > last) {
+            revert PastFinality(claimId, uint64(last), block.timestamp);
         }
     }
 
-    function _windowEnd(uint256 state) internal pure returns (uint256) {
-        return uint40(state);
-    }
-
-    function _aliveUntil(uint256 state) internal pure returns (uint256) {
-        return uint40(state >> 40);
+    function _aliveUntil(uint256 windowEnd, uint256 state) internal pure returns (uint256) {
+        uint256 last = uint40(state);
+        return last > windowEnd ? last : windowEnd;
     }
 
     function _pending(uint256 state) internal pure returns (uint256) {
-        return uint32(state >> 80);
+        return uint32(state >> 40);
     }
 
     function _deposit() internal view returns (uint256) {

@@ -24,6 +24,8 @@ abstract contract Judging is ChallengesBase {
     /// @dev Gas after the measure: the slots, the event, the sender's balance.
     uint256 private constant UNMEASURED_GAS = 16_500;
     uint256 private constant NEW_BALANCE_GAS = 17_100;
+    /// @dev Of a reclaim, which a right claim's proposer needs to get its money.
+    uint256 private constant RECLAIM_GAS = 100_000;
 
     /// @inheritdoc IChallenges
     function prove(
@@ -35,26 +37,23 @@ abstract contract Judging is ChallengesBase {
         bytes32 salt
     ) external {
         uint256 gasBefore = gasleft();
-        uint256 state = _states[claimId];
-        // Of a claim that nobody disputed there is no record to prove by.
-        if (state != 0) _live(claimId, state);
         Verdict memory verdict;
         bytes32 line;
         (line, verdict.culprit) = _judge(claimId, path, job, fault, witness);
+        uint256 windowEnd = verdict.culprit.windowEnd();
+        if (block.timestamp > windowEnd) _live(claimId, windowEnd, _states[claimId]);
         if (salt != 0) {
             if (verdict.culprit.opener() != msg.sender) revert NotAuthorised(msg.sender);
             verdict.winner = msg.sender;
             verdict.declaredAt = _declared(claimId, verdict.culprit, salt, block.timestamp);
         }
-        _fall(claimId, line, state, verdict, gasBefore);
+        _fall(claimId, line, verdict, gasBefore);
         emit Proven(claimId, Nodes.key(line, verdict.culprit.position), msg.sender, fault, verdict);
     }
 
     /// @inheritdoc IChallenges
     function expire(bytes32 claimId, Record calldata record) external {
         uint256 gasBefore = gasleft();
-        uint256 state = _states[claimId];
-        if (state & FALLEN != 0) revert AlreadyFallen(claimId);
         Verdict memory verdict;
         verdict.culprit = record;
         (bytes32 line,) = _known(claimId, verdict.culprit);
@@ -62,7 +61,7 @@ abstract contract Judging is ChallengesBase {
         if (verdict.culprit.revealedAt() != 0) revert AlreadyRevealed(key);
         uint256 used = verdict.culprit.proposerSeconds() + block.timestamp - verdict.culprit.openedAt();
         if (used <= budgetSeconds) revert ProposerInTime(used, budgetSeconds);
-        _fall(claimId, line, state, verdict, gasBefore);
+        _fall(claimId, line, verdict, gasBefore);
         emit Expired(claimId, key, msg.sender, verdict);
     }
 
@@ -102,20 +101,17 @@ abstract contract Judging is ChallengesBase {
         bytes32 line = _judged(claimId, verdict);
         uint256 last = uint256(verdict.fellAt) + declarationSeconds;
         if (block.timestamp <= last) revert TooEarly(block.timestamp, last + 1);
-        _states[claimId] |= SETTLED;
         delete slotOf[line];
 
         Record memory culprit = verdict.culprit;
         uint256 bondWei = claims.bondWei();
         uint256 refundedWei = culprit.spent();
-        if (refundedWei > bondWei / 4) refundedWei = bondWei / 4;
         uint256 ownerWei = refundedWei + culprit.prepaid() + verdict.senderWei;
         if (culprit.late()) ownerWei += bondWei / DEPOSIT_DIVISOR;
         address owner = culprit.opener();
         address winner = verdict.winner == address(0) ? owner : verdict.winner;
         emit Rewarded(claimId, winner, verdict.rewardWei);
-        // Refunds are a quarter at most, rewards what the sender of the proof left of another: at least half burns.
-        uint256 burnedWei = bondWei - bondWei / 4 - refundedWei;
+        uint256 burnedWei = bondWei - bondWei / 4;
         emit Settled(claimId, refundedWei, verdict.rewardWei, burnedWei);
 
         uint256 callerWei = _pay(owner, ownerWei) + _pay(winner, verdict.rewardWei);
@@ -127,24 +123,30 @@ abstract contract Judging is ChallengesBase {
     function reclaim(bytes32 claimId, Record calldata record_) external {
         Record memory record = record_;
         (bytes32 line,) = _known(claimId, record);
-        bool wrong = _decidedWrong(claimId);
+        bool wrong = _decidedWrong(claimId, record.opener());
         delete slotOf[line];
         uint256 openerWei = record.prepaid();
-        uint256 proposerWei = 0;
-        if (record.late()) {
-            if (wrong) openerWei += _deposit();
-            else proposerWei = _deposit();
+        uint256 proposerWei = record.spent();
+        if (record.late()) proposerWei += _deposit();
+        if (wrong) {
+            (openerWei, proposerWei) = (openerWei + proposerWei, 0);
+        } else {
+            address proposer = claims.proposerOf(claimId);
+            if (msg.sender == proposer) {
+                uint256 costWei = RECLAIM_GAS * block.basefee * 11 / 10;
+                if (costWei > openerWei) costWei = openerWei;
+                (openerWei, proposerWei) = (openerWei - costWei, proposerWei + costWei);
+            }
+            _credit(proposer, proposerWei);
         }
         _credit(record.opener(), openerWei);
-        if (proposerWei > 0) _credit(claims.proposerOf(claimId), proposerWei);
         emit Reclaimed(claimId, Nodes.key(line, record.position), record.opener(), openerWei, proposerWei);
     }
 
     /// @inheritdoc IDisputes
     function mayFinalise(bytes32 claimId, uint64 windowEnd) external view returns (bool) {
         uint256 state = _states[claimId];
-        if (state == 0) return block.timestamp > windowEnd;
-        return state & FALLEN == 0 && _pending(state) == 0 && block.timestamp > _aliveUntil(state);
+        return _pending(state) == 0 && block.timestamp > _aliveUntil(windowEnd, state);
     }
 
     /// @inheritdoc IChallenges
@@ -222,9 +224,8 @@ abstract contract Judging is ChallengesBase {
         return keccak256(abi.encode(claimId, verdict));
     }
 
-    /// @dev Fells the claim. All of the bond is kept until its settlement: half to burn, a quarter for refunds, a quarter for rewards, of which the sender is paid first.
-    function _fall(bytes32 claimId, bytes32 line, uint256 state, Verdict memory verdict, uint256 gasBefore) private {
-        _states[claimId] = state | FALLEN;
+    /// @dev Fells the claim, once. All of the bond is kept until its settlement: a quarter for rewards, of which the sender is paid first, the rest to burn.
+    function _fall(bytes32 claimId, bytes32 line, Verdict memory verdict, uint256 gasBefore) private {
         uint256 quarterWei = claims.fall(claimId) / 4;
 
         uint256 tokens = RevealGas.tokensOfCall();
@@ -259,7 +260,6 @@ abstract contract Judging is ChallengesBase {
 
     /// @dev The line of the culprit of a claim that fell and isn't settled.
     function _judged(bytes32 claimId, Verdict memory verdict) private view returns (bytes32 line) {
-        if (_states[claimId] & FALLEN == 0) revert NotFallen(claimId);
         line = Nodes.line(claimId, verdict.culprit.times);
         bytes32 found = _hash(claimId, verdict);
         if (slotOf[line] != found) revert WrongRecord(line, found, slotOf[line]);
@@ -271,14 +271,14 @@ abstract contract Judging is ChallengesBase {
         _credit(account, amountWei);
     }
 
-    /// @dev Whether a decided claim was wrong: it fell, or an unequal one of its lane is final. Reverts for a claim that isn't decided, or is not settled.
-    function _decidedWrong(bytes32 claimId) private view returns (bool) {
-        uint256 state = _states[claimId];
-        if (state & FALLEN != 0) {
-            if (state & SETTLED == 0) revert NotDecided(claimId);
+    /// @dev Whether a decided claim was wrong: it fell, or an unequal one of its lane is final. Reverts for a claim that isn't decided. Of a fallen one only the opener
+    /// reclaims, to whom all is owed: it may need the record for its declaration.
+    function _decidedWrong(bytes32 claimId, address opener) private view returns (bool) {
+        (IClaims.Status status,, uint64 epoch,, bytes32 modelId, bytes32 root) = claims.factsOf(claimId);
+        if (status == IClaims.Status.Fallen) {
+            if (msg.sender != opener) revert NotAuthorised(msg.sender);
             return true;
         }
-        (IClaims.Status status,, uint64 epoch,, bytes32 modelId, bytes32 root) = claims.factsOf(claimId);
         if (status == IClaims.Status.Final) return false;
         bytes32 finalId = claims.finalClaim(epoch, modelId);
         if (finalId == 0) revert NotDecided(claimId);

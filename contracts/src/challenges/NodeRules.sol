@@ -6,6 +6,7 @@ import {IClaims} from "../interfaces/IClaims.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IFees} from "../interfaces/IFees.sol";
 import {IInbox} from "../interfaces/IInbox.sol";
+import {IInputParams} from "../interfaces/IInputParams.sol";
 import {IModels} from "../interfaces/IModels.sol";
 import {INodeRules} from "../interfaces/INodeRules.sol";
 import {Children} from "../libraries/Children.sol";
@@ -133,7 +134,8 @@ contract NodeRules is INodeRules {
     function _samplingOf(bytes32 claimId, uint256 position) private view returns (Programs.Program memory) {
         (uint64 epoch, bytes32 modelId) = _claims.laneOf(claimId);
         uint256 inputId = _inbox.laneInput(epoch, modelId, Positions.lane(position));
-        if (ParamsWord.unpack(_inbox.input(inputId).params).temperatureMilli == 0) {
+        bytes32 params = IInputParams(address(_inbox)).paramsOf(inputId);
+        if (ParamsWord.unpack(params).temperatureMilli == 0) {
             revert IChallenges.BadPosition("temperature", 0, 1);
         }
         return _programOfModel(modelId);

@@ -101,57 +101,62 @@ abstract contract Opening is ChallengesBase {
         private
         returns (bytes32 key)
     {
-        uint256 state = _states[claimId];
-        // The first node of a claim is one under the claim itself.
-        if (state == 0) state = place.windowEnd | (uint256(place.windowEnd) << 40);
-        _live(claimId, state);
-
         uint256 times = Nodes.opened(msg.sender, block.timestamp, line);
         bytes32 at = Nodes.line(claimId, times);
         bool goesOn = at == above.line;
         if (!goesOn && slotOf[at] != 0) revert LineInUse(at);
+        uint256 windowEnd = above.record.position == 0 ? place.windowEnd : above.record.windowEnd();
+        if (block.timestamp > windowEnd) _live(claimId, windowEnd, _states[claimId]);
         Record memory record = Record({
             position: position,
             parentHash: above.hash,
             value: place.value,
             times: times,
-            funds: _charge(state, above.record, goesOn, position, place.shape),
+            funds: _charge(above.record, goesOn, position, place.shape, windowEnd),
             shape: place.shape,
             job: above.record.job
         });
+        if (record.counted()) {
+            _states[claimId] += PENDING_ONE;
+        }
         slotOf[at] = record.hash(claimId);
-        _states[claimId] = state + PENDING_ONE;
         key = Nodes.key(at, position);
         emit Opened(claimId, key, msg.sender, record);
     }
 
     /// @dev The new node's `funds`: its clocks, and what its opener paid for the line.
-    function _charge(uint256 state, Record memory parent, bool goesOn, uint256 position, uint256 shape)
+    function _charge(Record memory parent, bool goesOn, uint256 position, uint256 shape, uint256 windowEnd)
         private
         view
         returns (uint256)
     {
         // Only time after the window is the challengers'.
-        uint256 since = _windowEnd(state);
+        uint256 since = windowEnd;
         if (parent.revealedAt() > since) since = parent.revealedAt();
         uint256 used = parent.challengerSeconds();
         if (block.timestamp > since) used += block.timestamp - since;
         if (used > budgetSeconds) revert ChallengersOutOfTime(used, budgetSeconds);
+        // What both sides have all their time for before the window's end can't hold up finality.
+        uint256 last = block.timestamp + 2 * uint256(budgetSeconds) - parent.proposerSeconds() - used;
+        uint256 flags = last > windowEnd ? Nodes.COUNTED : 0;
 
         uint256 paidWei = msg.value;
         uint256 spentWei = 0;
         uint256 depositWei = 0;
-        bool late = goesOn && parent.late();
-        if (!late && _isLate(_windowEnd(state))) (late, depositWei) = (true, _deposit());
         if (goesOn) {
             paidWei += parent.prepaid();
             spentWei = parent.spent();
         }
+        if (goesOn && parent.late()) {
+            flags |= Nodes.LATE;
+        } else if (_isLate(windowEnd)) {
+            (flags, depositWei) = (flags | Nodes.LATE, _deposit());
+        }
         uint256 leastWei = RevealGas.bound(position, shape) * GAS_FACTOR * block.basefee + depositWei;
         if (Positions.kind(position) == Machine.NODE_JOB) leastWei += shape;
         if (paidWei < leastWei) revert NotEnoughPaid(paidWei, leastWei);
-        if (paidWei > type(uint88).max) revert TooMuchPaid(paidWei);
-        return Nodes.funds(parent.proposerSeconds(), used, paidWei - depositWei, spentWei, late);
+        if (paidWei + spentWei > type(uint72).max) revert TooMuchPaid(paidWei);
+        return Nodes.funds(parent.proposerSeconds(), used, paidWei - depositWei, spentWei, windowEnd, flags);
     }
 
     /// @dev Children of a tree, by far the most, are placed here; the others need more than the parent's shape, or little gas matters.

@@ -28,38 +28,19 @@ abstract contract Revealing is ChallengesBase {
     bytes32 private constant NAME = keccak256("Sworn Challenges");
     bytes32 private constant VERSION = keccak256("1");
 
-    /// @dev Gas of a reveal before it is measured and after: the selector, the slots, the event without its contents, the revealer's balance.
-    uint256 private constant UNMEASURED_GAS = 11_000;
-    /// @dev Of a byte of contents: in the log and copied.
-    uint256 private constant BYTE_GAS = 9;
-    /// @dev A balance that was 0.
-    uint256 private constant NEW_BALANCE_GAS = 17_100;
-    /// @dev Tokens (EIP-7623) of a call's selector, claim, record, offsets and lengths.
-    uint256 private constant HEAD_TOKENS = 900;
-
     /// @inheritdoc IChallenges
     function revealDigests(bytes32 claimId, Record calldata record_, bytes32[] calldata digests) external {
-        uint256 gasBefore = gasleft();
         Record memory record = record_;
         bytes32 line = _closed(claimId, record);
         (uint256 kind, uint256 height, uint256 levels) = _tree(record.position);
         if (levels == 0) revert BadPosition("height", height, Machine.CONTENT_LEVELS + 1);
         bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), levels);
         if (found != record.value) revert BadContents(found, record.value);
-        _reveal(
-            claimId,
-            line,
-            record,
-            _isPlainCall() ? bytes("") : abi.encode(digests),
-            0,
-            HEAD_TOKENS + 128 * digests.length,
-            gasBefore
-        );
+        _reveal(claimId, line, record, _isPlainCall() ? bytes("") : abi.encode(digests), 0);
     }
 
     /// @inheritdoc IChallenges
     function revealLeaves(bytes32 claimId, Record calldata record_, bytes[] calldata leaves) external {
-        uint256 gasBefore = gasleft();
         Record memory record = record_;
         bytes32 line = _closed(claimId, record);
         (uint256 kind, uint256 height, uint256 levels) = _tree(record.position);
@@ -74,15 +55,7 @@ abstract contract Revealing is ChallengesBase {
         }
         bytes32 found = Trees.node(digests, kind, record.shape, height, Positions.index(record.position), height);
         if (found != record.value) revert BadContents(found, record.value);
-        _reveal(
-            claimId,
-            line,
-            record,
-            _isPlainCall() ? bytes("") : abi.encode(leaves),
-            0,
-            RevealGas.tokensOfCall(),
-            gasBefore
-        );
+        _reveal(claimId, line, record, _isPlainCall() ? bytes("") : abi.encode(leaves), 0);
     }
 
     /// @inheritdoc IChallenges
@@ -93,7 +66,6 @@ abstract contract Revealing is ChallengesBase {
         bytes32[] calldata digests,
         bytes calldata signature
     ) external {
-        uint256 gasBefore = gasleft();
         Record memory record = record_;
         bytes32 line = _closed(claimId, record);
         if (Positions.kind(record.position) != Machine.NODE_JOB) {
@@ -112,22 +84,13 @@ abstract contract Revealing is ChallengesBase {
             record.shape = rules.traceShape(claimId);
         }
         _checkTraces(job, record.shape, digests);
-        _reveal(
-            claimId,
-            line,
-            record,
-            _isPlainCall() ? bytes("") : abi.encode(job, digests),
-            proposerWei,
-            RevealGas.tokensOfCall(),
-            gasBefore
-        );
+        _reveal(claimId, line, record, _isPlainCall() ? bytes("") : abi.encode(job, digests), proposerWei);
     }
 
     /// @inheritdoc IChallenges
     function revealPosted(bytes32 claimId, Record calldata record_, bytes calldata contents, bytes calldata signature)
         external
     {
-        uint256 gasBefore = gasleft();
         Record memory record = record_;
         bytes32 line = _closed(claimId, record);
         uint256 kind = Positions.kind(record.position);
@@ -140,7 +103,7 @@ abstract contract Revealing is ChallengesBase {
         if (contents.length != expected) revert BadLength(contents.length, expected);
         record.value = Contents.digest(record.position, contents);
         _checkSigned(claimId, line, record, signature);
-        _reveal(claimId, line, record, _isPlainCall() ? bytes("") : contents, 0, RevealGas.tokensOfCall(), gasBefore);
+        _reveal(claimId, line, record, _isPlainCall() ? bytes("") : contents, 0);
     }
 
     /// @inheritdoc IChallenges
@@ -156,7 +119,6 @@ abstract contract Revealing is ChallengesBase {
 
     /// @dev The line whose lowest node waits for its reveal, in time.
     function _closed(bytes32 claimId, Record memory record) private view returns (bytes32 line) {
-        if (_states[claimId] & FALLEN != 0) revert AlreadyFallen(claimId);
         (line,) = _known(claimId, record);
         if (record.revealedAt() != 0) revert AlreadyRevealed(Nodes.key(line, record.position));
         uint256 used = record.proposerSeconds() + block.timestamp - record.openedAt();
@@ -227,49 +189,24 @@ abstract contract Revealing is ChallengesBase {
         if (!SignatureChecker.isValidSignatureNowCalldata(proposer, hash, signature)) revert BadSignature(proposer);
     }
 
-    /// @dev Ends a reveal: the clocks, who is paid what, the record.
-    function _reveal(
-        bytes32 claimId,
-        bytes32 line,
-        Record memory record,
-        bytes memory contents,
-        uint256 proposerWei,
-        uint256 tokens,
-        uint256 gasBefore
-    ) private {
-        uint256 state = _states[claimId] - PENDING_ONE;
-        uint256 alive = block.timestamp + budgetSeconds - record.challengerSeconds();
-        if (alive > _aliveUntil(state)) state = (state & ~(uint256(type(uint40).max) << 40)) | (alive << 40);
-        _states[claimId] = state;
-
+    /// @dev Ends a reveal: the clocks, what the proposer is owed if the claim is right, the record.
+    /// @param jobWei For a job's traces.
+    function _reveal(bytes32 claimId, bytes32 line, Record memory record, bytes memory contents, uint256 jobWei)
+        private
+    {
+        if (record.counted()) {
+            uint256 state = _states[claimId] - PENDING_ONE;
+            uint256 alive = block.timestamp + budgetSeconds - record.challengerSeconds();
+            if (alive > uint40(state)) state = (state & ~uint256(type(uint40).max)) | alive;
+            _states[claimId] = state;
+        }
+        uint256 owedWei = jobWei + RevealGas.bound(record.position, record.shape) * block.basefee * 11 / 10;
         uint256 prepaidWei = record.prepaid();
-        if (proposerWei > 0) _credit(claims.proposerOf(claimId), proposerWei);
-        uint256 spentWei = proposerWei + _revealerWei(record, contents.length, tokens, gasBefore);
-        if (spentWei > prepaidWei) spentWei = prepaidWei;
-        balanceOf[msg.sender] += spentWei - proposerWei;
-
-        record.funds = Nodes.funds(
-            record.proposerSeconds() + block.timestamp - record.openedAt(),
-            record.challengerSeconds(),
-            prepaidWei - spentWei,
-            record.spent() + spentWei,
-            record.late()
-        );
+        if (owedWei > prepaidWei) owedWei = prepaidWei;
+        uint256 used = record.proposerSeconds() + block.timestamp - record.openedAt();
+        record.funds = Nodes.spend(record.funds, used, owedWei);
         record.times = Nodes.revealed(record.times, block.timestamp);
         slotOf[line] = record.hash(claimId);
         emit Revealed(claimId, Nodes.key(line, record.position), msg.sender, record, contents);
-    }
-
-    /// @dev What the reveal cost its sender, and a tenth; at most what it should have.
-    function _revealerWei(Record memory record, uint256 length, uint256 tokens, uint256 gasBefore)
-        private
-        view
-        returns (uint256)
-    {
-        uint256 after_ = UNMEASURED_GAS + BYTE_GAS * length;
-        if (balanceOf[msg.sender] == 0) after_ += NEW_BALANCE_GAS;
-        uint256 cost = RevealGas.transaction(gasBefore - gasleft() + after_, tokens);
-        uint256 most = RevealGas.bound(record.position, record.shape);
-        return (cost < most ? cost : most) * block.basefee * 11 / 10;
     }
 }

@@ -8,7 +8,7 @@ import {IInbox} from "./IInbox.sol";
 import {INodeRules} from "./INodeRules.sol";
 
 /// @title Challenges: open the box
-/// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; who reveals is paid at once; anyone proves
+/// @notice Claims are trees of closed nodes (`prover/SPEC.md` section 10). Anyone pays to have a node opened; the proposer is paid if its claim was right; anyone proves
 /// a fault; nodes not revealed in time expire. Contents are in events, or in the data of transactions.
 ///
 /// Who disputes goes down from the claim in a **line**: each opening takes the place of the one above it, and the chain keeps one slot a line: the hash of its
@@ -22,7 +22,7 @@ interface IChallenges is IDisputes {
         bytes32 parentHash; // of the parent's record as it was revealed; 0 when the parent is the claim itself
         bytes32 value; // tree nodes: the digest, from the opening on; job: its digest, after the reveal keccak256(abi.encode(Job)); posted: 0, then the contents' digest (section 10.2)
         uint256 times; // from the most significant byte: opener address | openedAt u40, seconds | revealedAt u40, 0 while pending | the line's number u16
-        uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u88, what is left in the line | spentWei u88, what its reveals took | late u16, 1 if the line has a deposit
+        uint256 funds; // proposerSeconds u32, with this node's once revealed | challengerSeconds u32 | prepaidWei u72, what is left in the line | spentWei u72, what its reveals take if the claim is right | windowEnd u40, of the claim, seconds | flags u8: 1 the line has a deposit, 2 the node is counted in the claim's state
         uint256 shape; // what the children's shapes follow from, below; job: what the proposer is paid for its traces, wei, until it is revealed
         bytes32 job; // keccak256(abi.encode(Job)) of the revealed job that this is or is under; 0 above
     }
@@ -46,11 +46,10 @@ interface IChallenges is IDisputes {
 
     /// @notice What the contract keeps of a challenged claim.
     struct State {
-        uint64 windowEnd; // seconds; 0: nothing was opened yet
+        uint64 windowEnd; // seconds
         uint64 aliveUntil; // seconds until which the claim can't be final even if nothing is pending
-        uint32 pending; // nodes that are opened and not revealed
+        uint32 pending; // counted nodes that are opened and not revealed
         bool fallen;
-        bool settled;
     }
 
     event Opened(bytes32 indexed claimId, bytes32 indexed key, address indexed opener, Record record);
@@ -75,7 +74,6 @@ interface IChallenges is IDisputes {
     error NotLive(bytes32 claimId);
     /// @notice Nothing was pending and the claim's time is over: only `finalise` is left.
     error PastFinality(bytes32 claimId, uint64 aliveUntil, uint256 nowSeconds);
-    error AlreadyFallen(bytes32 claimId);
     /// @notice No such node, or another record of it counts.
     error WrongRecord(bytes32 line, bytes32 found, bytes32 expected);
     /// @notice The opener has a line of that number that is elsewhere.
@@ -101,8 +99,7 @@ interface IChallenges is IDisputes {
     error NotEarlier(uint256 foundSeconds, uint256 expectedSeconds);
     error TooEarly(uint256 nowSeconds, uint256 expectedSeconds);
     error TooLate(uint256 nowSeconds, uint256 expectedSeconds);
-    error NotFallen(bytes32 claimId);
-    /// @notice Nothing can be reclaimed of a claim that isn't decided, or fell and isn't settled.
+    /// @notice Nothing can be reclaimed of a claim that isn't decided.
     error NotDecided(bytes32 claimId);
     error NotAuthorised(address caller);
     error BadConfiguration(string field, uint256 found);
@@ -178,11 +175,12 @@ interface IChallenges is IDisputes {
     /// culprit wasn't revealed) in a line of its own, and earlier than the one that counts so far; until `declarationSeconds` after the fall.
     /// @param own The record of the node at the culprit's position in the challenger's line, its lowest; the culprit itself if the line is its own.
     function redeem(bytes32 claimId, Verdict calldata verdict, Record calldata own, bytes32 salt) external;
-    /// @notice Ends a fallen claim, `declarationSeconds` after it: pays the owner of the culprit's line back, pays the reward, burns the rest. Anyone may, once.
+    /// @notice Ends a fallen claim, `declarationSeconds` after it: gives all that its owner paid for the culprit's line back, pays the reward, burns the rest. Anyone may, once.
     /// What the caller gets is sent to it; others have it on their balance.
     function settle(bytes32 claimId, Verdict calldata verdict) external;
-    /// @notice Of a decided claim (final; another one of its lane final; fallen and settled): gives what is left of a line's prepayments back to its owner, and
-    /// the deposit of a late one: to the proposer if the claim was right, else to the owner. Anyone may.
+    /// @notice Of a decided claim: what was paid for a line. Of a wrong one (fallen; another one of its lane final) all of it is its owner's; of one that fell only the
+    /// owner may. Of a right one (final, or equal to the final one) what its reveals took, and the deposit of a late line, are the proposer's, the rest the owner's,
+    /// and anyone may; if the proposer does, the gas for it is of the rest.
     function reclaim(bytes32 claimId, Record calldata record) external;
     /// @notice Pays the caller's balance out.
     function withdraw(address payable to) external;

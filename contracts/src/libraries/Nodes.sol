@@ -7,8 +7,12 @@ import {IChallenges} from "../interfaces/IChallenges.sol";
 /// @notice The packed fields of `IChallenges.Record`:
 ///
 ///   times | opener u160 | openedAt u40 | revealedAt u40 | line u16 |
-///   funds | proposerSeconds u32 | challengerSeconds u32 | prepaidWei u88 | spentWei u88 | late u16 |
+///   funds | proposerSeconds u32 | challengerSeconds u32 | prepaidWei u72 | spentWei u72 | windowEnd u40 | flags u8 |
 library Nodes {
+    /// @dev Flags: the line has a deposit; the node is counted in the claim's state.
+    uint256 internal constant LATE = 1;
+    uint256 internal constant COUNTED = 2;
+
     /// @notice Where the record of a line's lowest node is kept: keccak256(abi.encode(claimId, owner u160 | number u16)).
     /// @param times Of one of the line's nodes.
     function line(bytes32 claimId, uint256 times) internal pure returns (bytes32 digest) {
@@ -59,15 +63,23 @@ library Nodes {
     }
 
     function prepaid(IChallenges.Record memory record) internal pure returns (uint256) {
-        return uint88(record.funds >> 104);
+        return uint72(record.funds >> 120);
     }
 
     function spent(IChallenges.Record memory record) internal pure returns (uint256) {
-        return uint88(record.funds >> 16);
+        return uint72(record.funds >> 48);
     }
 
     function late(IChallenges.Record memory record) internal pure returns (bool) {
-        return uint16(record.funds) != 0;
+        return record.funds & LATE != 0;
+    }
+
+    function counted(IChallenges.Record memory record) internal pure returns (bool) {
+        return record.funds & COUNTED != 0;
+    }
+
+    function windowEnd(IChallenges.Record memory record) internal pure returns (uint256) {
+        return uint40(record.funds >> 8);
     }
 
     /// @notice `times` of a node that is opened.
@@ -80,13 +92,25 @@ library Nodes {
         return times | (time << 16);
     }
 
+    /// @notice `funds` of a node that is opened.
     /// @dev The caller made sure that everything fits.
-    function funds(uint256 proposer_, uint256 challenger, uint256 prepaidWei, uint256 spentWei, bool late_)
-        internal
-        pure
-        returns (uint256)
-    {
-        return (proposer_ << 224) | (challenger << 192) | (prepaidWei << 104) | (spentWei << 16)
-            | uint256(late_ ? 1 : 0);
+    function funds(
+        uint256 proposer_,
+        uint256 challenger,
+        uint256 prepaidWei,
+        uint256 spentWei,
+        uint256 windowEnd_,
+        uint256 flags
+    ) internal pure returns (uint256) {
+        return (proposer_ << 224) | (challenger << 192) | (prepaidWei << 120) | (spentWei << 48) | (windowEnd_ << 8)
+            | flags;
+    }
+
+    /// @notice `funds` with the proposer's seconds, and `wei_` of what was prepaid spent.
+    /// @dev The caller made sure that so much was prepaid; what is prepaid and spent fits together.
+    function spend(uint256 funds_, uint256 proposer_, uint256 wei_) internal pure returns (uint256) {
+        unchecked {
+            return (proposer_ << 224) + uint224(funds_) + (wei_ << 48) - (wei_ << 120);
+        }
     }
 }

@@ -6,12 +6,12 @@ import {Positions} from "./Positions.sol";
 import {Shapes} from "./Shapes.sol";
 
 /// @title What reveals cost
-/// @notice The table that openings prepay by, and the measure that revealers are paid by.
+/// @notice The table that openings prepay and proposers are paid by, and the measure that senders of proofs are paid by.
 library RevealGas {
     /// @dev Bytes of the longest leaf of a run's tree that section 2 knows.
     uint256 internal constant MAX_LEAF_BYTES = 288;
 
-    uint256 private constant FIXED = 75_000;
+    uint256 private constant FIXED = 55_000;
     uint256 private constant PER_DIGEST = 1_350;
     uint256 private constant PER_LEAF = 16_500;
     uint256 private constant PER_RUN = 14_000;

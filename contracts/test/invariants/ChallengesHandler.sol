@@ -270,6 +270,7 @@ contract ChallengesHandler is Arena {
     function reclaim(uint256 which) external clocked {
         if (_nodes.length == 0) return;
         uint256 i = which % _nodes.length;
+        vm.prank((which >> 8) % 4 == 0 ? openerOf(_nodes[i]) : accounts[(which >> 16) % accounts.length]);
         try challenges.reclaim(_claimOf[i], _nodes[i]) {
             ++reclaims;
         } catch {}
@@ -317,7 +318,7 @@ contract ChallengesHandler is Arena {
     function owedWei() external view returns (uint256 wei_) {
         for (uint256 i = 0; i < _nodes.length; ++i) {
             if (slotOf(_claimOf[i], _nodes[i]) == 0) continue; // paid out
-            wei_ += prepaidOf(_nodes[i]) + (isLate(_nodes[i]) ? BOND / 10 : 0);
+            wei_ += prepaidOf(_nodes[i]) + spentOf(_nodes[i]) + (isLate(_nodes[i]) ? BOND / 10 : 0);
         }
         for (uint256 i = 0; i < claimIds.length; ++i) {
             if (_verdicts[claimIds[i]].length == 0) continue;
@@ -365,7 +366,7 @@ contract ChallengesHandler is Arena {
         for (uint256 i = 0; i < claimIds.length; ++i) {
             uint256 pending = 0;
             for (uint256 j = 0; j < _nodes.length; ++j) {
-                if (_claimOf[j] == claimIds[i] && revealedAtOf(_nodes[j]) == 0) ++pending;
+                if (_claimOf[j] == claimIds[i] && revealedAtOf(_nodes[j]) == 0 && isCounted(_nodes[j])) ++pending;
             }
             if (challenges.stateOf(claimIds[i]).pending != pending) return false;
         }
@@ -479,7 +480,6 @@ contract ChallengesHandler is Arena {
         if (prepaidOf(node) + (isLate(node) ? BOND / 10 : 0) != moneyWei) broken = "money made by an opening";
         paidWei += price;
         ++opens;
-        if (challenges.stateOf(id).fallen) broken = "opened under a fallen claim";
     }
 
     function _reveal(uint256 i, address who) private {

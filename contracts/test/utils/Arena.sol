@@ -563,15 +563,20 @@ abstract contract Arena is Deployment {
     }
 
     function prepaidOf(IChallenges.Record memory record) internal pure returns (uint256) {
-        return uint88(record.funds >> 104);
+        return uint72(record.funds >> 120);
     }
 
     function spentOf(IChallenges.Record memory record) internal pure returns (uint256) {
-        return uint88(record.funds >> 16);
+        return uint72(record.funds >> 48);
     }
 
     function isLate(IChallenges.Record memory record) internal pure returns (bool) {
-        return uint16(record.funds) == 1;
+        return record.funds & 1 == 1;
+    }
+
+    /// @dev Whether the claim's state counts the node.
+    function isCounted(IChallenges.Record memory record) internal pure returns (bool) {
+        return record.funds & 2 == 2;
     }
 
     /// @dev A program whose sums are long and short, of every kind: see the comments.

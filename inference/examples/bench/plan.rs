@@ -53,7 +53,9 @@ pub(crate) struct Row {
 /// The instruction set that a backend uses here.
 pub(crate) fn isa(backend: BackendKind) -> &'static str {
     let best = || Threaded::instruction_sets().last().copied();
-    let named = BackendKind::NAMES.into_iter().find(|kind| kind.1 == backend);
+    let named = BackendKind::NAMES
+        .into_iter()
+        .find(|kind| kind.1 == backend);
     match backend {
         BackendKind::Auto | BackendKind::Threaded => best().unwrap_or("portable"),
         _ => named.map_or("portable", |(name, _)| name),

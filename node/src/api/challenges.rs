@@ -76,7 +76,7 @@ pub struct LineView {
     pub seconds_left: u64,
     /// What is left of its prepayments.
     pub prepaid_wei: String,
-    /// What its reveals took.
+    /// What its reveals take if the claim is right.
     pub spent_wei: String,
     /// Whether it has a deposit.
     pub late: bool,
@@ -121,7 +121,7 @@ pub struct NodeView {
     pub seconds_left: u64,
     /// What is left of the prepayment; 0 once its line went on, which takes it along.
     pub prepaid_wei: String,
-    /// What the reveal took.
+    /// What the reveal takes if the claim is right.
     pub spent_wei: String,
     /// Whether its line had a deposit by then.
     pub late: bool,
@@ -148,7 +148,7 @@ pub struct FallView {
     pub reward_wei: String,
     /// Whose declaration counts.
     pub winner: Option<Address>,
-    /// Of the bond, paid back for what the reveals of the culprit's line took; known once settled.
+    /// What the reveals of the culprit's line would have taken, which its owner has back with the rest of the line's money; known once settled.
     pub refunded_wei: Option<String>,
     /// Paid as a reward.
     pub rewarded_wei: Option<String>,
@@ -447,15 +447,11 @@ fn fall_view(fall: &StoredFall, claim: &StoredClaim, rewards: &[StoredReward]) -
         refunded_wei: settled.map(|s| s.refunded_wei.to_string()),
         rewarded_wei: settled.map(|s| s.rewarded_wei.to_string()),
         burned_wei: settled.map(|s| s.burned_wei.to_string()),
-        burned_in_all_wei: settled.map(|s| {
+        burned_in_all_wei: settled.map(|_| {
             let rewarded = rewards.iter().fold(U256::ZERO, |sum, reward| {
                 sum.saturating_add(reward.amount_wei)
             });
-            let kept = claim
-                .bond_wei
-                .saturating_sub(s.refunded_wei)
-                .saturating_sub(rewarded);
-            kept.to_string()
+            claim.bond_wei.saturating_sub(rewarded).to_string()
         }),
         settled_in: settled.map(|s| s.transaction),
     }

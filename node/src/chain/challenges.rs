@@ -468,9 +468,9 @@ impl ChainClient {
 pub fn is_no_longer_needed(err: &ChainError) -> bool {
     err.is_revert::<challenges::LineInUse>()
         || err.is_revert::<challenges::AlreadyRevealed>()
-        || err.is_revert::<challenges::AlreadyFallen>()
         || err.is_revert::<challenges::NotLive>()
         || err.is_revert::<challenges::PastFinality>()
+        || err.is_revert::<challenges::ChallengersOutOfTime>()
         || err.is_revert::<challenges::WrongRecord>()
         || err.is_revert::<challenges::NotDecided>()
         || err.is_revert::<challenges::ProposerInTime>()
@@ -493,7 +493,7 @@ mod tests {
             parent_hash: B256::ZERO,
             value: B256::ZERO,
             times: owner << 96 | U256::from(line),
-            funds: U256::from(prepaid) << 104 | U256::from(u8::from(late)),
+            funds: U256::from(prepaid) << 120 | U256::from(u8::from(late)),
             shape: U256::ZERO,
             job: B256::ZERO,
         }

@@ -223,7 +223,7 @@ fn show(context: &Context, claim: &ChallengedClaim, gas: &BTreeMap<B256, u64>, n
             &fall.burned_in_all_wei,
         ) {
             (Some(refunded), Some(rewarded), Some(burned)) => out.line(format!(
-                "  settled: {} ETH back for reveals, {} ETH rewards, {} ETH burned in all",
+                "  settled: {} ETH for reveals given back, {} ETH rewards, {} ETH burned in all",
                 eth(refunded),
                 eth(rewarded),
                 eth(burned)

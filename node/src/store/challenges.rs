@@ -96,17 +96,17 @@ impl StoredRecord {
 
     /// What is left of the line's prepayments at this node.
     pub fn prepaid_wei(&self) -> U256 {
-        part(self.funds, 104, 88)
+        part(self.funds, 120, 72)
     }
 
-    /// What the line's reveals took down to this node.
+    /// What the line's reveals down to this node take if the claim is right.
     pub fn spent_wei(&self) -> U256 {
-        part(self.funds, 16, 88)
+        part(self.funds, 48, 72)
     }
 
     /// Whether the line has a deposit, since an opening in it was late.
     pub fn is_late(&self) -> bool {
-        small(self.funds, 0, 16) != 0
+        small(self.funds, 0, 8) & 1 != 0
     }
 }
 
@@ -192,7 +192,7 @@ impl StoredNode {
         }
     }
 
-    /// What its reveal took of the line's prepayments.
+    /// What its reveal takes of the line's prepayments if the claim is right.
     pub fn reveal_wei(&self) -> U256 {
         let spent = self.record().spent_wei();
         spent.saturating_sub(self.opened.record.spent_wei())
@@ -298,7 +298,7 @@ pub struct StoredSettlement {
     pub block: u64,
     /// Transaction.
     pub transaction: B256,
-    /// Of the bond, paid back for what the reveals of the culprit's line took.
+    /// What the reveals of the culprit's line would have taken: its owner has it back.
     pub refunded_wei: U256,
     /// Paid as a reward.
     pub rewarded_wei: U256,
@@ -353,9 +353,10 @@ mod tests {
         let mut funds = [0; 32];
         funds[..4].copy_from_slice(&9u32.to_be_bytes());
         funds[4..8].copy_from_slice(&8u32.to_be_bytes());
-        funds[18] = 5;
-        funds[29] = 6;
-        funds[31] = 1;
+        funds[16] = 5;
+        funds[25] = 6;
+        funds[30] = 7;
+        funds[31] = 3;
         let record = StoredRecord {
             position: B256::ZERO,
             parent_hash: B256::ZERO,

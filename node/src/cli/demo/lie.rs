@@ -164,7 +164,7 @@ impl Trial {
                 (
                     "chain".into(),
                     format!(
-                        "the bond is divided: {} ETH back for reveals, {} ETH rewards, {} ETH burned",
+                        "{} ETH for reveals are given back; the bond is divided: {} ETH rewards, {} ETH burned",
                         ether(*refunded_wei),
                         ether(*rewarded_wei),
                         ether(*burned_wei)

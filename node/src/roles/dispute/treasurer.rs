@@ -180,13 +180,14 @@ impl Treasurer {
     }
 }
 
-/// Whether the lowest node of a line of a decided claim still holds money of ours: what is left of our prepayments, or the deposit of a late line, which is
-/// its owner's if the claim was wrong, else the proposer's.
+/// Whether the lowest node of a line of a decided claim still holds money of ours. What its reveals took, and the deposit of a late line, are the proposer's
+/// if the claim was right, else its owner's, as is what is left of its prepayments.
 fn is_owed(node: &StoredNode, proposer: Address, was_right: bool, us: Address) -> bool {
     let record = node.record();
     let is_ours = record.opener() == us;
-    let deposit = record.is_late() && if was_right { proposer == us } else { is_ours };
-    node.reclaimed.is_none() && (deposit || (is_ours && !record.prepaid_wei().is_zero()))
+    let won = record.is_late() || !record.spent_wei().is_zero();
+    let is_won = won && if was_right { proposer == us } else { is_ours };
+    node.reclaimed.is_none() && (is_won || (is_ours && !record.prepaid_wei().is_zero()))
 }
 
 #[cfg(test)]
@@ -195,16 +196,18 @@ mod tests {
     use crate::store::made;
 
     #[test]
-    fn deposits_go_to_the_side_that_was_right() {
+    fn deposits_and_reveals_go_to_the_side_that_was_right() {
         let (us, them) = (Address::repeat_byte(1), Address::repeat_byte(2));
         let mut node = made::node(1, 0, B256::repeat_byte(9), None, 5, None);
         assert!(!is_owed(&node, them, true, us), "nothing is left");
-        node.opened.record.funds = U256::from(1);
-        assert!(!is_owed(&node, them, true, us));
-        assert!(is_owed(&node, them, false, us));
-        assert!(is_owed(&node, them, true, them));
-        assert!(!is_owed(&node, them, false, them));
-        node.opened.record.funds = U256::from(7) << 104;
+        for funds in [U256::from(1), U256::from(7) << 48] {
+            node.opened.record.funds = funds;
+            assert!(!is_owed(&node, them, true, us));
+            assert!(is_owed(&node, them, false, us));
+            assert!(is_owed(&node, them, true, them));
+            assert!(!is_owed(&node, them, false, them));
+        }
+        node.opened.record.funds = U256::from(7) << 120;
         for was_right in [true, false] {
             assert!(is_owed(&node, them, was_right, us));
             assert!(!is_owed(&node, them, was_right, them));

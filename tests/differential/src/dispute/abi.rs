@@ -100,14 +100,12 @@ sol! {
         uint64 aliveUntil;
         uint32 pending;
         bool fallen;
-        bool settled;
     }
 
     function stateOf(bytes32 claimId) external view returns (State memory);
     function slotOf(bytes32 line) external view returns (bytes32);
 
     error LineInUse(bytes32 line);
-    error AlreadyFallen(bytes32 claimId);
     error AlreadyRevealed(bytes32 key);
     error BadContents(bytes32 found, bytes32 expected);
     error BadWitness(string what);

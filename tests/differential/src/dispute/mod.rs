@@ -6,4 +6,5 @@ pub mod scenario;
 pub mod shape;
 pub mod shaped;
 pub mod sparse;
+pub mod texts;
 pub mod world;

@@ -22,6 +22,7 @@ use super::driver::{Dispute, LiarTree};
 use super::shape::Shape;
 use super::shaped::{ShapedTrace, ShapedWeights};
 use super::sparse::SparseTree;
+use super::texts::Texts;
 use super::world::{INPUTS, Sent, World};
 
 /// Where the claim lies.
@@ -37,16 +38,19 @@ pub enum Lie {
     MixValue,
     /// The last token is not the drawn one.
     Selection,
+    /// A byte of the text is not that of its token's piece.
+    Text,
 }
 
 impl Lie {
     /// All of the table.
-    pub const ALL: [Lie; 5] = [
+    pub const ALL: [Lie; 6] = [
         Lie::Matmul,
         Lie::MixAddends,
         Lie::MixWeight,
         Lie::MixValue,
         Lie::Selection,
+        Lie::Text,
     ];
 }
 
@@ -71,10 +75,13 @@ pub fn dispute(shape: &Shape, lie: Lie) -> Result<Cost, Error> {
     let layout = TraceLayout::new(&program)?;
     let (tokens, n_prompt) = (shape.tokens, shape.tokens / 2);
     let row = tokens - 2;
+    let tokens_of: Vec<u32> = (0..tokens).map(|i| 3 + i * 31 % 1000).collect();
+    let texts = Texts::new(&tokens_of, n_prompt, program.vocab_size());
     let mut liar = Liar {
         trace: ShapedTrace::new(layout.clone(), tokens - 1, n_prompt),
         weights: ShapedWeights::new(program.clone()),
-        tokens: (0..tokens).map(|i| 3 + i * 31 % 1000).collect(),
+        tokens: tokens_of,
+        texts,
         layout,
     };
     // Once to learn which leaves a trace must hold, then with the trees over them.
@@ -96,7 +103,7 @@ pub fn dispute(shape: &Shape, lie: Lie) -> Result<Cost, Error> {
     let mut world = World::new(
         &program.encode(),
         weights_root,
-        Digest::of(b"tokenizer"),
+        liar.texts.tokenizer_root(),
         params,
         b"\x01\x00\0\0\0\x04tell",
     );
@@ -105,9 +112,9 @@ pub fn dispute(shape: &Shape, lie: Lie) -> Result<Cost, Error> {
         n_tokens: tokens,
         finish: 0,
         tokens_root: text::numbers_root(&liar.tokens),
-        offsets_root: Digest::of(b"offsets"),
-        text_root: Digest::of(b"text"),
-        text_length: 5000,
+        offsets_root: liar.texts.offsets_root(),
+        text_root: liar.texts.tree().tree.root(),
+        text_length: liar.texts.length(),
         score: 0,
         greedy: false,
     };
@@ -163,6 +170,7 @@ struct Liar {
     trace: ShapedTrace,
     weights: ShapedWeights,
     tokens: Vec<u32>,
+    texts: Texts,
 }
 
 impl Liar {
@@ -174,7 +182,7 @@ impl Liar {
                 Lie::Matmul => {
                     step.op == Op::Matmul && best.is_none_or(|best| best.dims[1] <= step.dims[1])
                 }
-                Lie::Selection => true,
+                Lie::Selection | Lie::Text => true,
                 _ => step.op == Op::AttnMix,
             };
             if better {
@@ -222,7 +230,7 @@ impl Liar {
         let row = target.row;
         Ok(match lie {
             Lie::Matmul if is_long_sum(&target.step) => (Vec::new(), self.totals(target)),
-            Lie::Matmul => (Vec::new(), Vec::new()),
+            Lie::Matmul | Lie::Text => (Vec::new(), Vec::new()),
             Lie::Selection => {
                 let groups = selection::Site::of(&self.layout, row + 1)?.groups;
                 let mut bytes: Vec<u8> = [groups.vocabulary - 5, 1 << 20, 1 << 21]
@@ -307,6 +315,12 @@ impl Liar {
                     )
                 }
             }
+            Lie::Text => {
+                let leaf = self.texts.leaf();
+                let depth = CONTENT_LEVELS as u32;
+                self.texts
+                    .witness(&self.texts.tree().tree.path(0, leaf, depth))
+            }
             Lie::MixAddends => {
                 let site = attention::Site::of(&self.layout, target.step.number)?;
                 let run = index / RUN_ADDENDS as u32 / 2;
@@ -362,6 +376,22 @@ impl Liar {
             c,
         };
         let (row, step) = (target.row, target.step);
+        if lie == Lie::Text {
+            let leaf = self.texts.leaf();
+            let nodes = dispute.descend(&job, NodeKind::Text, &self.texts.tree(), leaf, 0);
+            let (fault, witness) = self.witness(
+                lie,
+                target,
+                Leaf {
+                    data: Vec::new().into(),
+                    path: Vec::new(),
+                },
+                &[],
+                &[],
+            )?;
+            dispute.convict(&nodes[..1], fault, witness);
+            return Ok(());
+        }
         if lie == Lie::Selection {
             let last = (self.tokens.len() as u64 - 1) / TOKEN_LEAF_ELEMENTS as u64;
             let token_tree = self.token_tree();

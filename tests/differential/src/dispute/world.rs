@@ -19,7 +19,7 @@ pub const BLOCK_SECONDS: u64 = 12;
 /// W: seconds of a claim's window.
 pub const WINDOW_SECONDS: u64 = 86_400;
 /// C: seconds of each side's budget.
-pub const BUDGET_SECONDS: u64 = 43_200;
+pub const BUDGET_SECONDS: u64 = 21_600;
 /// g: seconds before the window's end from which on an opening carries a deposit.
 pub const GRACE_SECONDS: u64 = 43_200;
 /// Seconds after a claim's fall in which declarations are named.

@@ -175,7 +175,7 @@ fn node_of(act: &Move) -> Digest {
     }
 }
 
-/// Two who dispute the same lie, each in its lines: neither hinders the other; who is first has the reward, the other pays for what it had opened.
+/// Two who dispute the same lie, each in its lines: neither hinders the other; who is first has the reward, the other loses its gas.
 #[test]
 fn two_challengers_do_not_hinder_each_other() {
     let mut trial = Trial::of_a_token();
@@ -195,7 +195,7 @@ fn two_challengers_do_not_hinder_each_other() {
     println!("two challengers: {won} and {other}");
     let most = BOND as i128 / 4;
     assert!(won > most * 9 / 10 && won < most, "{won}");
-    assert_eq!(other, -trial.fees(b) - trial.spent(b));
+    assert_eq!(other, -trial.fees(b));
     assert!(-other < most / 100, "{other}");
 }
 
@@ -247,8 +247,8 @@ fn a_declaration_beats_a_copied_line() {
     assert!(copied < BOND as i128 / 2000, "{copied}");
 }
 
-/// A liar's friend proves first, in a line of its own: that burns half a bond at least, and costs the honest one no more than its own gas and what its
-/// openings took.
+/// A liar's friend proves first, in a line of its own: that burns half a bond at least, and costs the honest one no more than its
+/// own gas.
 #[test]
 fn a_liar_that_convicts_itself_burns_half() {
     let mut trial = Trial::of_a_hidden_token();
@@ -261,6 +261,6 @@ fn a_liar_that_convicts_itself_burns_half() {
     let theirs = trial.scene.gain(friend) + trial.scene.gain(trial.proposer);
     let gas = trial.fees(honest);
     println!("honest {won} of {gas} in gas, liar and friend {theirs}");
-    assert_eq!(won, -gas - trial.spent(honest));
+    assert_eq!(won, -gas);
     assert!(theirs < -(BOND as i128) / 2);
 }

@@ -128,7 +128,7 @@ fn proofs_hold_for_their_claim_alone() {
     assert!(failure.is::<abi::WrongRecord>(), "{failure:?}");
     // At its place it holds, once.
     scene.send(challenger, challenges, U256::ZERO, &proof);
-    assert_eq!(refused(&mut scene, &proof), abi::AlreadyFallen::SELECTOR);
+    assert_eq!(refused(&mut scene, &proof), abi::WrongRecord::SELECTOR);
     assert_eq!(
         [3, 1, 1],
         [

@@ -531,18 +531,20 @@ impl Scene {
         self.reclaim(claimed, from, Some(paid));
     }
 
-    /// Reclaims all lines but one.
+    /// Reclaims all lines but one: of a fallen claim each owner its own.
     pub(crate) fn reclaim(
         &mut self,
         claimed: &Claimed,
         from: Address,
         but: Option<(Address, u16)>,
     ) {
-        for (_, key) in claimed
+        let has_fallen = self.status(claimed) == 3;
+        for ((owner, _), key) in claimed
             .lowest
             .iter()
             .filter(|(line, _)| Some(**line) != but)
         {
+            let from = if has_fallen { *owner } else { from };
             let call = abi::reclaimCall {
                 claimId: claimed.id,
                 record: claimed.records[key].clone(),

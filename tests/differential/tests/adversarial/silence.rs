@@ -19,7 +19,7 @@ fn divided(trial: &mut Trial, key: Digest, owner: Address, sender: Address) {
     assert_eq!(trial.scene.status(&trial.claimed), 3);
     let verdict = fallen.verdict;
     assert_eq!(verdict.culprit.times, trial.claimed.records[&key].times);
-    let (bond, refunded) = (BOND as i128, trial.refunded(&verdict));
+    let bond = BOND as i128;
     // What the sender was paid is of the reward.
     let paid = bond / 4 - verdict.rewardWei.to::<u128>() as i128;
     assert!(paid > 0 && paid < bond / 100, "{paid}");
@@ -31,24 +31,21 @@ fn divided(trial: &mut Trial, key: Digest, owner: Address, sender: Address) {
     } else {
         vec![owner, sender]
     };
-    let mut taken = 0;
     for account in &accounts {
-        let spent = trial.spent(*account);
-        taken += spent;
-        let mut expected = -trial.fees(*account) - spent;
+        let mut expected = -trial.fees(*account);
         if *account == owner {
-            expected += bond / 4 - paid + refunded;
+            expected += bond / 4 - paid;
         }
         if *account == sender {
             expected += paid;
         }
         assert_eq!(trial.scene.gain(*account), expected);
     }
-    // The liar was paid for the answers that it gave, and lost all of its bond.
-    let expected = taken - bond - trial.fees(proposer);
+    // The liar was paid nothing for the answers that it gave, and lost all of its bond.
+    let expected = -bond - trial.fees(proposer);
     assert_eq!(trial.scene.gain(proposer), expected);
     let burned = trial.scene.burned() as i128;
-    assert_eq!(burned, bond - bond / 4 - refunded);
+    assert_eq!(burned, bond - bond / 4);
     println!(
         "  owner {}, sender {}, liar {}, burned {}",
         ether(trial.scene.gain(owner)),

@@ -14,7 +14,7 @@ use sworn_prover::dispute::strategy::{Move, next};
 use sworn_prover::params::Params;
 
 use crate::lane::{self, Lane};
-use crate::scene::{Claimed, Fallen, Scene, Step, line};
+use crate::scene::{Claimed, Fallen, Scene, Step};
 
 /// The job that the lie of [`Trial::of_a_hidden_token`] is about, and its run.
 pub(crate) const LANE: u32 = 0;
@@ -117,28 +117,8 @@ impl Trial {
         assert_eq!(self.scene.held(), U256::ZERO);
     }
 
-    /// What the reveals took of an account's lines.
-    pub(crate) fn spent(&self, account: Address) -> i128 {
-        let lines = self.claimed.lowest.iter();
-        lines
-            .filter(|((owner, _), _)| *owner == account)
-            .map(|(_, key)| spent(&self.claimed.records[key].funds))
-            .sum()
-    }
-
-    /// What the reveals took of the culprit's line, which the bond pays for.
-    pub(crate) fn refunded(&self, verdict: &Verdict) -> i128 {
-        let key = self.claimed.lowest[&line(&verdict.culprit)];
-        spent(&self.claimed.records[&key].funds)
-    }
-
     /// What an account paid for gas.
     pub(crate) fn fees(&self, account: Address) -> i128 {
         i128::from(self.scene.purse(account).gas * BASE_FEE)
     }
-}
-
-fn spent(funds: &U256) -> i128 {
-    let spent: U256 = (*funds >> 16) & U256::from((1u128 << 88) - 1);
-    spent.to::<u128>() as i128
 }
