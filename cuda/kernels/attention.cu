@@ -3,16 +3,53 @@
 
 #define HEADS 4
 
-// p: keys, values (f16 rows), positions, sequences of rows, table. n: width, head_dim, stride, offsets of keys and values in a page / 2 (low, high).
+// Where the halves of a position's keys and values go. The table is p[table], the sequences p[table - 1]; n[n0..]: stride of the table, offsets of keys
+// and values in a page in halves (low, high).
+__device__ __forceinline__ u16* page_of(const Params& P, u32 table, u32 n0, u32 row, u32 position) {
+    return (u16*)PTR(const u64, table)[(u64)PTR(const u32, table - 1)[row] * P.n[n0] + position / PAGE];
+}
+
+__device__ __forceinline__ void store_key(const Params& P, u16* page, u32 n0, u32 col, u32 slot, u16 half) {
+    u16* keys = page + ((u64)P.n[n0 + 2] << 32 | P.n[n0 + 1]);
+    keys[(u64)col * PAGE + slot] = half;
+}
+
+__device__ __forceinline__ void store_value(const Params& P, u16* page, u32 n0, u32 head_dim, u32 col, u32 slot, u16 half) {
+    u16* values = page + ((u64)P.n[n0 + 4] << 32 | P.n[n0 + 3]);
+    values[((u64)(col / head_dim) * PAGE + slot) * head_dim + col % head_dim] = half;
+}
+
+// p: keys, values (f16 rows), positions, sequences of rows, table. n: width, head_dim, stride, offsets.
 KERNEL(store, 256) {
     u32 width = P.n[0], head_dim = P.n[1], col = blockIdx.y * 256 + threadIdx.x, row = blockIdx.x;
     if (col >= width) return;
-    u32 position = PTR(const u32, 2)[row], slot = position % PAGE, head = col / head_dim, e = col % head_dim;
-    u16* page = (u16*)PTR(const u64, 4)[(u64)PTR(const u32, 3)[row] * P.n[2] + position / PAGE];
-    u16* keys = page + ((u64)P.n[4] << 32 | P.n[3]);
-    u16* values = page + ((u64)P.n[6] << 32 | P.n[5]);
-    keys[(head * head_dim + e) * PAGE + slot] = PTR(const u16, 0)[(u64)row * width + col];
-    values[(head * PAGE + slot) * head_dim + e] = PTR(const u16, 1)[(u64)row * width + col];
+    u32 position = PTR(const u32, 2)[row], slot = position % PAGE;
+    u16* page = page_of(P, 4, 2, row, position);
+    store_key(P, page, 2, col, slot, PTR(const u16, 0)[(u64)row * width + col]);
+    store_value(P, page, 2, head_dim, col, slot, PTR(const u16, 1)[(u64)row * width + col]);
+}
+
+// What stands between the products and the scores: q rotated, k rotated and stored, v stored. p: q, k, v, angles, positions, out (q), sequences, table.
+// n: width of q, of k and v, head_dim of the rotation, rotated dims, head_dim, stride, offsets.
+KERNEL(heads, 256) {
+    u32 q_width = P.n[0], width = P.n[1], row = blockIdx.x, col = blockIdx.y * 256 + threadIdx.x;
+    u32 position = PTR(const u32, 4)[row];
+    const float* angles = PTR(const float, 3) + (u64)position * P.n[3];
+    if (col < q_width) {
+        u64 first = (u64)row * q_width;
+        PTR(float, 5)[first + col] = rotated(PTR(const float, 0) + first, col, P.n[2], P.n[3], angles);
+        return;
+    }
+    col -= q_width;
+    if (col >= 2 * width) return;
+    u16* page = page_of(P, 7, 5, row, position);
+    if (col < width) {
+        float k = rotated(PTR(const float, 1) + (u64)row * width, col, P.n[2], P.n[3], angles);
+        store_key(P, page, 5, col, position % PAGE, to_half(k));
+    } else {
+        float v = PTR(const float, 2)[(u64)row * width + col - width];
+        store_value(P, page, 5, P.n[4], col - width, position % PAGE, to_half(v));
+    }
 }
 
 __device__ __forceinline__ u64 warp_best(u64 best) {

@@ -167,21 +167,21 @@ KERNEL(norm_apply, 256) {
     PTR(float, 3)[at] = canonical(mul(mul(PTR(const float, 0)[at], PTR(const float, 1)[blockIdx.x]), PTR(const float, 2)[col]));
 }
 
+// Element col of a rotated row. `angles` is the position's row of the table.
+__device__ __forceinline__ float rotated(const float* x, u32 col, u32 head_dim, u32 rotated_dims, const float* angles) {
+    u32 e = col % head_dim;
+    if (e >= rotated_dims) return x[col];
+    float c = angles[e / 2 * 2], s = angles[e / 2 * 2 + 1];
+    return canonical(e % 2 == 0 ? __fsub_rn(mul(x[col], c), mul(x[col + 1], s)) : add(mul(x[col - 1], s), mul(x[col], c)));
+}
+
 // p: x, table, positions, out. n: width, head_dim, rotated dims.
 KERNEL(rope, 256) {
-    u32 width = P.n[0], head_dim = P.n[1], rotated = P.n[2], col = blockIdx.y * 256 + threadIdx.x;
+    u32 width = P.n[0], col = blockIdx.y * 256 + threadIdx.x;
     if (col >= width) return;
-    const float* x = PTR(const float, 0) + (u64)blockIdx.x * width;
-    float* out = PTR(float, 3) + (u64)blockIdx.x * width;
-    u32 e = col % head_dim;
-    if (e >= rotated) {
-        out[col] = x[col];
-        return;
-    }
-    const float* angle = PTR(const float, 1) + (u64)PTR(const u32, 2)[blockIdx.x] * rotated + e / 2 * 2;
-    float c = angle[0], s = angle[1];
-    float y = e % 2 == 0 ? __fsub_rn(mul(x[col], c), mul(x[col + 1], s)) : add(mul(x[col - 1], s), mul(x[col], c));
-    out[col] = canonical(y);
+    u64 first = (u64)blockIdx.x * width;
+    const float* angles = PTR(const float, 1) + (u64)PTR(const u32, 2)[blockIdx.x] * P.n[2];
+    PTR(float, 3)[first + col] = rotated(PTR(const float, 0) + first, col, P.n[1], P.n[2], angles);
 }
 
 // p: x, out. n: elements.

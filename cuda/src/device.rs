@@ -58,6 +58,7 @@ kernels! {
     MatmulMma4 "matmul_mma4" 256,
     MatmulFloat "matmul_float" 256,
     Store "store" 256,
+    Heads "heads" 256,
     Scores "scores" 256,
     Mix "mix" 128,
     Combine "combine" 128,

@@ -12,7 +12,7 @@ mod pages;
 mod plan;
 mod runner;
 
-pub use driver::{Gpu, Speed};
+pub use driver::{Gpu, Speed, compile};
 pub use loaded::{Loaded, Needs};
 
 use std::sync::Arc;

@@ -208,6 +208,7 @@ impl<'d> Plan<'d> {
                 Op::Add | Op::NormStat => self.norm(at, first + i, rest, out),
                 Op::SiluMul => self.silu(at, first + i, rest, out),
                 Op::Matmul => self.matmuls(at, first + i, rest, out),
+                Op::Rope => self.heads(at, first + i, rest, out),
                 _ => 0,
             };
             if taken == 0 {
@@ -426,34 +427,103 @@ impl<'d> Plan<'d> {
                 let p = [data(0), data(1), to];
                 out.push(launch(Kernel::Add, flat, 0, &p, &[elements], &[]));
             }
-            Op::AttnMax => self.attention(at, number, out),
+            Op::AttnMax => {
+                self.store(at, number, out);
+                self.attention(at, number, out);
+            }
             // Part of the launches at AttnMax; the other two have kernels of their own.
             Op::AttnSum | Op::AttnMix | Op::SiluMul | Op::Matmul => {}
         }
     }
 
-    /// Entries `number` (attn_max), the next (attn_sum) and the one after (attn_mix).
+    /// Offsets of an attention's keys and values in a page, in halves, low and high words, behind the stride of the table.
+    fn offsets(&self, at: At, number: usize) -> [u32; 5] {
+        let (keys, values) = self.pages.offsets(at.layer, self.attentions[number]);
+        let split = |offset: u64| [offset as u32, (offset >> 32) as u32];
+        let ([k0, k1], [v0, v1]) = (split(keys), split(values));
+        [at.step.tiles * TILE_PAGES as u32, k0, k1, v0, v1]
+    }
+
+    /// Keys and values of the attention at entry `number` into their pages.
+    fn store(&self, at: At, number: usize, out: &mut Vec<Launch>) {
+        let Some(entry) = self.program().entry(number + 2) else {
+            return;
+        };
+        let width = entry.dims[1] * entry.dims[2];
+        let data = |i: usize| self.data(at, entry.inputs[i]);
+        let p = [data(1), data(2), self.list(1), self.list(2), self.list(6)];
+        let mut n = [width, entry.dims[2], 0, 0, 0, 0, 0];
+        n[2..].copy_from_slice(&self.offsets(at, number));
+        let grid = [at.rows, width.div_ceil(256), 1];
+        out.push(launch(Kernel::Store, grid, 0, &p, &n, &[]));
+    }
+
+    /// An attention with the rotations and roundings before it, if they are those of an ordinary layer.
+    fn heads(&self, at: At, number: usize, entries: &[Entry], out: &mut Vec<Launch>) -> usize {
+        let [q, k, k_half, v_half, max, _, mix, ..] = entries else {
+            return 0;
+        };
+        let names =
+            |entry: &Entry, slot: usize, i: usize| usize::from(entry.inputs[slot]) == number + i;
+        let ordinary = at.part == Part::Body
+            && k.op == Op::Rope
+            && (k.weights, k.dims[1..].to_vec()) == (q.weights, q.dims[1..].to_vec())
+            && k_half.op == Op::ToF16
+            && names(k_half, 0, 1)
+            && v_half.op == Op::ToF16
+            && !names(v_half, 0, 0)
+            && !names(v_half, 0, 1)
+            && max.op == Op::AttnMax
+            && names(mix, 0, 0)
+            && names(mix, 1, 2)
+            && names(mix, 2, 3);
+        // The attention's three entries take the keys, one takes the values: nobody else may need what is not written.
+        if !ordinary || self.uses[number + 1..number + 4] != [1, 3, 1] {
+            return 0;
+        }
+        let width = k.dims[0];
+        let p = [
+            self.data(at, q.inputs[0]),
+            self.data(at, k.inputs[0]),
+            self.data(at, v_half.inputs[0]),
+            self.weight(at, q),
+            self.list(1),
+            self.at(self.output(number, at.layer).data),
+            self.list(2),
+            self.list(6),
+        ];
+        let mut n = [
+            q.dims[0],
+            width,
+            q.dims[1],
+            q.dims[2],
+            mix.dims[2],
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        n[5..].copy_from_slice(&self.offsets(at, number + 4));
+        let grid = [at.rows, (q.dims[0] + 2 * width).div_ceil(256), 1];
+        out.push(launch(Kernel::Heads, grid, 0, &p, &n, &[]));
+        self.attention(at, number + 4, out);
+        7
+    }
+
+    /// Entries `number` (attn_max), the next (attn_sum) and the one after (attn_mix), whose keys and values are stored.
     fn attention(&self, at: At, number: usize, out: &mut Vec<Launch>) {
         let Some(entry) = self.program().entry(number + 2) else {
             return;
         };
         let [heads, kv_heads, head_dim] = entry.dims;
-        let width = kv_heads * head_dim;
-        let (keys, values) = self.pages.offsets(at.layer, self.attentions[number]);
-        let split = |offset: u64| [offset as u32, (offset >> 32) as u32];
-        let ([k0, k1], [v0, v1]) = (split(keys), split(values));
+        let [stride, k0, k1, v0, v1] = self.offsets(at, number);
         let tiles = at.step.tiles;
-        let stride = tiles * TILE_PAGES as u32;
         let (positions, sequences, table) = (self.list(1), self.list(2), self.list(6));
         let arena = &self.arena;
         let [scores, mixes, bests, sums] =
             [arena.scores, arena.mixes, arena.bests, arena.tile_sums].map(|place| self.at(place));
         let data = |i: usize| self.data(at, entry.inputs[i]);
-        let p = [data(1), data(2), positions, sequences, table];
-        let n = [width, head_dim, stride, k0, k1, v0, v1];
-        let grid = [at.rows, width.div_ceil(256), 1];
-        out.push(launch(Kernel::Store, grid, 0, &p, &n, &[]));
-
         let grid = [at.rows, kv_heads, tiles];
         let p = [data(0), positions, sequences, table, scores, bests];
         let n = [heads, kv_heads, head_dim, stride, k0, k1];

@@ -78,7 +78,7 @@ pub(crate) struct Emulator {
     allocations: Arc<Mutex<HashMap<u64, usize>>>,
     /// Bytes that it has, and calls that it does before it fails.
     pub(crate) memory: u64,
-    left: AtomicUsize,
+    pub(crate) left: Arc<AtomicUsize>,
     tensor_cores: bool,
     pub(crate) launches: Arc<Mutex<HashMap<Kernel, usize>>>,
     pub(crate) replays: Arc<AtomicUsize>,
@@ -91,7 +91,7 @@ impl Emulator {
         Some(Emulator {
             allocations: Arc::default(),
             memory: 64 << 30,
-            left: AtomicUsize::new(usize::MAX),
+            left: Arc::new(AtomicUsize::new(usize::MAX)),
             tensor_cores: true,
             launches: Arc::default(),
             replays: Arc::default(),
@@ -101,13 +101,6 @@ impl Emulator {
     pub(crate) fn without_tensor_cores(self) -> Emulator {
         Emulator {
             tensor_cores: false,
-            ..self
-        }
-    }
-
-    pub(crate) fn failing_after(self, calls: usize) -> Emulator {
-        Emulator {
-            left: AtomicUsize::new(calls),
             ..self
         }
     }
@@ -128,10 +121,6 @@ impl Emulator {
             device: self.name(),
             what: what.to_owned(),
         }
-    }
-
-    pub(crate) fn calls_left(&self) -> usize {
-        self.left.load(Ordering::SeqCst)
     }
 }
 

@@ -3,4 +3,5 @@
 //! is one.
 
 mod emulator;
+mod kernels;
 mod models;
