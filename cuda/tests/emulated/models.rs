@@ -216,7 +216,7 @@ fn a_gpu_without_tensor_cores_gives_them_too() {
 fn odd_shapes_and_long_prompts() {
     let shapes = [
         // (dim, hidden, heads, kv_heads, head_dim, rope_dim)
-        (288, 1120, 6, 1, 48, 32),
+        (288, 352, 6, 1, 48, 32),
         (32, 32, 1, 1, 32, 32),
         (544, 96, 5, 5, 64, 2),
     ];
@@ -231,7 +231,7 @@ fn odd_shapes_and_long_prompts() {
             context: 400,
             dim,
             hidden_dim,
-            n_layers: 1 + i as u32 % 3,
+            n_layers: 1,
             n_heads,
             n_kv_heads,
             head_dim,
@@ -239,7 +239,7 @@ fn odd_shapes_and_long_prompts() {
             ..testing::tiny_config()
         };
         let model = random_model(dir.path(), &config, WeightFormat::Q8_0, i as u64);
-        let prompt = [300, 3, 250][i];
+        let prompt = [262, 3, 40][i];
         same(&model, device, &format!("{config:?}"), prompt);
     }
     let Some(device) = Emulator::new() else {
