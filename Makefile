@@ -1,5 +1,5 @@
 # Thin: each target is a command that anyone could type.
-.PHONY: demo test lint test-contracts test-rust test-walk-through clocks contracts gas deny bench
+.PHONY: demo test lint test-contracts test-rust test-walk-through clocks contracts gas deny bench bench-table bench-profile
 
 CARGO ?= cargo
 SWORN_SKIP_LOG ?= $(CURDIR)/target/skipped-tests.log
@@ -51,7 +51,16 @@ deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@0.20.2
 	$(CARGO) deny --locked check licenses bans sources
 
-## Speed against a straightforward f32 forward pass in C, in one run.
+## Speed and accuracy beside llama.cpp and an f32 forward pass in C, in one run; QUICK=1 takes ten minutes once the peers are there. BENCH="shape=15M" and
+## the like go to the bench (BENCH=help lists them).
 bench:
-	$(CARGO) run --locked --release -p sworn-inference --example decode
-	$(CARGO) run --locked --release -p sworn-prover --example verify
+	inference/examples/bench/install.sh all
+	$(CARGO) run --locked --release -p sworn-inference --example bench -- $(if $(QUICK),quick) $(BENCH)
+
+## Writes the last run's table into README.md and its chart into docs/bench.svg.
+bench-table:
+	$(CARGO) run --locked --release -p sworn-inference --example bench -- table
+
+## Where the time of a decode step goes, into docs/profile.md.
+bench-profile:
+	$(CARGO) run --locked --release -p sworn-inference --example bench -- profile $(BENCH)

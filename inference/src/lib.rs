@@ -1,7 +1,7 @@
 //! Deterministic inference of llama-class models: models in, tokens out.
 //!
 //! The arithmetic is that of `prover/SPEC.md`; every backend, thread count and batch shape gives the same bits.
-//! This crate knows no hash tree, chain, network or clock.
+//! This crate knows no hash tree, chain or network. A clock only tells whether guessing ahead pays, which no result depends on.
 
 pub mod backend;
 pub mod engine;

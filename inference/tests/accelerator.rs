@@ -86,6 +86,10 @@ impl Runner for FlakyRunner<'_> {
         self.1.truncate(sequence, length);
     }
 
+    fn length(&self, sequence: usize) -> usize {
+        self.1.length(sequence)
+    }
+
     fn run(&mut self, rows: &[Row], wanted: &[usize]) -> Result<(), Error> {
         self.0.call()?;
         self.1.run(rows, wanted)

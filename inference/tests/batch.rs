@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use common::Files;
+use proptest::prelude::*;
 use sworn_inference::engine::{
     BackendKind, Batch, Engine, EngineOptions, Job, Network, Row, RunResult, Sampling, Session,
 };
@@ -15,14 +16,16 @@ use sworn_inference::program::{LlamaConfig, WeightFormat};
 use sworn_inference::{Error, testing};
 
 fn model(files: &Files) -> Arc<Model> {
-    let config = LlamaConfig {
-        context: 400,
-        ..testing::tiny_config()
-    };
+    model_of(files, testing::tiny_config(), 400, 5)
+}
+
+fn model_of(files: &Files, config: LlamaConfig, context: u32, seed: u64) -> Arc<Model> {
+    let config = LlamaConfig { context, ..config };
     let source = files
-        .open(&testing::gguf(&config, WeightFormat::Q8_0, 5).to_bytes())
+        .open(&testing::gguf(&config, WeightFormat::Q8_0, seed).to_bytes())
         .unwrap();
-    Arc::new(Model::import(&source, &files.path().join("model"), &mut |_, _| {}).unwrap())
+    let name = format!("model-{seed}-{}-{context}", config.n_layers);
+    Arc::new(Model::import(&source, &files.path().join(name), &mut |_, _| {}).unwrap())
 }
 
 fn engine(model: &Arc<Model>, backend: BackendKind) -> Engine {
@@ -146,7 +149,7 @@ fn guessing_ahead_changes_no_token() {
     let files = Files::new();
     let model = model(&files);
     let plain = engine(&model, BackendKind::Scalar).with_speculation(false);
-    let guessing = engine(&model, BackendKind::Threaded);
+    let guessing = engine(&model, BackendKind::Threaded).with_eager_speculation();
     let (mut guessed, mut right) = (0, 0);
     for seed in 0..12 {
         // Greedy runs of a random model soon go in circles; prompts that repeat make it guess from the start.
@@ -205,4 +208,191 @@ fn sequences_end_and_shorten() {
     assert_eq!((again, session.length(again)), (other, 0));
     assert_ne!(session.start(), other);
     assert_eq!(session.prefill(again, &tokens).unwrap(), expected);
+}
+
+/// Runs jobs to their end, in a batch; gives their runs in the jobs' order.
+fn together(batch: &mut Batch<'_>, jobs: &[Job]) -> Vec<Vec<RunResult>> {
+    let numbers: Vec<u64> = { jobs.iter() }
+        .map(|job| batch.submit(job.clone()).unwrap())
+        .collect();
+    let mut found = HashMap::new();
+    while !batch.is_empty() {
+        let ended = batch.step(&mut |_, _| ControlFlow::Continue(()));
+        found.extend(ended.unwrap());
+    }
+    { numbers.iter() }
+        .map(|number| found.remove(number).unwrap().unwrap())
+        .collect()
+}
+
+#[test]
+fn prompts_that_begin_alike_run_that_once() {
+    let files = Files::new();
+    // Room for all prompts of the jobs that ended.
+    let model = model_of(&files, testing::tiny_config(), 1200, 5);
+    let scalar = engine(&model, BackendKind::Scalar).with_speculation(false);
+    let fast = engine(&model, BackendKind::Threaded);
+    let system = job(9, 200, 1).prompt;
+    let ask = |seed: u64, shared: usize, own: usize, n_runs: u32| {
+        let own = job(seed, own, n_runs);
+        Job {
+            prompt: system[..shared]
+                .iter()
+                .chain(&own.prompt)
+                .copied()
+                .collect(),
+            ..own
+        }
+    };
+    // At once: the same beginning, a shorter one, one that is all of the prompt, one below a page, another one.
+    let first = [
+        ask(1, 200, 30, 2),
+        ask(2, 200, 1, 1),
+        ask(3, 130, 60, 3),
+        ask(4, 200, 0, 1),
+        ask(5, 63, 20, 1),
+        ask(6, 0, 150, 2),
+    ];
+    let mut batch = Batch::new(&fast);
+    let found = together(&mut batch, &first);
+    // The fourth is all shared but its last token.
+    let expected = 200 + 130 + 199;
+    assert_eq!(batch.shared(), expected);
+    // Later: from prompts of jobs that ended. A prompt that is there whole, longer and shorter ones.
+    let second = [
+        ask(7, 200, 30, 1),
+        first[0].clone(),
+        ask(8, 64, 3, 1),
+        ask(9, 200, 199, 1),
+    ];
+    let again = together(&mut batch, &second);
+    assert_eq!(batch.shared(), expected + 200 + 229 + 64 + 200);
+    for (job, runs) in first.iter().chain(&second).zip(found.iter().chain(&again)) {
+        assert_eq!(runs, &alone(&scalar, job));
+    }
+    assert_eq!(found[0], again[1]);
+}
+
+#[test]
+fn a_cancelled_beginning_harms_nobody_who_shares_it() {
+    let files = Files::new();
+    let model = model(&files);
+    let engine = engine(&model, BackendKind::Threaded);
+    let shared = job(1, 300, 1);
+    let mut batch = Batch::new(&engine);
+    let first = batch.submit(shared.clone()).unwrap();
+    let second = batch.submit(shared.clone()).unwrap();
+    // The first has run a part of its prompt, which the second waits for.
+    batch.step(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    batch.cancel(first);
+    let mut ended = HashMap::new();
+    while !batch.is_empty() {
+        ended.extend(batch.step(&mut |_, _| ControlFlow::Continue(())).unwrap());
+    }
+    assert!(matches!(ended[&first], Err(Error::Cancelled)));
+    let left = ended.remove(&second).unwrap().unwrap();
+    assert_eq!(left, alone(&engine, &shared));
+    assert!(batch.shared() >= 64);
+}
+
+#[test]
+fn a_draft_needs_the_same_vocabulary() {
+    let files = Files::new();
+    let model = model(&files);
+    let smaller = LlamaConfig {
+        vocab_size: 300,
+        ..testing::tiny_config()
+    };
+    let other = model_of(&files, smaller, 64, 3);
+    let error = engine(&model, BackendKind::Scalar)
+        .with_draft(other)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "vocabulary of the draft model: found 300 tokens, expected the model's 320"
+    );
+    // The same size, other pieces.
+    let mut vocabulary = testing::vocabulary(320);
+    vocabulary[300].0 = b"other".to_vec();
+    let mut gguf = testing::gguf(&testing::tiny_config(), WeightFormat::Q8_0, 4);
+    for (key, value) in testing::gguf_vocabulary(&vocabulary).keys {
+        if key.starts_with("tokenizer.") {
+            gguf.set(&key, value);
+        }
+    }
+    let source = files.open(&gguf.to_bytes()).unwrap();
+    let other = Model::import(&source, &files.path().join("other"), &mut |_, _| {}).unwrap();
+    let error = engine(&model, BackendKind::Scalar)
+        .with_draft(Arc::new(other))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("token 300 of the draft model") && error.contains("\"other\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_draft_that_is_the_model_is_always_right() {
+    let files = Files::new();
+    let model = model(&files);
+    let plain = engine(&model, BackendKind::Scalar).with_speculation(false);
+    let drafting = engine(&model, BackendKind::Threaded)
+        .with_eager_speculation()
+        .with_draft(Arc::clone(&model))
+        .unwrap();
+    for (seed, n_runs) in [(1, 1), (2, 2), (3, 1)] {
+        let mut job = job(seed, 90, n_runs);
+        job.max_new_tokens = 61;
+        let mut batch = Batch::new(&drafting);
+        let found = together(&mut batch, std::slice::from_ref(&job));
+        assert_eq!(found[0], alone(&plain, &job));
+        let (guessed, right) = batch.guesses();
+        let (tokens, stopped): (usize, usize) =
+            found[0].iter().fold((0, 0), |(tokens, stopped), run| {
+                let stop = usize::from(run.finish == sworn_inference::engine::Finish::Stop);
+                (tokens + run.offsets.len(), stopped + stop)
+            });
+        assert!(
+            right as usize >= tokens / 2 && tokens > 10,
+            "{right} of {tokens}"
+        );
+        // Only what stands after a stop token was for nothing.
+        assert!(
+            guessed - right <= 3 * stopped as u64,
+            "{right} of {guessed}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever the draft says, the runs are those without it, token for token.
+    #[test]
+    fn a_draft_changes_no_token(
+        seed in 0u64..1000, draft_seed in 0u64..1000, layers in 1u32..3, draft_context in 16u32..90, temperature in 0u32..1500, top_k in 0u32..40,
+        n_runs in 1u32..4, length in 1usize..70, limit in 0u32..60, always: bool, jobs in 1usize..4,
+    ) {
+        let files = Files::new();
+        let config = LlamaConfig { n_layers: layers, ..testing::tiny_config() };
+        let model = model_of(&files, testing::tiny_config(), 80, seed);
+        let draft = model_of(&files, config, draft_context, draft_seed + 1000);
+        let jobs: Vec<Job> = (0..jobs as u64).map(|i| {
+            let mut job = job(seed + i, length, if temperature == 0 { 1 } else { n_runs });
+            job.max_new_tokens = limit;
+            job.sampling.temperature_milli = temperature;
+            job.sampling.top_k = top_k;
+            job
+        }).collect();
+        let plain = engine(&model, BackendKind::Scalar).with_speculation(false);
+        let mut drafting = engine(&model, BackendKind::Threaded).with_draft(draft).unwrap();
+        if always {
+            drafting = drafting.with_eager_speculation();
+        }
+        let found = together(&mut Batch::new(&drafting), &jobs);
+        for (job, found) in jobs.iter().zip(&found) {
+            prop_assert_eq!(found, &alone(&plain, job));
+        }
+    }
 }

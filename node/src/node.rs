@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::api;
 use crate::chain::{ChainClient, ChainError, ClientOptions, Deployment, watch_heads};
-use crate::machine::{Machine, MachineError, ServeOptions, ServedModel};
+use crate::machine::{Machine, MachineError, ServeOptions, ServedModel, cache_room};
 use crate::roles::{
     Challenger, Context, Courier, Executor, Finaliser, Proposer, Reader, Responder, Role,
     RoleError, RoleName, RoleSettings, Rules, Saboteur, Sealer, Streams, Treasurer, repair,
@@ -93,6 +93,12 @@ pub enum NodeError {
     Model {
         /// Its folder.
         folder: PathBuf,
+        /// Why.
+        source: Box<MachineError>,
+    },
+    /// The models together.
+    #[error("{source}")]
+    Models {
         /// Why.
         source: Box<MachineError>,
     },
@@ -218,8 +224,13 @@ fn require_key(settings: &NodeSettings) -> Result<(), NodeError> {
 }
 
 async fn open_models(settings: &NodeSettings) -> Result<Vec<Arc<dyn Machine>>, NodeError> {
-    let (folders, options) = (settings.models.clone(), settings.serve.clone());
+    let (folders, mut options) = (settings.models.clone(), settings.serve.clone());
     let opened = tokio::task::spawn_blocking(move || {
+        // All of them are served at once, so they are looked at together.
+        let room = cache_room(&folders, &options).map_err(|source| NodeError::Models {
+            source: Box::new(source),
+        })?;
+        options.cache = Some(room);
         folders
             .into_iter()
             .map(|folder| {

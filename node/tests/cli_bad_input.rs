@@ -42,6 +42,24 @@ fn bad_prompts_and_parameters_are_refused() {
             .collect();
         generate(&arguments).expect(2).says(&[expected]);
     }
+    // Before anything is computed: what is there, what it takes, and what to do.
+    generate(&["--prompt", "x", "--memory", "1MiB"])
+        .expect(3)
+        .says(&[
+            "found 1.0 MiB",
+            "needed",
+            "weights",
+            "caches",
+            "-n",
+            "--memory any",
+        ]);
+    generate(&["--prompt", "x", "--max-new", "1", "--memory", "any"]).expect(0);
+    generate(&["--prompt", "x", "--memory", "much"])
+        .expect(2)
+        .says(&["much", "6GiB"]);
+    generate(&["--prompt", "x", "--draft", "no-such-model"])
+        .expect(3)
+        .says(&["no-such-model"]);
     generate(&["--prompt", "x", "-n", "2"])
         .expect(2)
         .says(&["temperature 0", "--temperature 0.8"]);

@@ -31,6 +31,9 @@ fn generate_is_deterministic_and_streams() {
         ["--threads", "1"],
         ["--threads", "2"],
         ["--backend", "scalar"],
+        ["--backend", "portable"],
+        // A model may guess for itself; it gains nothing by it.
+        ["--draft", &model],
     ] {
         assert_eq!(
             place.run(greedy.iter().chain(&extra)).expect(0).stdout,
@@ -182,6 +185,19 @@ fn the_library_adds_lists_shows_and_verifies() {
             "{reference}"
         );
     }
+    // What it takes, in bytes and in words.
+    let memory = &place
+        .run(["model", "show", "fable-2m", "--json"])
+        .expect(0)
+        .json()["memory"];
+    let bytes = |key: &str| memory[key].as_u64().unwrap();
+    assert_eq!(
+        bytes("one_run_bytes"),
+        bytes("weights_bytes") + bytes("activations_bytes") + bytes("cache_bytes_of_a_run")
+    );
+    assert!(bytes("weights_bytes") > 2_000_000 && bytes("cache_bytes_of_a_run") > 0);
+    let shown = place.run(["model", "show", "fable-2m"]).expect(0).stdout;
+    assert!(shown.contains("memory") && shown.contains("MiB"), "{shown}");
     assert_eq!(
         place
             .run(["model", "verify", "fable-2m", "--json"])

@@ -1,12 +1,15 @@
 //! What guessing ahead gives: whole runs with it and without, by turns.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use sworn_inference::engine::{Batch, Engine, EngineOptions, Job, Sampling};
 use sworn_inference::format::packed::Model;
 
-use super::{Result, busy, median};
+use super::arguments::Arguments;
+use super::measure::{busy, median};
+use super::{Result, models};
 
 /// Seconds of processor time, tokens, guesses and right guesses of some runs.
 fn run(engine: &Engine, temperature_milli: u32) -> Result<(f64, usize, u64, u64)> {
@@ -39,7 +42,18 @@ fn run(engine: &Engine, temperature_milli: u32) -> Result<(f64, usize, u64, u64)
 }
 
 /// Prints the speed with and without guesses, on one thread.
-pub(crate) fn print(name: &str, model: Model, rounds: usize) -> Result<()> {
+pub(crate) fn print(arguments: &Arguments, folder: &Path) -> Result<()> {
+    for shape in &arguments.shapes {
+        for format in &arguments.formats {
+            let (_, packed) = models::make(folder, shape, *format)?;
+            let name = format!("{shape} {format:?}");
+            compare(&name, Model::open(&packed)?, arguments.rounds.unwrap_or(5))?;
+        }
+    }
+    Ok(())
+}
+
+fn compare(name: &str, model: Model, rounds: usize) -> Result<()> {
     let model = Arc::new(model);
     let options = EngineOptions {
         threads: 1,

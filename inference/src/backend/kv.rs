@@ -20,6 +20,11 @@ pub struct KvPage {
 }
 
 impl KvPage {
+    /// Bytes of a page.
+    pub fn bytes(kv_heads: usize, head_dim: usize) -> usize {
+        2 * kv_heads * PAGE_POSITIONS * (head_dim + head_dim.next_multiple_of(LANES))
+    }
+
     /// An empty page.
     pub fn new(kv_heads: usize, head_dim: usize) -> KvPage {
         let positions = kv_heads * PAGE_POSITIONS;

@@ -1,12 +1,17 @@
 //! Many jobs at once: every step runs the next token of every run and a part of the prompts that wait, so that weights are read once for all.
 
-use std::ops::ControlFlow;
+mod plan;
+mod running;
 
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use super::draft::Drafter;
 use super::generate::check;
-use super::speculate::{GUESSES, Speculation};
-use super::{CHUNK_ROWS, Engine, Finish, Job, Row, RunResult, Runner, TokenEvent};
+use super::prefix::Prefixes;
+use super::{Engine, Job, RunResult, Runner, TokenEvent};
 use crate::Error;
-use crate::numeric::draw;
+use running::Running;
 
 /// A job that ended: its number, and its runs or why there are none.
 pub type Ended = (u64, Result<Vec<RunResult>, Error>);
@@ -15,59 +20,36 @@ pub type Ended = (u64, Result<Vec<RunResult>, Error>);
 pub type OnToken<'a> = &'a mut dyn FnMut(u64, TokenEvent<'_>) -> ControlFlow<()>;
 
 /// Jobs that run together. They come and go at any time; what they give does not depend on the others.
+///
+/// Prompts that begin alike run that beginning once: of the prompts of jobs that ended, the latest are kept for that, up to as many tokens as the
+/// model's context.
 #[derive(Debug)]
 pub struct Batch<'e> {
     engine: &'e Engine,
     session: Box<dyn Runner + 'e>,
+    drafter: Option<Drafter<'e>>,
     jobs: Vec<Running>,
+    prefixes: Prefixes,
     next: u64,
     guessed: u64,
     right: u64,
-}
-
-#[derive(Debug)]
-struct Running {
-    number: u64,
-    job: Job,
-    /// New tokens of a run at most.
-    limit: u32,
-    /// The prompt's sequence, which becomes that of run 0, and its tokens that ran.
-    prompt: usize,
-    prefilled: usize,
-    runs: Vec<Run>,
-    cancelled: bool,
-}
-
-#[derive(Debug)]
-struct Run {
-    result: RunResult,
-    /// None before the prompt is through and after the end.
-    sequence: Option<usize>,
-    ended: bool,
-    speculation: Speculation,
-}
-
-/// Rows of a step that one job gave.
-#[derive(Debug)]
-struct Plan {
-    /// Its index.
-    job: usize,
-    /// The run, with its guesses; none for the end of a prompt.
-    run: Option<(usize, Vec<u32>)>,
-    /// The first of its wanted rows.
-    wanted: usize,
+    shared: u64,
 }
 
 impl<'e> Batch<'e> {
     /// No jobs.
     pub fn new(engine: &'e Engine) -> Batch<'e> {
+        let draft = engine.draft();
         Batch {
             session: engine.runner(),
+            drafter: draft.map(|draft| Drafter::new(draft, &**engine.backend())),
             engine,
             jobs: Vec::new(),
+            prefixes: Prefixes::default(),
             next: 0,
             guessed: 0,
             right: 0,
+            shared: 0,
         }
     }
 
@@ -81,6 +63,11 @@ impl<'e> Batch<'e> {
         (self.guessed, self.right)
     }
 
+    /// How many tokens of prompts did not have to run, because another prompt began alike.
+    pub fn shared(&self) -> u64 {
+        self.shared
+    }
+
     /// Takes a job; gives its number.
     ///
     /// # Errors
@@ -88,37 +75,9 @@ impl<'e> Batch<'e> {
     pub fn submit(&mut self, job: Job) -> Result<u64, Error> {
         let program = self.engine.model().program();
         check(&job, program.vocab_size())?;
-        let too_long = job.prompt.len() > program.context() as usize;
-        let limit = if too_long {
-            0
-        } else {
-            job.limit(program.context())
-        };
-        let run = Run {
-            result: RunResult {
-                n_prompt: job.prompt.len() as u32,
-                tokens: job.prompt.clone(),
-                finish: if too_long {
-                    Finish::TooLong
-                } else {
-                    Finish::Length
-                },
-                text: Vec::new(),
-                offsets: Vec::new(),
-            },
-            sequence: None,
-            ended: limit == 0,
-            speculation: Speculation::default(),
-        };
-        self.jobs.push(Running {
-            number: self.next,
-            limit,
-            prompt: self.session.start(),
-            prefilled: 0,
-            runs: (0..job.n_runs).map(|_| run.clone()).collect(),
-            cancelled: false,
-            job,
-        });
+        let sequence = self.session.start();
+        let running = Running::new(self.next, job, program.context(), sequence);
+        self.jobs.push(running);
         self.next += 1;
         Ok(self.next - 1)
     }
@@ -132,10 +91,17 @@ impl<'e> Batch<'e> {
     /// Runs one step of all jobs and gives those that ended. `on_token` gets every new token when it is selected, jobs and runs taking turns.
     ///
     /// # Errors
-    /// What [`Runner::run`] reports. A job that is cancelled ends with [`Error::Cancelled`] and harms no other.
+    /// What [`Runner::run`] reports; the batch is of no use then. A job that is cancelled ends with [`Error::Cancelled`] and harms no other.
     pub fn step(&mut self, on_token: OnToken<'_>) -> Result<Vec<Ended>, Error> {
-        let (rows, wanted, plans) = self.plan();
+        let guesses = self.guess()?;
+        let (rows, wanted, plans) = self.plan(guesses);
+        let started = Instant::now();
         self.session.run(&rows, &wanted)?;
+        if plans.iter().all(|plan| plan.run.is_some()) && rows.len() == wanted.len() {
+            let seconds = started.elapsed().as_secs_f32();
+            self.engine
+                .note_costs(|costs| costs.note(rows.len(), seconds));
+        }
         let session: &mut dyn Runner = &mut *self.session;
         let mut lengths = Vec::new();
         let mut forks = Vec::new();
@@ -153,20 +119,18 @@ impl<'e> Batch<'e> {
             loop {
                 let wanted = plan.wanted + kept;
                 let token = running.take(self.engine, session, wanted, index, on_token)?;
-                if running.cancelled
-                    || running.runs[index].ended
-                    || guesses.get(kept) != Some(&token)
-                {
+                let right = guesses.get(kept) == Some(&token);
+                kept += usize::from(right);
+                if !right || running.cancelled || running.runs[index].ended {
                     break;
                 }
-                kept += 1;
             }
             if guesses.is_empty() {
                 continue;
             }
             // The last token has not run yet.
             let run = &mut running.runs[index];
-            run.speculation.note(kept);
+            run.speculation.note(guesses.len(), kept);
             self.guessed += guesses.len() as u64;
             self.right += kept as u64;
             lengths.extend(
@@ -191,76 +155,12 @@ impl<'e> Batch<'e> {
         Ok(self.sweep())
     }
 
-    /// The rows of the next step, which of them are wanted, and what they are for.
-    fn plan(&mut self) -> (Vec<Row>, Vec<usize>, Vec<Plan>) {
-        let (mut rows, mut wanted, mut plans) = (Vec::new(), Vec::new(), Vec::new());
-        let going = self.jobs.iter().flat_map(|job| &job.runs);
-        let going = going.filter(|run| run.sequence.is_some()).count();
-        let guesses = match going {
-            0 => 0,
-            _ if !self.engine.speculation() => 0,
-            n => (GUESSES + 1) / n - usize::from(n <= GUESSES + 1),
-        };
-        for (job, running) in self
-            .jobs
-            .iter()
-            .enumerate()
-            .filter(|(_, job)| !job.cancelled)
-        {
-            for (index, run) in running.runs.iter().enumerate() {
-                let (Some(sequence), Some(last)) = (run.sequence, run.result.tokens.last()) else {
-                    continue;
-                };
-                // The last new token never runs.
-                let left = running.limit as usize - run.result.offsets.len() - 1;
-                let guesses = run.speculation.guess(&run.result.tokens, guesses.min(left));
-                plans.push(Plan {
-                    job,
-                    run: Some((index, guesses.to_vec())),
-                    wanted: wanted.len(),
-                });
-                for token in std::iter::once(last).chain(guesses) {
-                    wanted.push(rows.len());
-                    rows.push(Row {
-                        sequence,
-                        token: *token,
-                    });
-                }
-            }
-        }
-        for (job, running) in self.jobs.iter_mut().enumerate() {
-            let prompt = &running.job.prompt;
-            let waits = !running.cancelled && running.runs.iter().any(|run| !run.ended);
-            let count =
-                (prompt.len() - running.prefilled).min(CHUNK_ROWS.saturating_sub(rows.len()));
-            if !waits || count == 0 {
-                continue;
-            }
-            let sequence = running.prompt;
-            let tokens = &prompt[running.prefilled..][..count];
-            rows.extend(tokens.iter().map(|token| Row {
-                sequence,
-                token: *token,
-            }));
-            running.prefilled += count;
-            if running.prefilled == prompt.len() {
-                plans.push(Plan {
-                    job,
-                    run: None,
-                    wanted: wanted.len(),
-                });
-                wanted.push(rows.len() - 1);
-            }
-        }
-        (rows, wanted, plans)
-    }
-
     /// Takes ended runs' sequences and ended jobs out.
     fn sweep(&mut self) -> Vec<Ended> {
         let mut ended = Vec::new();
         let (done, going): (Vec<Running>, Vec<Running>) = std::mem::take(&mut self.jobs)
             .into_iter()
-            .partition(|job| job.cancelled || job.runs.iter().all(|run| run.ended));
+            .partition(|job| !job.goes_on());
         self.jobs = going;
         for job in &mut self.jobs {
             for run in job.runs.iter_mut().filter(|run| run.ended) {
@@ -270,74 +170,32 @@ impl<'e> Batch<'e> {
                 }
             }
         }
-        for job in done {
+        for mut job in done {
             for run in &job.runs {
                 if let Some(sequence) = run.sequence.filter(|sequence| *sequence != job.prompt) {
                     self.session.end(sequence);
                 }
             }
-            self.session.end(job.prompt);
-            let runs = job.runs.into_iter().map(|run| run.result).collect();
+            self.session.truncate(job.prompt, job.prefilled);
+            job.job.prompt.truncate(job.prefilled);
+            let room = self.engine.model().program().context() as usize;
+            for sequence in self.prefixes.keep(job.job.prompt, job.prompt, room) {
+                self.session.end(sequence);
+            }
             let result = if job.cancelled {
                 Err(Error::Cancelled)
             } else {
-                Ok(runs)
+                Ok(job.runs.into_iter().map(|run| run.result).collect())
             };
             ended.push((job.number, result));
         }
+        if let Some(drafter) = &mut self.drafter {
+            let jobs = &self.jobs;
+            drafter.retain(|(number, run)| {
+                let job = jobs.iter().find(|job| job.number == number);
+                job.is_some_and(|job| !job.runs[run as usize].ended)
+            });
+        }
         ended
-    }
-}
-
-impl Clone for Run {
-    fn clone(&self) -> Run {
-        Run {
-            result: self.result.clone(),
-            ..*self
-        }
-    }
-}
-
-impl Running {
-    /// Selects the next token of a run from a wanted row of the session's latest run.
-    fn take(
-        &mut self,
-        engine: &Engine,
-        session: &mut dyn Runner,
-        wanted: usize,
-        index: usize,
-        on_token: OnToken<'_>,
-    ) -> Result<u32, Error> {
-        let run = &mut self.runs[index];
-        let result = &mut run.result;
-        let position = result.tokens.len() as u32;
-        let mut draw = || draw(&self.job.seed, index as u32, position);
-        let token = session.select(wanted, &self.job.sampling, &mut draw)?;
-        if self.cancelled {
-            return Ok(token);
-        }
-        let model = engine.model();
-        let stop = model.program().stop_tokens().binary_search(&token).is_ok();
-        let piece = if stop {
-            Default::default()
-        } else {
-            model
-                .tokenizer()
-                .piece(result.tokens.last().copied(), token)
-        };
-        result.offsets.push(result.text.len() as u32);
-        result.text.extend_from_slice(&piece);
-        result.tokens.push(token);
-        if stop {
-            result.finish = Finish::Stop;
-        }
-        run.ended = stop || result.offsets.len() == self.limit as usize;
-        let event = TokenEvent {
-            run: index as u32,
-            token,
-            piece: &piece,
-        };
-        self.cancelled = on_token(self.number, event).is_break();
-        Ok(token)
     }
 }

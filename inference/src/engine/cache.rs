@@ -23,6 +23,14 @@ impl Sequence {
         }
     }
 
+    /// Takes the last positions back, so that there are at most `length`.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+        for pages in &mut self.pages {
+            pages.truncate(self.length.div_ceil(PAGE_POSITIONS));
+        }
+    }
+
     /// The pages of cache `cache`.
     pub(super) fn pages(&self, cache: usize) -> &[Arc<KvPage>] {
         &self.pages[cache]

@@ -207,6 +207,10 @@ impl Runner for Fallback<'_> {
         }
     }
 
+    fn length(&self, sequence: usize) -> usize {
+        self.sequences[sequence].tokens.len()
+    }
+
     fn run(&mut self, rows: &[Row], wanted: &[usize]) -> Result<(), Error> {
         if let Err(error) = self.runner.run(&self.rows(rows), wanted) {
             self.recover(error, false)?;

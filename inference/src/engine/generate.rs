@@ -1,9 +1,11 @@
 //! Jobs: a prompt and parameters in, runs out (`prover/SPEC.md` section 5).
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::draft::check_vocabulary;
 use super::fallback::{self, Accelerated};
+use super::speculate::{Costs, Policy};
 use super::{Accelerator, Batch, EngineOptions, Network, OnFailure, Row, Runner};
 use crate::Error;
 use crate::backend::Backend;
@@ -87,30 +89,29 @@ pub struct Engine {
     model: Arc<Model>,
     backend: Arc<dyn Backend>,
     accelerated: Option<Accelerated>,
-    speculation: bool,
+    draft: Option<Arc<Model>>,
+    policy: Policy,
+    costs: Mutex<Costs>,
 }
 
 impl Engine {
     /// An engine for a model.
     ///
     /// # Errors
-    /// [`Error::Threads`] when the system gives no thread.
+    /// What [`EngineOptions::open`] reports.
     pub fn new(model: Arc<Model>, options: EngineOptions) -> Result<Engine, Error> {
-        Ok(Engine {
-            backend: options.open()?,
-            model,
-            accelerated: None,
-            speculation: true,
-        })
+        Ok(Engine::with_backend(model, options.open()?))
     }
 
-    /// Whether runs that repeat themselves may be decoded several tokens at a time: likely tokens are run together with the ones before them, and kept
-    /// as far as they are those that the selection rule gives. No result depends on it. On unless said otherwise.
-    #[must_use]
-    pub fn with_speculation(self, speculation: bool) -> Engine {
+    /// An engine that computes with a backend that is there already.
+    pub fn with_backend(model: Arc<Model>, backend: Arc<dyn Backend>) -> Engine {
         Engine {
-            speculation,
-            ..self
+            model,
+            backend,
+            accelerated: None,
+            draft: None,
+            policy: Policy::Measured,
+            costs: Mutex::default(),
         }
     }
 
@@ -133,8 +134,52 @@ impl Engine {
         fallback::runner(self)
     }
 
-    pub(super) fn speculation(&self) -> bool {
-        self.speculation
+    /// Whether likely tokens are run together with the ones before them, and kept as far as they are those that the selection rule gives; a run's
+    /// own text is where they are found. It is done where it pays: by how many guesses of a run were right, and by what steps cost here. No result
+    /// depends on it. On unless said otherwise.
+    #[must_use]
+    pub fn with_speculation(self, speculation: bool) -> Engine {
+        let policy = if speculation {
+            Policy::Measured
+        } else {
+            Policy::Off
+        };
+        Engine { policy, ..self }
+    }
+
+    /// Guesses whenever there is a guess, whether it pays or not: for tests and measurements.
+    #[must_use]
+    pub fn with_eager_speculation(self) -> Engine {
+        let policy = Policy::Always;
+        Engine { policy, ..self }
+    }
+
+    /// Takes the guesses from a smaller model with the same vocabulary instead. No result depends on it.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] naming the first thing about the vocabularies that differs.
+    pub fn with_draft(self, draft: Arc<Model>) -> Result<Engine, Error> {
+        check_vocabulary(&self.model, &draft)?;
+        let draft = Some(draft);
+        Ok(Engine { draft, ..self })
+    }
+
+    pub(super) fn draft(&self) -> Option<&Model> {
+        self.draft.as_deref()
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// What steps cost, as far as it was measured.
+    pub(super) fn costs(&self) -> Costs {
+        *self.costs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_costs(&self, note: impl FnOnce(&mut Costs)) {
+        // Numbers without a rule between them: whoever panicked left good ones.
+        note(&mut self.costs.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The model.

@@ -3,8 +3,11 @@
 mod batch;
 mod cache;
 mod check;
+mod draft;
 mod fallback;
 mod generate;
+mod memory;
+mod prefix;
 mod runner;
 mod select;
 mod session;
@@ -15,6 +18,7 @@ pub use batch::{Batch, Ended, OnToken};
 pub use check::{OnRows, WrongToken};
 pub use fallback::OnFailure;
 pub use generate::{Engine, Finish, Job, RunResult, Sampling, TokenEvent};
+pub use memory::{Footprint, Sequences};
 pub use runner::{Accelerator, Runner};
 pub use select::select;
 pub use session::{CHUNK_ROWS, Cache, Network, Place, Row, Session, Sink, Span};
@@ -43,6 +47,54 @@ pub enum BackendKind {
     Avx512,
 }
 
+impl BackendKind {
+    /// Every kind with its name.
+    pub const NAMES: [(&'static str, BackendKind); 6] = [
+        ("auto", BackendKind::Auto),
+        ("scalar", BackendKind::Scalar),
+        ("threaded", BackendKind::Threaded),
+        ("portable", BackendKind::Portable),
+        ("avx2", BackendKind::Avx2),
+        ("avx512", BackendKind::Avx512),
+    ];
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<BackendKind> {
+        let found = BackendKind::NAMES.into_iter().find(|kind| kind.0 == name);
+        found.map(|(_, kind)| kind)
+    }
+
+    /// What the user should know when only these sets are there.
+    fn warning(self, there: &[&'static str]) -> Option<String> {
+        let chosen = matches!(self, BackendKind::Auto | BackendKind::Threaded);
+        (chosen && there == ["portable"]).then(|| {
+            "found a processor without AVX2, expected one with it; computing in plain Rust, to the same bits but slower".to_owned()
+        })
+    }
+
+    /// The instruction set that it stands for, among those that there are, the best last; none for the scalar twin.
+    fn instructions(self, there: &[&'static str]) -> Result<Option<&'static str>, Error> {
+        let forced = match self {
+            BackendKind::Scalar => return Ok(None),
+            BackendKind::Auto | BackendKind::Threaded => return Ok(there.last().copied()),
+            BackendKind::Portable => "portable",
+            BackendKind::Avx2 => "avx2",
+            BackendKind::Avx512 => "avx512",
+        };
+        let found = there.iter().find(|name| **name == forced);
+        found
+            .map(|name| Some(*name))
+            .ok_or_else(|| Error::BadParameter {
+                what: "backend".to_owned(),
+                found: forced.to_owned(),
+                expected: format!(
+                    "one that this machine has: auto, scalar, threaded, {}",
+                    there.join(", ")
+                ),
+            })
+    }
+}
+
 /// How an engine computes. No choice changes a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineOptions {
@@ -62,31 +114,56 @@ impl EngineOptions {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let forced = match self.backend {
-            BackendKind::Scalar => return Ok(Arc::new(Scalar)),
-            BackendKind::Auto | BackendKind::Threaded => None,
-            BackendKind::Portable => Some("portable"),
-            BackendKind::Avx2 => Some("avx2"),
-            BackendKind::Avx512 => Some("avx512"),
-        };
-        let backend = match forced {
-            None => Threaded::new(threads),
-            Some(name) if Threaded::instruction_sets().contains(&name) => {
-                Threaded::with_instructions(threads, name)
-            }
-            Some(name) => {
-                return Err(Error::BadParameter {
-                    what: "backend".to_owned(),
-                    found: name.to_owned(),
-                    expected: format!(
-                        "one that this processor has: {}",
-                        Threaded::instruction_sets().join(", ")
-                    ),
-                });
-            }
-        };
-        Ok(Arc::new(
-            backend.map_err(|source| Error::Threads { source })?,
-        ))
+        match self.backend.instructions(&Threaded::instruction_sets())? {
+            None => Ok(Arc::new(Scalar)),
+            Some(name) => Threaded::with_instructions(threads, name)
+                .map(|backend| Arc::new(backend) as Arc<dyn Backend>)
+                .map_err(|source| Error::Threads { source }),
+        }
+    }
+
+    /// What the user should know about the choice of the instruction set: that there was none but plain Rust.
+    pub fn warning(&self) -> Option<String> {
+        self.backend.warning(&Threaded::instruction_sets())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_instruction_set_is_named_with_those_there_are() {
+        let old = ["portable", "avx2"];
+        let error = BackendKind::Avx512.instructions(&old).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "backend: found avx512, expected one that this machine has: auto, scalar, threaded, portable, avx2"
+        );
+        assert!(BackendKind::Avx2.instructions(&["portable"]).is_err());
+        for (kind, set) in [
+            (BackendKind::Auto, Some("avx2")),
+            (BackendKind::Threaded, Some("avx2")),
+            (BackendKind::Portable, Some("portable")),
+            (BackendKind::Avx2, Some("avx2")),
+            (BackendKind::Scalar, None),
+        ] {
+            assert_eq!(kind.instructions(&old).unwrap(), set);
+        }
+        assert!(BackendKind::Auto.warning(&old).is_none());
+        let warning = BackendKind::Auto.warning(&["portable"]).unwrap();
+        assert!(warning.contains("AVX2"), "{warning}");
+        assert!(
+            BackendKind::Portable.warning(&["portable"]).is_none(),
+            "it was asked for"
+        );
+    }
+
+    #[test]
+    fn kinds_have_names() {
+        for (name, kind) in BackendKind::NAMES {
+            assert_eq!(BackendKind::named(name), Some(kind));
+        }
+        assert_eq!(BackendKind::named("gpu"), None);
     }
 }

@@ -17,6 +17,9 @@ pub trait Runner: std::fmt::Debug + Send {
     /// Takes the last tokens of a sequence back, so that it has `length`.
     fn truncate(&mut self, sequence: usize, length: usize);
 
+    /// Tokens that a sequence has.
+    fn length(&self, sequence: usize) -> usize;
+
     /// Runs one token of each row; several rows of a sequence are its next tokens in order. `wanted` are the indices of the rows whose logits are
     /// asked for next, by [`Runner::logits`] or [`Runner::select`].
     ///
@@ -70,6 +73,10 @@ impl Runner for Session<'_> {
 
     fn truncate(&mut self, sequence: usize, length: usize) {
         Session::truncate(self, sequence, length);
+    }
+
+    fn length(&self, sequence: usize) -> usize {
+        Session::length(self, sequence)
     }
 
     fn run(&mut self, rows: &[Row], wanted: &[usize]) -> Result<(), Error> {

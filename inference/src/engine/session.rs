@@ -156,8 +156,7 @@ impl<'a> Session<'a> {
     /// # Panics
     /// When there is no such sequence.
     pub fn truncate(&mut self, sequence: usize, length: usize) {
-        let sequence = &mut self.sequences[sequence];
-        sequence.length = sequence.length.min(length);
+        self.sequences[sequence].truncate(length);
     }
 
     /// Tokens that a sequence has.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use sworn_inference::engine::{Finish, Job, RunResult, Sampling, TokenEvent};
+use sworn_inference::engine::{Finish, Job, RunResult, Sampling, Sequences, TokenEvent};
 use sworn_inference::tokenizer::Segment;
 
 use super::failure::{Classify, Failure, Kind};
@@ -26,6 +26,7 @@ Examples:
   sworn generate --prompt \"Once upon a time\" -n 3 --temperature 0.8 --seed 42
   sworn generate --model stories260K.bin --tokenizer tok512.bin --prompt \"Once\" --max-total 200
   echo \"Tell me a story.\" | sworn generate --model fable-2m --json
+  sworn generate --model large --draft small --prompt \"Once\"
 
 One response streams as it is made; several are printed when all are done. The same model, prompt, parameters and seed give
 the same text on every machine.")]
@@ -81,7 +82,12 @@ pub(crate) fn run(args: &GenerateArgs, context: &Context) -> Result<(), Failure>
         seed: args.seed.unwrap_or_else(seed::fresh),
         ..job(&params)
     };
-    let engine = models::engine(&loaded.model, &context.config)?;
+    let limit = job.limit(loaded.model.program().context());
+    let sequences = Sequences {
+        count: job.n_runs,
+        tokens: limit.saturating_add(u32::try_from(job.prompt.len()).unwrap_or(u32::MAX)),
+    };
+    let engine = models::engine(&loaded, sequences, context)?;
     let started = Instant::now();
     let mut printer = Printer::new(args, context, params.n_runs);
     let runs = engine

@@ -154,15 +154,26 @@ pub(crate) struct EngineArgs {
     /// Threads; 0 is one per processor. The result is the same for any number.
     #[arg(long, value_name = "N")]
     threads: Option<String>,
-    /// scalar, threaded or auto. The result is the same for each.
+    /// auto, scalar, threaded, portable, avx2 or avx512. The result is the same for each.
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
+    /// An imported model that guesses tokens for a larger one with the same vocabulary. The result is the same without it.
+    #[arg(long, value_name = "MODEL")]
+    draft: Option<String>,
+    /// Memory for models: auto, any (no check), or a size such as 6GiB. What does not fit is refused before it is opened.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
 }
 
 impl EngineArgs {
     fn flags(&self) -> Vec<(&'static str, String)> {
-        [("threads", &self.threads), ("backend", &self.backend)]
-            .into_iter()
+        let flags = [
+            ("threads", &self.threads),
+            ("backend", &self.backend),
+            ("draft", &self.draft),
+            ("memory", &self.memory),
+        ];
+        { flags.into_iter() }
             .filter_map(|(key, value)| Some((key, value.clone()?)))
             .collect()
     }

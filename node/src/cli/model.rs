@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use sworn_inference::engine::{Footprint, Sequences};
 use sworn_node::library::{Added, CardFields, Library, StoredModel};
+use sworn_node::machine::{Bytes, ServeOptions};
 
 use super::Context;
 use super::failure::{Classify, Failure, Kind};
@@ -22,7 +24,7 @@ Examples:
   sworn model list
   sworn model list --json")]
     List,
-    /// Show one model: sizes, licence, commitments.
+    /// Show one model: sizes, memory, licence, commitments.
     #[command(after_help = "\
 Examples:
   sworn model show fable-2m
@@ -82,7 +84,9 @@ pub(crate) fn run(command: &ModelCommand, context: &Context) -> Result<(), Failu
     match command {
         ModelCommand::Add(args) => add(args, &library, context),
         ModelCommand::List => list(&library, context),
-        ModelCommand::Show(args) => show(&models::stored(&library, &args.model)?, context),
+        ModelCommand::Show(args) => {
+            show(&models::stored(&library, &args.model)?, &library, context)
+        }
         ModelCommand::Verify(args) => {
             verify(&models::stored(&library, &args.model)?, &library, context)
         }
@@ -174,11 +178,25 @@ fn list(library: &Library, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(stored: &StoredModel, context: &Context) -> Result<(), Failure> {
+fn show(stored: &StoredModel, library: &Library, context: &Context) -> Result<(), Failure> {
     let card = &stored.card;
-    context
-        .out
-        .document(&json!({ "model": card, "dir": stored.dir }))?;
+    let footprint = Footprint::of(library.open(stored).exit(Kind::Input)?.program());
+    let whole = |count| Sequences {
+        count,
+        tokens: footprint.context,
+    };
+    let (one, node) = (whole(1), whole(ServeOptions::SEQUENCES));
+    context.out.document(&json!({
+        "model": card,
+        "dir": stored.dir,
+        "memory": {
+            "weights_bytes": footprint.weights,
+            "activations_bytes": footprint.activations,
+            "cache_bytes_of_a_run": footprint.cache(one),
+            "one_run_bytes": footprint.total(one),
+            "node_least_bytes": footprint.total(node),
+        },
+    }))?;
     context.out.fields(&[
         ("model id", card.model_id.clone()),
         ("name", card.name.clone()),
@@ -194,6 +212,17 @@ fn show(stored: &StoredModel, context: &Context) -> Result<(), Failure> {
         ("parameters", count(card.parameters)),
         ("context", format!("{} tokens", card.context)),
         ("vocabulary", format!("{} tokens", card.vocab_size)),
+        (
+            "memory",
+            format!(
+                "{} for a run of the whole context (weights {}, activations {}, cache {}); {} for a node, and the cache again for each run more",
+                Bytes(footprint.total(one)),
+                Bytes(footprint.weights),
+                Bytes(footprint.activations),
+                Bytes(footprint.cache(one)),
+                Bytes(footprint.total(node)),
+            ),
+        ),
         ("machine version", card.machine_version.to_string()),
         ("program root", card.program_root.clone()),
         ("weights root", card.weights_root.clone()),

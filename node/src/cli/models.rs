@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sworn_inference::engine::{BackendKind, Engine, EngineOptions};
+use sworn_inference::Error;
+use sworn_inference::engine::{Engine, EngineOptions, Footprint, Sequences};
 use sworn_inference::format::packed::Model;
-use sworn_node::config::{BackendChoice, Config};
+use sworn_node::config::Config;
 use sworn_node::library::{Library, LibraryError, Phase, StoredModel, looks_like_path};
+use sworn_node::machine::Need;
 use sworn_node::shipped;
 
 use super::Context;
@@ -76,20 +78,50 @@ pub(crate) fn stored(library: &Library, reference: &str) -> Result<StoredModel, 
     }
 }
 
-/// An engine as configured.
-pub(crate) fn engine(model: &Arc<Model>, config: &Config) -> Result<Engine, Failure> {
-    Engine::new(Arc::clone(model), engine_options(config)).exit(Kind::Other)
+/// An engine as configured, once the memory for these sequences is known to be there.
+pub(crate) fn engine(
+    loaded: &Loaded,
+    sequences: Sequences,
+    context: &Context,
+) -> Result<Engine, Failure> {
+    let config = &context.config;
+    let draft = match &config.draft {
+        Some(reference) => Some(load(context, reference, None)?),
+        None => None,
+    };
+    let need = |loaded: &Loaded, sequences| Need {
+        name: loaded.name.clone(),
+        footprint: Footprint::of(loaded.model.program()),
+        sequences,
+    };
+    let mut needs = vec![need(loaded, sequences)];
+    needs.extend(draft.iter().map(|draft| need(draft, sequences)));
+    let remedy = "use a smaller model, fewer tokens (--max-new, --max-total) or fewer runs (-n), or go on all the same with --memory any";
+    config.memory.check(&needs, remedy).exit(Kind::Input)?;
+    let options = engine_options(config);
+    if let Some(warning) = options.warning() {
+        tracing::warn!("{warning}");
+    }
+    let engine = Engine::new(Arc::clone(&loaded.model), options).map_err(|error| {
+        let kind = match error {
+            Error::BadParameter { .. } => Kind::Usage,
+            _ => Kind::Other,
+        };
+        Failure {
+            kind,
+            error: error.into(),
+        }
+    })?;
+    match draft {
+        Some(draft) => engine.with_draft(draft.model).exit(Kind::Input),
+        None => Ok(engine),
+    }
 }
 
 /// Backend and threads as configured.
 pub(crate) fn engine_options(config: &Config) -> EngineOptions {
-    let backend = match config.backend {
-        BackendChoice::Scalar => BackendKind::Scalar,
-        BackendChoice::Threaded => BackendKind::Threaded,
-        BackendChoice::Auto => BackendKind::Auto,
-    };
     EngineOptions {
-        backend,
+        backend: config.backend,
         threads: config.threads,
     }
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use sworn_inference::engine::EngineOptions;
 use sworn_node::library::Library;
 use sworn_node::machine::ServeOptions;
 use sworn_node::roles::{RoleName, RoleSettings, Sabotage};
@@ -47,6 +46,9 @@ pub(crate) struct NodeArgs {
     /// Lie or disturb on purpose, on a development chain: a lie as LIE@LANE.RUN.SEED, silent, late, flood:N, duplicates:N. It costs the bond.
     #[arg(long, value_name = "LIE[@PLACE]", hide = true)]
     sabotage: Option<Sabotage>,
+    /// Runs that are computed at once, at most.
+    #[arg(long, value_name = "N")]
+    batch: Option<String>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }
@@ -59,6 +61,7 @@ impl NodeArgs {
                 .clone()
                 .map(|address| ("api_listen", address)),
         );
+        flags.extend(self.batch.clone().map(|runs| ("batch", runs)));
         flags
     }
 }
@@ -100,7 +103,7 @@ pub(crate) fn run(args: &NodeArgs, context: &Context) -> Result<(), Failure> {
                 wallet::DEV_CHAIN_ID
             )));
         }
-        settings.serve = serve_options(context);
+        settings.serve = serve_options(context)?;
         if !args.roles.is_empty() {
             settings.roles = args.roles.iter().copied().collect::<BTreeSet<_>>();
         }
@@ -148,9 +151,21 @@ fn folders(args: &NodeArgs, context: &Context) -> Result<Vec<PathBuf>, Failure> 
     Ok(stored.into_iter().map(|model| model.dir).collect())
 }
 
-pub(crate) fn serve_options(context: &Context) -> ServeOptions {
-    let engine: EngineOptions = models::engine_options(&context.config);
-    ServeOptions { engine }
+/// How models are run, as configured.
+pub(crate) fn serve_options(context: &Context) -> Result<ServeOptions, Failure> {
+    let config = &context.config;
+    let library = Library::new(&config.datadir);
+    let draft = match &config.draft {
+        Some(reference) => Some(models::stored(&library, reference)?.dir),
+        None => None,
+    };
+    Ok(ServeOptions {
+        engine: models::engine_options(config),
+        runs: config.batch,
+        memory: config.memory,
+        cache: None,
+        draft,
+    })
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, Failure> {
@@ -166,7 +181,7 @@ pub(crate) fn failure(error: NodeError) -> Failure {
     let kind = match error {
         NodeError::Chain(error) => return session::chain(error),
         NodeError::NoKey { .. } => Kind::Usage,
-        NodeError::Model { .. } => Kind::Input,
+        NodeError::Model { .. } | NodeError::Models { .. } => Kind::Input,
         NodeError::Listen { .. } => Kind::Chain,
         _ => Kind::Other,
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::B256;
@@ -85,7 +86,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &Context) -> Result<(), Failure> {
     let model = open(context, lane.key.model).map_err(undecided)?;
     let verdict = match results {
         Some(results) => prefill(&model, &lane, &results),
-        None => decode(&model, &lane),
+        None => decode(&Arc::new(model), &lane),
     }
     .map_err(undecided)?;
     tell(context, &lane, &verdict, started.elapsed())
@@ -347,7 +348,7 @@ fn open(context: &Context, id: B256) -> Result<ServedModel, Failure> {
         }
     })?;
     let mut progress = Progress::steps("model");
-    let model = ServedModel::open(&stored.dir, &serve_options(context), &mut |done, total| {
+    let model = ServedModel::open(&stored.dir, &serve_options(context)?, &mut |done, total| {
         progress.set(done, total)
     })?;
     if model.card().id != id {
@@ -439,17 +440,20 @@ fn prefill(
 }
 
 /// Makes the results and compares the roots.
-fn decode(model: &ServedModel, lane: &Lane) -> Result<Verdict, Failure> {
+fn decode(model: &Arc<ServedModel>, lane: &Lane) -> Result<Verdict, Failure> {
     let mut progress = Progress::steps("answering");
     let (mut rows, mut results) = (0, BTreeMap::new());
-    for input in &lane.inputs {
-        let Some(seal) = input.seal else { continue };
-        let answer = model.answer(input, seal.seed, &mut |_, _, _| {
+    // All at once: the model runs as many together as it can.
+    let answers: Vec<_> = { lane.inputs.iter() }
+        .filter_map(|input| Some((input, input.seal?)))
+        .map(|(input, seal)| (input.id, Arc::clone(model).submit(input.clone(), seal.seed)))
+        .collect();
+    for (id, answering) in answers {
+        let answer = answering.wait(|| {
             rows += 1;
             progress.set(rows, rows);
-            ControlFlow::Continue(())
         })?;
-        results.insert(input.id, answer.runs);
+        results.insert(id, answer.runs);
     }
     let leaves = results_in_order(lane, &results)
         .ok_or_else(|| Failure::new(Kind::Chain, "an input of the lane has no seed"))?;

@@ -7,11 +7,18 @@ mod settings;
 
 use std::path::PathBuf;
 
+use sworn_inference::engine::BackendKind;
+
+use crate::machine::{MemoryLimit, ServeOptions};
+
 pub use layers::{Entry, Inputs, Source};
 pub use settings::{SETTINGS, Setting};
 
 /// File that a running demo leaves in the data directory, so that other commands find it without flags.
 pub const DEMO_STATE_FILE: &str = "demo.json";
+
+/// Names of backends, for messages.
+const BACKENDS: &str = "auto, scalar, threaded, portable, avx2 or avx512";
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -73,17 +80,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which backend of the engine computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackendChoice {
-    /// The naive reference.
-    Scalar,
-    /// The fast one with threads.
-    Threaded,
-    /// The fastest that works here.
-    Auto,
-}
-
 /// A resolved configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -110,9 +106,15 @@ pub struct Config {
     /// Log filter, such as `info` or `sworn_node=debug`.
     pub log_level: String,
     /// Engine backend.
-    pub backend: BackendChoice,
+    pub backend: BackendKind,
     /// Engine threads; 0 is one per processor.
     pub threads: usize,
+    /// Model that guesses tokens, by id or name.
+    pub draft: Option<String>,
+    /// Memory for models.
+    pub memory: MemoryLimit,
+    /// Runs that a node computes at once, at most.
+    pub batch: u32,
     /// Longest wait of commands that wait, in seconds.
     pub timeout_seconds: u64,
     /// Every setting with its value and its layer, in the order of [`SETTINGS`].
@@ -160,13 +162,17 @@ impl Config {
                 .unwrap_or(LogFormat::Text),
             log_level: required("log_level"),
             backend: resolved
-                .parse("backend", "`scalar`, `threaded` or `auto`", |v| match v {
-                    "scalar" => Some(BackendChoice::Scalar),
-                    "threaded" => Some(BackendChoice::Threaded),
-                    "auto" => Some(BackendChoice::Auto),
-                    _ => None,
+                .parse("backend", BACKENDS, BackendKind::named)?
+                .unwrap_or_default(),
+            draft: text("draft"),
+            memory: resolved
+                .parse("memory", MemoryLimit::EXPECTED, |v| v.parse().ok())?
+                .unwrap_or_default(),
+            batch: resolved
+                .parse("batch", "a number of runs, 1 to 64", |v| {
+                    v.parse().ok().filter(|n| (1..=64).contains(n))
                 })?
-                .unwrap_or(BackendChoice::Auto),
+                .unwrap_or(ServeOptions::RUNS),
             threads: resolved
                 .parse(
                     "threads",

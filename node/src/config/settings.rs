@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("--backend"),
         "SWORN_BACKEND",
         Some("auto"),
-        "scalar, threaded or auto",
+        "auto, scalar, threaded, portable, avx2 or avx512",
     ),
     setting(
         "threads",
@@ -120,6 +120,27 @@ pub const SETTINGS: &[Setting] = &[
         "SWORN_THREADS",
         Some("0"),
         "engine threads; 0 is one per processor",
+    ),
+    setting(
+        "draft",
+        Some("--draft"),
+        "SWORN_DRAFT",
+        None,
+        "imported model that guesses tokens, which makes a larger one with the same vocabulary faster",
+    ),
+    setting(
+        "memory",
+        Some("--memory"),
+        "SWORN_MEMORY",
+        Some("auto"),
+        "memory for models: auto, any (no check), or a size such as 6GiB",
+    ),
+    setting(
+        "batch",
+        Some("--batch"),
+        "SWORN_BATCH",
+        Some("32"),
+        "runs that a node computes at once, at most",
     ),
     setting(
         "timeout",

@@ -154,3 +154,46 @@ fn keys_are_never_shown() {
     assert_eq!(entry.shown(), Some("(hidden)"));
     assert!(!format!("{:?}", config.key).contains("secret"));
 }
+
+#[test]
+fn engines_are_configured_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut inputs = inputs(dir.path());
+    let usual = Config::resolve(&inputs).unwrap();
+    assert_eq!(usual.batch, ServeOptions::RUNS);
+    assert_eq!(
+        usual
+            .entries
+            .iter()
+            .find(|e| e.setting.key == "batch")
+            .unwrap()
+            .shown(),
+        Some("32")
+    );
+    for (name, kind) in BackendKind::NAMES {
+        assert!(BACKENDS.contains(name), "{name}");
+        inputs.flags.insert("backend", name.into());
+        assert_eq!(Config::resolve(&inputs).unwrap().backend, kind);
+    }
+    std::fs::write(
+        dir.path().join("sworn.toml"),
+        "memory = \"2GiB\"\nbatch = 7\ndraft = \"small\"",
+    )
+    .unwrap();
+    let config = Config::resolve(&inputs).unwrap();
+    assert_eq!(config.memory, MemoryLimit::Bytes(2 << 30));
+    assert_eq!((config.batch, config.draft.as_deref()), (7, Some("small")));
+    for (key, value, expected) in [
+        ("backend", "gpu", "avx512"),
+        ("memory", "lots", "6GiB"),
+        ("batch", "0", "1 to 64"),
+    ] {
+        let mut bad = inputs.clone();
+        bad.flags.insert(key, value.into());
+        let message = Config::resolve(&bad).unwrap_err().to_string();
+        assert!(
+            message.contains(expected) && message.contains(value),
+            "{message}"
+        );
+    }
+}

@@ -1,7 +1,10 @@
 //! Where the node meets the machine: running jobs, committing results, proving vouchers.
 
+mod answering;
 mod commit;
+mod memory;
 mod served;
+mod service;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,11 +13,13 @@ use alloy::primitives::B256;
 use sworn_inference::backend::Backend;
 use sworn_prover::dispute::results::DisputeModel;
 
+pub use answering::{Answering, Event};
 pub use commit::{
     LaneTree, VoucherCall, accumulate, chunk_count, claim_root, commit, payload_root, run_count,
     run_results,
 };
-pub use served::{ServeOptions, ServedModel};
+pub use memory::{Available, Bytes, MemoryLimit, Need};
+pub use served::{ServeOptions, ServedModel, cache_room};
 
 use crate::store::{ReportKind, StoredInput, StoredRun};
 
@@ -28,6 +33,23 @@ pub enum MachineError {
     /// A commitment or a proof.
     #[error(transparent)]
     Prover(#[from] sworn_prover::Error),
+    /// Models that do not fit into memory.
+    #[error("memory: found {found} ({source_of}), needed {needed} ({parts}); {remedy}")]
+    Memory {
+        /// Memory there is.
+        found: Bytes,
+        /// What says so.
+        source_of: &'static str,
+        /// Memory needed.
+        needed: Bytes,
+        /// What for.
+        parts: String,
+        /// What the user can change.
+        remedy: &'static str,
+    },
+    /// The engine panicked, which is a mistake in this program.
+    #[error("the engine stopped in the middle; please report this with the model and the input")]
+    Died,
     /// Something of the store is not what the machine makes.
     #[error("{what}: found {found}, expected {expected}")]
     Unexpected {
@@ -96,7 +118,7 @@ pub struct Disputable {
 }
 
 /// A model that can answer. Its answers depend on nothing but the input and its seed.
-pub trait Machine: Send + Sync {
+pub trait Machine: Send + Sync + 'static {
     /// What it is.
     fn card(&self) -> &ServedCard;
 
@@ -107,6 +129,28 @@ pub trait Machine: Send + Sync {
         seed: B256,
         on_token: OnToken<'_>,
     ) -> Result<Answer, MachineError>;
+
+    /// How many inputs it answers at once.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Begins to answer an input, beside others that are being answered. Dropping what is given ends it.
+    fn submit(self: Arc<Self>, input: StoredInput, seed: B256) -> Answering {
+        let (events, answering) = Answering::channel();
+        std::thread::spawn(move || {
+            let result = self.answer(&input, seed, &mut |run, token, piece| {
+                let piece = piece.to_vec();
+                match events.send(Event::Token { run, token, piece }) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            });
+            // Nobody may wait any longer.
+            let _ = events.send(Event::Done(result));
+        });
+        answering
+    }
 
     /// Checks results that somebody else made; says what is wrong first, or nothing. A machine that has no cheaper way answers and compares.
     fn check(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alloy::primitives::B256;
-use sworn_inference::engine::{Engine, EngineOptions};
+use sworn_inference::engine::{Engine, EngineOptions, Finish, Footprint, RunResult, Sequences};
 use sworn_inference::format::packed::Model;
 use sworn_prover::Digest;
 use sworn_prover::commitment::Commitments;
@@ -14,15 +14,83 @@ use sworn_prover::params::Params;
 use sworn_prover::result::{Expansion, expand};
 use sworn_prover::verify::{self, Question};
 
-use super::{Answer, Disputable, Machine, MachineError, OnRows, OnToken, ServedCard, run_results};
+use super::memory::{MemoryLimit, Need};
+use super::service::{Limits, Service, Task};
+use super::{
+    Answer, Answering, Disputable, Event, Machine, MachineError, OnRows, OnToken, ServedCard,
+    run_results,
+};
 use crate::library::Card;
 use crate::store::{ReportKind, StoredInput, StoredRun};
 
 /// How models are run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// Backend and threads.
     pub engine: EngineOptions,
+    /// Runs that are computed at once, at most.
+    pub runs: u32,
+    /// Memory for all models together.
+    pub memory: MemoryLimit,
+    /// Bytes for the caches of one model's runs; what the memory leaves when none is given.
+    pub cache: Option<u64>,
+    /// Folder of a model that guesses tokens for the others.
+    pub draft: Option<PathBuf>,
+}
+
+impl Default for ServeOptions {
+    fn default() -> ServeOptions {
+        ServeOptions {
+            engine: EngineOptions::default(),
+            runs: ServeOptions::RUNS,
+            memory: MemoryLimit::default(),
+            cache: None,
+            draft: None,
+        }
+    }
+}
+
+impl ServeOptions {
+    /// Runs that are computed at once unless said otherwise: enough to read weights rarely, and a quarter of an engine's step, so that prompts have
+    /// room beside them.
+    pub const RUNS: u32 = 32;
+    /// Sequences that must have room before a model is served: a run, and the prompts that are kept because others may begin alike.
+    pub const SEQUENCES: u32 = 2;
+}
+
+/// Bytes for the caches of each of these models' runs, when all are served and share what the memory leaves.
+///
+/// # Errors
+/// [`MachineError::Memory`] when there is no room for one run of each; a folder that is no model's.
+pub fn cache_room(folders: &[PathBuf], options: &ServeOptions) -> Result<u64, MachineError> {
+    let mut needs = Vec::new();
+    for folder in folders.iter().chain(&options.draft) {
+        let model = Model::open(folder)?;
+        let footprint = Footprint::of(model.program());
+        needs.push(Need {
+            name: model.card().name.clone(),
+            footprint,
+            sequences: Sequences {
+                count: ServeOptions::SEQUENCES,
+                tokens: footprint.context,
+            },
+        });
+    }
+    let left = options.memory.check(
+        &needs,
+        "serve a smaller model or fewer of them (--model), or go on all the same with --memory any",
+    )?;
+    Ok(left.map_or(u64::MAX, |left| {
+        // Each has the room of the run that it was checked with, and its part of the rest.
+        let least = needs.iter().map(|need| {
+            let one = Sequences {
+                count: 1,
+                ..need.sequences
+            };
+            need.footprint.cache(one)
+        });
+        least.min().unwrap_or(0) + left / folders.len().max(1) as u64
+    }))
 }
 
 /// An imported model whose every chunk was hashed here.
@@ -32,7 +100,8 @@ pub struct ServedModel {
     commitments: Commitments,
     folder: PathBuf,
     model: Arc<Model>,
-    engine: Engine,
+    engine: Arc<Engine>,
+    service: Service,
     disputes: DisputeModel,
 }
 
@@ -44,7 +113,13 @@ impl ServedModel {
         options: &ServeOptions,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<ServedModel, MachineError> {
+        let cache = match options.cache {
+            Some(bytes) => bytes,
+            None => cache_room(&[folder.to_path_buf()], options)?,
+        };
         let model = Arc::new(Model::open(folder)?);
+        // Before the weights are read: what the options name may not be there.
+        let engine = Arc::new(open_engine(&model, folder, options)?);
         let (commitments, tree) = Commitments::of(&model, progress)?;
         // A folder of the library says which model it holds. One that no longer hashes to that is not served under another id.
         if let Some(expected) = Card::id_of(folder) {
@@ -71,13 +146,18 @@ impl ServedModel {
             context_tokens: program.context(),
             vocabulary: program.vocab_size(),
         };
-        let engine = Engine::new(model.clone(), options.engine)?;
         let disputes = DisputeModel {
             model: model.clone(),
             layout: Arc::new(TraceLayout::new(program)?),
             weights: ModelWeights::new(model.clone(), Arc::new(tree)),
         };
+        let limits = Limits {
+            runs: options.runs.max(1),
+            cache,
+        };
+        tracing::info!(model = %card.id, name = card.name, backend = engine.backend_name(), runs = limits.runs, "engine ready");
         Ok(ServedModel {
+            service: Service::new(engine.clone(), limits, answer_of),
             card,
             commitments,
             folder: folder.to_path_buf(),
@@ -103,6 +183,58 @@ impl ServedModel {
     }
 }
 
+/// The engine for a model, with the draft model where there is one.
+fn open_engine(
+    model: &Arc<Model>,
+    folder: &Path,
+    options: &ServeOptions,
+) -> Result<Engine, MachineError> {
+    if let Some(warning) = options.engine.warning() {
+        tracing::warn!("{warning}");
+    }
+    let engine = Engine::new(model.clone(), options.engine)?;
+    match &options.draft {
+        // A model does not guess for itself.
+        Some(draft) if draft != folder => Ok(engine.with_draft(Arc::new(Model::open(draft)?))?),
+        _ => Ok(engine),
+    }
+}
+
+fn stored(runs: Vec<RunResult>) -> Vec<StoredRun> {
+    let stored = runs.into_iter().map(|run| StoredRun {
+        n_prompt: run.n_prompt,
+        tokens: run.tokens,
+        finish: run.finish as u8,
+        text: run.text.into(),
+        offsets: run.offsets,
+    });
+    stored.collect()
+}
+
+/// The answer of a malformed prompt.
+fn malformed(runs: Vec<RunResult>, reason: &str) -> Answer {
+    Answer {
+        runs: stored(runs),
+        note: Some((ReportKind::Malformed, reason.to_owned())),
+    }
+}
+
+/// The answer of a job on a model with this context.
+fn answer_of(runs: Vec<RunResult>, context: u32) -> Answer {
+    let too_long = runs.iter().find(|run| run.finish == Finish::TooLong);
+    let note = too_long.map(|run| {
+        let message = format!(
+            "the prompt has {} tokens, expected at most the model's context of {context}; ask with a shorter prompt",
+            run.n_prompt
+        );
+        (ReportKind::TooLong, message)
+    });
+    Answer {
+        runs: stored(runs),
+        note,
+    }
+}
+
 impl Machine for ServedModel {
     fn card(&self) -> &ServedCard {
         &self.card
@@ -116,42 +248,39 @@ impl Machine for ServedModel {
     ) -> Result<Answer, MachineError> {
         let params = Params::unpack(Digest(input.params.0))?;
         let tokenizer = self.model.tokenizer();
-        let (runs, mut note) = match expand(tokenizer, &params, &input.payload, Digest(seed.0)) {
-            Expansion::Job(job) => (
-                self.engine.generate(&job, &mut |event| {
+        match expand(tokenizer, &params, &input.payload, Digest(seed.0)) {
+            Expansion::Job(job) => {
+                let runs = self.engine.generate(&job, &mut |event| {
                     on_token(event.run, event.token, event.piece)
-                })?,
-                None,
-            ),
-            Expansion::Malformed { reason, runs } => {
-                (runs, Some((ReportKind::Malformed, reason.to_string())))
+                })?;
+                Ok(answer_of(runs, self.card.context_tokens))
             }
-        };
-        let runs: Vec<_> = runs
-            .into_iter()
-            .map(|run| StoredRun {
-                n_prompt: run.n_prompt,
-                tokens: run.tokens,
-                finish: run.finish as u8,
-                text: run.text.into(),
-                offsets: run.offsets,
-            })
-            .collect();
-        if note.is_none()
-            && runs
-                .iter()
-                .any(|run| run.finish == sworn_inference::engine::Finish::TooLong as u8)
-        {
-            let found = runs.first().map_or(0, |run| run.n_prompt);
-            note = Some((
-                ReportKind::TooLong,
-                format!(
-                    "the prompt has {found} tokens, expected at most the model's context of {}; ask with a shorter prompt",
-                    self.card.context_tokens
-                ),
-            ));
+            Expansion::Malformed { reason, runs } => Ok(malformed(runs, &reason.to_string())),
         }
-        Ok(Answer { runs, note })
+    }
+
+    fn at_once(&self) -> usize {
+        self.service.limits().runs as usize
+    }
+
+    fn submit(self: Arc<Self>, input: StoredInput, seed: B256) -> Answering {
+        let (events, answering) = Answering::channel();
+        let done = |result| {
+            let _ = events.send(Event::Done(result));
+        };
+        match Params::unpack(Digest(input.params.0)) {
+            Err(error) => done(Err(error.into())),
+            Ok(params) => {
+                let tokenizer = self.model.tokenizer();
+                match expand(tokenizer, &params, &input.payload, Digest(seed.0)) {
+                    Expansion::Job(job) => self.service.submit(Task::new(job, events)),
+                    Expansion::Malformed { reason, runs } => {
+                        done(Ok(malformed(runs, &reason.to_string())));
+                    }
+                }
+            }
+        }
+        answering
     }
 
     fn check(
@@ -187,6 +316,47 @@ mod tests {
 
     use super::*;
     use crate::library::{CardFields, Library};
+
+    /// What does not fit is refused before its weights are read, with what it takes; models that are served together count together.
+    #[test]
+    fn models_that_do_not_fit_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("model.gguf");
+        let gguf = testing::gguf(&testing::tiny_config(), WeightFormat::Q8_0, 3);
+        std::fs::write(&file, gguf.to_bytes()).unwrap();
+        let source = sworn_inference::format::ModelSource::open(&file, None).unwrap();
+        let folder = dir.path().join("model");
+        let model = Model::import(&source, &folder, &mut |_, _| {}).unwrap();
+        let footprint = Footprint::of(model.program());
+        let sequences = |count| Sequences { count, tokens: 64 };
+        let least = footprint.total(sequences(ServeOptions::SEQUENCES));
+        let limited = |bytes| ServeOptions {
+            memory: MemoryLimit::Bytes(bytes),
+            ..ServeOptions::default()
+        };
+        let open = |bytes| ServedModel::open(&folder, &limited(bytes), &mut |_, _| {});
+        let message = open(least - 1).unwrap_err().to_string();
+        for part in [
+            "memory: found",
+            "needed",
+            "weights",
+            "caches",
+            "--memory any",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+        let one = footprint.cache(sequences(1));
+        assert_eq!(open(least).unwrap().service.limits().cache, one);
+        assert_eq!(open(least + 10).unwrap().service.limits().cache, one + 10);
+        let two = [folder.clone(), folder.clone()];
+        assert!(cache_room(&two, &limited(2 * least - 1)).is_err());
+        assert_eq!(cache_room(&two, &limited(2 * least + 10)).unwrap(), one + 5);
+        let any = ServeOptions {
+            memory: MemoryLimit::Any,
+            ..ServeOptions::default()
+        };
+        assert_eq!(cache_room(&two, &any).unwrap(), u64::MAX);
+    }
 
     /// No chunk may change between the import and the serving: not in the weights, not in the program, not in the vocabulary.
     #[test]

@@ -4,5 +4,6 @@ mod bonds;
 mod challenges;
 mod path;
 mod restart;
+mod together;
 mod trouble;
 mod world;

@@ -1,17 +1,13 @@
 //! The straight path: asked, answered, claimed, final, posted, paid. On the embedded chain and on a foreign one; with real weights.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{B256, U256};
-use sworn_inference::format::ModelSource;
-use sworn_inference::format::packed::Model;
+use alloy::primitives::U256;
 use sworn_node::Node;
-use sworn_node::chain::abi::models::Card;
-use sworn_node::machine::{Machine, ServeOptions, ServedModel};
+use sworn_node::machine::Machine;
 
-use crate::world::{Chain, Parrot, json, log, prompt, settings, start, wait_for};
+use crate::world::{Chain, Parrot, fable, json, log, prompt, settings, start, wait_for};
 
 const LONG: Duration = Duration::from_secs(40);
 
@@ -126,38 +122,12 @@ pub(crate) async fn settled(
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_shipped_model() {
     log();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable/fable-2m.q8_0.gguf");
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().join("model");
-    let source = ModelSource::open(&file, None).unwrap();
-    Model::import(&source, &folder, &mut |_, _| {}).unwrap();
-    let served = ServedModel::open(&folder, &ServeOptions::default(), &mut |_, _| {}).unwrap();
-    let id = served.card().id;
-
     let chain = Chain::embedded().await;
     let d = chain.deploy().await;
     let user = chain.client(1).await;
-    let roots = served.commitments();
-    let card = Card {
-        name: "fable-2m".into(),
-        version: "1".into(),
-        license: "MIT".into(),
-        licenseUri: String::new(),
-        weightsUri: String::new(),
-        parent: B256::ZERO,
-    };
-    let program = served.model().program_bytes().to_vec().into();
-    let (weights, tokenizer) = (
-        B256::from(roots.weights_root.0),
-        B256::from(roots.tokenizer_root.0),
-    );
-    assert_eq!(
-        user.register_model(&d, program, weights, tokenizer, card)
-            .await
-            .unwrap()
-            .model,
-        id
-    );
+    let id = fable(&user, &d, &folder).await.card().id;
     let node = Node::start(sworn_node::NodeSettings {
         models: vec![folder],
         ..settings(&chain, d, data.path(), 0)

@@ -7,16 +7,21 @@
 )]
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bytes};
 use alloy::signers::local::PrivateKeySigner;
+use sworn_inference::format::ModelSource;
+use sworn_inference::format::packed::Model;
 use sworn_inference::testing::skip;
 use sworn_node::chain::{ChainClient, ClientOptions, DeployParams, Deployment, abi, deploy};
 use sworn_node::devnet::{Devnet, DevnetConfig, DevnetHandle};
-use sworn_node::machine::{Answer, Machine, MachineError, OnToken, ServedCard};
+use sworn_node::machine::{
+    Answer, Machine, MachineError, OnToken, ServeOptions, ServedCard, ServedModel,
+};
 use sworn_node::store::{StoredInput, StoredRun};
 use sworn_node::{Node, NodeHandle, NodeSettings};
 use sworn_prover::Digest;
@@ -243,6 +248,34 @@ impl Machine for Parrot {
         }
         Ok(Answer { runs, note: None })
     }
+}
+
+/// The shipped model, imported into a folder and registered.
+pub async fn fable(client: &ChainClient, d: &Deployment, folder: &Path) -> Arc<ServedModel> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable/fable-2m.q8_0.gguf");
+    let source = ModelSource::open(&file, None).unwrap();
+    Model::import(&source, folder, &mut |_, _| {}).unwrap();
+    let served = ServedModel::open(folder, &ServeOptions::default(), &mut |_, _| {}).unwrap();
+    let roots = served.commitments();
+    let card = abi::models::Card {
+        name: "fable-2m".into(),
+        version: "1".into(),
+        license: "MIT".into(),
+        licenseUri: String::new(),
+        weightsUri: String::new(),
+        parent: B256::ZERO,
+    };
+    let program = served.model().program_bytes().to_vec().into();
+    let (weights, tokenizer) = (
+        B256::from(roots.weights_root.0),
+        B256::from(roots.tokenizer_root.0),
+    );
+    let registered = client
+        .register_model(d, program, weights, tokenizer, card)
+        .await
+        .unwrap();
+    assert_eq!(registered.model, served.card().id);
+    Arc::new(served)
 }
 
 pub fn settings(chain: &Chain, d: Deployment, data: &std::path::Path, key: usize) -> NodeSettings {

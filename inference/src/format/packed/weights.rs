@@ -116,6 +116,11 @@ fn header(program: &Program, length: usize) -> [u8; HEADER] {
 }
 
 impl Weights {
+    /// Bytes of the file of packed weights of `program`.
+    pub fn length(program: &Program) -> u64 {
+        places(program).1 as u64
+    }
+
     /// Maps a file of packed weights of `program`.
     ///
     /// # Errors

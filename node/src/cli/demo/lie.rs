@@ -277,7 +277,7 @@ async fn accomplice(
     settings.api = None;
     settings.roles = [RoleName::Executor, RoleName::Proposer, RoleName::Responder].into();
     settings.client = start::patience();
-    settings.serve = node::serve_options(context);
+    settings.serve = node::serve_options(context)?;
     settings.behaviour = RoleSettings {
         sabotage: Some(sabotage),
         ..RoleSettings::default()

@@ -112,7 +112,7 @@ pub(super) async fn start(args: &DemoArgs, context: &Context) -> Result<Demo, Fa
     settings.models = vec![stored.dir.clone()];
     settings.api = Some(api);
     settings.client = patience();
-    settings.serve = node::serve_options(context);
+    settings.serve = node::serve_options(context)?;
     let node = Node::start(settings).await.map_err(|error| match error {
         NodeError::Listen { .. } => listen(&error),
         error => node::failure(error),
