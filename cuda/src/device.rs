@@ -1,6 +1,7 @@
 //! The seam to a GPU: memory, and queues of kernel launches. The driver is one implementation, the emulator of the tests another.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use sworn_inference::Error;
 
@@ -122,6 +123,32 @@ pub trait Device: Debug + Send + Sync {
     /// # Errors
     /// When the device fails.
     fn queue(&self) -> Result<Box<dyn Queue + '_>, Error>;
+}
+
+impl<D: Device + ?Sized> Device for Arc<D> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn tensor_cores(&self) -> bool {
+        (**self).tensor_cores()
+    }
+
+    fn free(&self) -> Result<u64, Error> {
+        (**self).free()
+    }
+
+    fn allocate(&self, bytes: u64) -> Result<u64, Error> {
+        (**self).allocate(bytes)
+    }
+
+    fn release(&self, address: u64) {
+        (**self).release(address);
+    }
+
+    fn queue(&self) -> Result<Box<dyn Queue + '_>, Error> {
+        (**self).queue()
+    }
 }
 
 /// Work for a GPU, done in order. All errors are [`Error::Device`].

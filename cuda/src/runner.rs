@@ -262,6 +262,11 @@ impl Runner for GpuRunner<'_> {
         }
     }
 
+    fn length(&self, sequence: usize) -> usize {
+        let known = self.sequences.get(sequence).and_then(Option::as_ref);
+        known.map_or(0, |sequence| sequence.length)
+    }
+
     fn run(&mut self, rows: &[Row], wanted: &[usize]) -> Result<(), Error> {
         self.best.clear();
         self.order.clear();

@@ -128,9 +128,9 @@ impl Gpu {
         Ok(())
     }
 
-    /// Compute capability: major, minor.
-    pub fn capability(&self) -> (u32, u32) {
-        self.capability
+    /// Whether this machine has a driver, so that it is worth saying why it is of no use.
+    pub fn has_driver() -> bool {
+        Driver::load().is_ok()
     }
 
     fn failure(&self, what: &str) -> Error {

@@ -12,18 +12,18 @@ use sworn_inference::numeric::f32_to_f16;
 use sworn_inference::program::{AttentionShape, WeightFormat, WeightShape};
 use sworn_inference::testing::Random;
 
-use crate::emulator::Emulator;
+use crate::emulator::on_devices;
 use crate::models::bits;
 
 /// A device with what a test put on it.
 struct Desk<'d> {
-    device: &'d Emulator,
+    device: &'d dyn Device,
     queue: Box<dyn Queue + 'd>,
     used: Vec<u64>,
 }
 
 impl<'d> Desk<'d> {
-    fn new(device: &'d Emulator) -> Desk<'d> {
+    fn new(device: &'d dyn Device) -> Desk<'d> {
         Desk {
             device,
             queue: device.queue().unwrap(),
@@ -249,9 +249,10 @@ fn matmul(desk: &mut Desk<'_>, layout: Layout, rows: usize, seed: u64, special: 
 
 #[test]
 fn products_of_every_batch_size_and_odd_shape() {
-    let Some(device) = Emulator::new() else {
-        return;
-    };
+    on_devices(&products_of_every_batch_size_and_odd_shape_on);
+}
+
+fn products_of_every_batch_size_and_odd_shape_on(device: &dyn Device) {
     for format in FORMATS {
         let layout = |rows: u32, cols: u32| Layout {
             shape: WeightShape { format, rows, cols },
@@ -260,7 +261,7 @@ fn products_of_every_batch_size_and_odd_shape() {
         for rows in 1..=33 {
             let (outputs, cols) = if rows % 8 == 1 { (35, 288) } else { (16, 64) };
             matmul(
-                &mut Desk::new(&device),
+                &mut Desk::new(device),
                 layout(outputs, cols),
                 rows,
                 rows as u64,
@@ -277,7 +278,7 @@ fn products_of_every_batch_size_and_odd_shape() {
             };
             let rows = 1 + random.below(9);
             matmul(
-                &mut Desk::new(&device),
+                &mut Desk::new(device),
                 layout(1 + random.below(40) as u32, cols),
                 rows,
                 i,
@@ -289,10 +290,11 @@ fn products_of_every_batch_size_and_odd_shape() {
 
 #[test]
 fn elements_of_all_magnitudes() {
-    let Some(device) = Emulator::new() else {
-        return;
-    };
-    let mut desk = Desk::new(&device);
+    on_devices(&elements_of_all_magnitudes_on);
+}
+
+fn elements_of_all_magnitudes_on(device: &dyn Device) {
+    let mut desk = Desk::new(device);
     let x: Vec<f32> = (0..=u32::MAX)
         .step_by(65_521 * 2)
         .map(f32::from_bits)
@@ -352,9 +354,10 @@ fn elements_of_all_magnitudes() {
 
 #[test]
 fn norms_alone_and_with_what_stands_around_them() {
-    let Some(device) = Emulator::new() else {
-        return;
-    };
+    on_devices(&norms_alone_and_with_what_stands_around_them_on);
+}
+
+fn norms_alone_and_with_what_stands_around_them_on(device: &dyn Device) {
     for (i, (rows, dim)) in [
         (3, 1),
         (2, 255),
@@ -368,7 +371,7 @@ fn norms_alone_and_with_what_stands_around_them() {
     .into_iter()
     .enumerate()
     {
-        let mut desk = Desk::new(&device);
+        let mut desk = Desk::new(device);
         let (mut random, special) = (Random(i as u64), i % 2 == 0);
         let (x, y) = (
             numbers(&mut random, rows * dim, special),
@@ -487,15 +490,16 @@ fn norms_alone_and_with_what_stands_around_them() {
 
 #[test]
 fn rotations() {
-    let Some(device) = Emulator::new() else {
-        return;
-    };
+    on_devices(&rotations_on);
+}
+
+fn rotations_on(device: &dyn Device) {
     for (i, (rows, heads, head_dim, rotated)) in
         [(7, 3, 20, 16), (2, 1, 9, 8), (33, 2, 64, 64), (1, 5, 2, 2)]
             .into_iter()
             .enumerate()
     {
-        let mut desk = Desk::new(&device);
+        let mut desk = Desk::new(device);
         let mut random = Random(i as u64 + 40);
         let layout = Layout {
             shape: WeightShape {
@@ -538,9 +542,10 @@ fn rotations() {
 
 #[test]
 fn attention_of_special_values() {
-    let Some(device) = Emulator::new() else {
-        return;
-    };
+    on_devices(&attention_of_special_values_on);
+}
+
+fn attention_of_special_values_on(device: &dyn Device) {
     for (i, (kv_heads, per, head_dim, length, rows)) in [
         (1, 1, 8, 1, 1),
         (2, 3, 24, 130, 4),
@@ -551,7 +556,7 @@ fn attention_of_special_values() {
     .into_iter()
     .enumerate()
     {
-        let (mut desk, mut random) = (Desk::new(&device), Random(i as u64 + 60));
+        let (mut desk, mut random) = (Desk::new(device), Random(i as u64 + 60));
         let (heads, width, special) = (kv_heads * per, kv_heads * head_dim, i % 2 == 1);
         let halves = |random: &mut Random| -> Vec<u16> {
             numbers(random, length * width, special)
@@ -692,15 +697,16 @@ fn attention_of_special_values() {
 
 #[test]
 fn selection_of_special_logits() {
-    let Some(device) = Emulator::new() else {
-        return;
-    };
+    on_devices(&selection_of_special_logits_on);
+}
+
+fn selection_of_special_logits_on(device: &dyn Device) {
     let mut random = Random(5);
     for (case, vocab) in [1usize, 2, 31, 1000, 1024, 1025, 5000]
         .into_iter()
         .enumerate()
     {
-        let mut desk = Desk::new(&device);
+        let mut desk = Desk::new(device);
         let mut logits = numbers(&mut random, 3 * vocab, case % 2 == 0);
         logits
             .iter_mut()

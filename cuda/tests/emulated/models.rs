@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use sworn_cuda::Loaded;
-use sworn_cuda::device::Kernel;
+use sworn_cuda::device::{Device, Kernel};
 use sworn_inference::backend::Scalar;
 use sworn_inference::engine::{
     Accelerator, BackendKind, Batch, Engine, EngineOptions, Job, Network, Row, RunResult, Runner,
@@ -17,7 +17,7 @@ use sworn_inference::format::packed::Model;
 use sworn_inference::program::{LlamaConfig, WeightFormat};
 use sworn_inference::{Error, testing};
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, gpu};
 
 pub(crate) fn import(bytes: &[u8], dir: &Path) -> Arc<Model> {
     let file = dir.join("model.bin");
@@ -113,7 +113,7 @@ impl Pair<'_> {
 }
 
 /// A prompt in chunks, forks of it as a batch, guesses that are taken back.
-fn same(model: &Arc<Model>, device: Emulator, what: &str, prompt: usize) {
+fn same(model: &Arc<Model>, device: impl Device + 'static, what: &str, prompt: usize) {
     let vocab = model.program().vocab_size();
     let mut random = testing::Random(prompt as u64);
     let mut token = || random.below(vocab as usize) as u32;
@@ -178,6 +178,9 @@ fn every_format_gives_the_processors_bits() {
         let launches = Arc::clone(&device.launches);
         let replays = Arc::clone(&device.replays);
         same(&model, device, &format!("{format:?}"), 37);
+        if let Some(gpu) = gpu() {
+            same(&model, gpu, &format!("{format:?} on a GPU"), 600);
+        }
         let launches = launches.lock().unwrap();
         let used = |kernel| launches.contains_key(&kernel);
         if format.is_quantised() {
@@ -241,6 +244,9 @@ fn odd_shapes_and_long_prompts() {
         let model = random_model(dir.path(), &config, WeightFormat::Q8_0, i as u64);
         let prompt = [262, 3, 40][i];
         same(&model, device, &format!("{config:?}"), prompt);
+        if let Some(gpu) = gpu() {
+            same(&model, gpu, &format!("{config:?} on a GPU"), 350);
+        }
     }
     let Some(device) = Emulator::new() else {
         return;
@@ -411,7 +417,60 @@ fn the_shipped_model_gives_its_runs() {
     let engine = engine(&model, BackendKind::Auto).with_accelerator(loaded, never);
     assert_eq!(engine.backend_name(), "emulator");
     assert_eq!(together(&engine, &jobs), expected);
+    if let Some(gpu) = gpu() {
+        let loaded = Arc::new(Loaded::new(Box::new(gpu), Arc::clone(&model)).unwrap());
+        let never = Box::new(|error: &Error| panic!("{error}"));
+        let on_gpu = self::engine(&model, BackendKind::Auto).with_accelerator(loaded, never);
+        let jobs = [
+            job((5..85).collect(), 4, 800, 200),
+            job((3..9).collect(), 1, 0, 300),
+        ];
+        let expected = together(&self::engine(&model, BackendKind::Auto), &jobs);
+        assert_eq!(together(&on_gpu, &jobs), expected);
+    }
     let runs: Vec<&[u32]> = expected[0].iter().map(|run| &run.tokens[20..]).collect();
     let found = engine.check_tokens(&jobs[0], &runs, &mut |_, _| ControlFlow::Continue(()));
     assert_eq!(found.unwrap(), [None]);
+}
+
+/// What an engine does before it trusts a device.
+#[test]
+fn a_device_with_other_bits_is_not_trusted() {
+    let Some(device) = Emulator::new() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let config = LlamaConfig {
+        n_layers: 1,
+        ..testing::tiny_config()
+    };
+    let model = random_model(dir.path(), &config, WeightFormat::Q8_0, 2);
+    let engine = engine(&model, BackendKind::Auto);
+    let loaded = Loaded::new(Box::new(device), Arc::clone(&model)).unwrap();
+    sworn_cuda::prove(&engine, &loaded).unwrap();
+    // Another model's weights stand for a GPU that computes wrongly.
+    let dir = tempfile::tempdir().unwrap();
+    let other = random_model(dir.path(), &config, WeightFormat::Q8_0, 3);
+    let device = Emulator::new().unwrap();
+    let loaded = Loaded::new(Box::new(device), other).unwrap();
+    let error = sworn_cuda::prove(&engine, &loaded).unwrap_err().to_string();
+    assert!(error.contains("differ from the processor's"), "{error}");
+}
+
+/// Choosing the GPU where there is none names what is missing; leaving the choice does not.
+#[test]
+fn a_missing_gpu_is_an_error_only_when_it_is_asked_for() {
+    if gpu().is_some() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let model = random_model(dir.path(), &testing::tiny_config(), WeightFormat::F32, 2);
+    let never = || Box::new(|error: &Error| panic!("{error}"));
+    let cuda = engine(&model, BackendKind::Cuda);
+    let error = sworn_cuda::attach(cuda, BackendKind::Cuda, never()).unwrap_err();
+    assert!(error.to_string().starts_with("CUDA: "), "{error}");
+    let auto = engine(&model, BackendKind::Auto);
+    let name = auto.backend_name();
+    let auto = sworn_cuda::attach(auto, BackendKind::Auto, never()).unwrap();
+    assert_eq!(auto.backend_name(), name);
 }

@@ -45,17 +45,20 @@ pub enum BackendKind {
     Avx2,
     /// The same with AVX-512 (F, BW, DQ, VL, VNNI).
     Avx512,
+    /// A GPU, which `sworn-cuda` attaches to an engine; beside it, and when it fails, the best of the processor.
+    Cuda,
 }
 
 impl BackendKind {
     /// Every kind with its name.
-    pub const NAMES: [(&'static str, BackendKind); 6] = [
+    pub const NAMES: [(&'static str, BackendKind); 7] = [
         ("auto", BackendKind::Auto),
         ("scalar", BackendKind::Scalar),
         ("threaded", BackendKind::Threaded),
         ("portable", BackendKind::Portable),
         ("avx2", BackendKind::Avx2),
         ("avx512", BackendKind::Avx512),
+        ("cuda", BackendKind::Cuda),
     ];
 
     /// The kind of that name.
@@ -76,7 +79,9 @@ impl BackendKind {
     fn instructions(self, there: &[&'static str]) -> Result<Option<&'static str>, Error> {
         let forced = match self {
             BackendKind::Scalar => return Ok(None),
-            BackendKind::Auto | BackendKind::Threaded => return Ok(there.last().copied()),
+            BackendKind::Auto | BackendKind::Threaded | BackendKind::Cuda => {
+                return Ok(there.last().copied());
+            }
             BackendKind::Portable => "portable",
             BackendKind::Avx2 => "avx2",
             BackendKind::Avx512 => "avx512",
