@@ -18,7 +18,7 @@ pub use settings::{SETTINGS, Setting};
 pub const DEMO_STATE_FILE: &str = "demo.json";
 
 /// Names of backends, for messages.
-const BACKENDS: &str = "auto, scalar, threaded, portable, avx2 or avx512";
+const BACKENDS: &str = "auto, scalar, threaded, portable, avx2, avx512 or cuda";
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]

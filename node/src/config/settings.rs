@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("--backend"),
         "SWORN_BACKEND",
         Some("auto"),
-        "auto, scalar, threaded, portable, avx2 or avx512",
+        "auto, scalar, threaded, portable, avx2, avx512 or cuda",
     ),
     setting(
         "threads",
