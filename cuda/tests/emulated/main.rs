@@ -2,6 +2,9 @@
 //! arithmetic, order, indices, barriers and exchanges between lanes. What it can't show: that a GPU does what CUDA says of it; `gpu.rs` does where there
 //! is one.
 
+mod desk;
+mod devices;
 mod emulator;
+mod engines;
 mod kernels;
 mod models;
