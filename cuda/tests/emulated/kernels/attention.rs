@@ -177,10 +177,7 @@ fn selection_of_special_logits() {
 
 fn selection_of_special_logits_on(device: &dyn Device) {
     let mut random = Random(5);
-    for (case, vocab) in [1usize, 2, 31, 1000, 1024, 1025, 5000]
-        .into_iter()
-        .enumerate()
-    {
+    for (case, vocab) in [1usize, 31, 1024, 2500].into_iter().enumerate() {
         let mut desk = Desk::new(device);
         let mut logits = numbers(&mut random, 3 * vocab, case % 2 == 0);
         logits
