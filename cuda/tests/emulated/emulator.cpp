@@ -83,13 +83,22 @@ bool all(unsigned from, unsigned to, State state) {
     return waiting > 0;
 }
 
-// Runs a block; whether all its threads came to their end.
-bool run_block(unsigned threads, bool backwards) {
+// Where between two barriers the threads are in another order each time, a missing barrier shows.
+unsigned random_bits() {
+    static unsigned state = 1;
+    state ^= state << 13;
+    state ^= state >> 17;
+    return state ^= state << 5;
+}
+
+// Runs a block, whose threads are a power of two; whether all came to their end.
+bool run_block(unsigned threads) {
     for (unsigned i = 0; i < threads; i++) fibers[i].state = READY;
     for (;;) {
         bool moved = false;
+        unsigned first = random_bits(), step = random_bits() | 1;
         for (unsigned k = 0; k < threads; k++) {
-            unsigned i = backwards ? threads - 1 - k : k;
+            unsigned i = (first + k * step) % threads;
             if (fibers[i].state == READY) {
                 resume(i);
                 moved = true;
@@ -196,16 +205,14 @@ void call() { kernel(*params); }
 
 // 0, or 1 when threads wait for what never comes, or 2 for a launch that no GPU takes.
 extern "C" int emulate(void (*function)(const Params), const unsigned* grid, unsigned threads, unsigned shared, const Params* with) {
-    static unsigned launches;
-    if (threads == 0 || threads > MOST || shared > 48 * 1024 || grid[0] == 0 || grid[1] == 0 || grid[2] == 0) return 2;
+    if (threads == 0 || threads > MOST || (threads & (threads - 1)) != 0 || shared > 48 * 1024 || grid[0] == 0 || grid[1] == 0 || grid[2] == 0) return 2;
     if (grid[1] > 65535 || grid[2] > 65535) return 2;
     kernel = function;
     params = with;
     entry = call;
     blockDim = {threads, 1, 1};
     gridDim = {grid[0], grid[1], grid[2]};
-    // Threads and blocks in another order every time.
-    bool backwards = launches++ % 2;
+    bool backwards = random_bits() % 2;
     unsigned blocks = grid[0] * grid[1] * grid[2];
     for (unsigned k = 0; k < blocks; k++) {
         unsigned i = backwards ? blocks - 1 - k : k;
@@ -213,7 +220,7 @@ extern "C" int emulate(void (*function)(const Params), const unsigned* grid, uns
         // A NaN wherever a kernel reads what it did not write. What lies past its share is checked.
         memset(working, 0xff, shared);
         memset(working + shared, 0x5a, 256);
-        if (!run_block(threads, backwards)) return 1;
+        if (!run_block(threads)) return 1;
         for (unsigned at = 0; at < 256; at++) {
             if (working[shared + at] != 0x5a) return 3;
         }
