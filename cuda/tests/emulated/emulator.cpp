@@ -83,7 +83,7 @@ bool all(unsigned from, unsigned to, State state) {
     return waiting > 0;
 }
 
-// Where between two barriers the threads are in another order each time, a missing barrier shows.
+// A missing barrier shows where threads run in another order each time, and where one warp runs only when no other can.
 unsigned random_bits() {
     static unsigned state = 1;
     state ^= state << 13;
@@ -94,12 +94,14 @@ unsigned random_bits() {
 // Runs a block, whose threads are a power of two; whether all came to their end.
 bool run_block(unsigned threads) {
     for (unsigned i = 0; i < threads; i++) fibers[i].state = READY;
+    unsigned slow = random_bits() % ((threads + 31) / 32);
+    bool stuck = false;
     for (;;) {
         bool moved = false;
         unsigned first = random_bits(), step = random_bits() | 1;
         for (unsigned k = 0; k < threads; k++) {
             unsigned i = (first + k * step) % threads;
-            if (fibers[i].state == READY) {
+            if (fibers[i].state == READY && (stuck || i / 32 != slow)) {
                 resume(i);
                 moved = true;
             }
@@ -120,6 +122,11 @@ bool run_block(unsigned threads) {
             }
             moved = true;
         }
+        if (!moved && !stuck) {
+            stuck = true;
+            continue;
+        }
+        stuck = false;
         if (!moved) {
             for (unsigned i = 0; i < threads; i++) {
                 if (fibers[i].state != DONE) return false;

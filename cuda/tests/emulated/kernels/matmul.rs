@@ -135,6 +135,10 @@ fn products_of_every_batch_size_and_odd_shape_on(device: &dyn Device) {
                 rows % 3 == 0,
             );
         }
+        // More tiles than the warps of a block take in one round, twice.
+        for rows in [1, 3, 20] {
+            matmul(&mut Desk::new(device), layout(33, 8800), rows, 5, false);
+        }
         let mut random = Random(format as u64 + 77);
         for i in 0..8 {
             let cols = 1 + random.below(4800 >> (i % 4)) as u32;
