@@ -125,7 +125,7 @@ KERNEL(mix, 128) {
     for (u32 first = 0; first < per; first += HEADS) {
         u32 count = per - first < HEADS ? per - first : HEADS, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
         u64 pair = (u64)row * heads + group * per + first;
-        __syncthreads();
+        // The barriers below also keep this round's weights from what the last one still reads.
         if (warp < count) {
             u64 best = 0;
             for (u32 t = lane; t < there; t += 32) {
