@@ -1,5 +1,5 @@
 # Thin: each target is a command that anyone could type.
-.PHONY: demo test lint test-contracts test-rust test-walk-through clocks aarch64 contracts gas deny bench bench-table bench-profile
+.PHONY: demo test lint test-contracts test-rust test-walk-through clocks aarch64 contracts gas deny bench bench-table bench-profile bench-cuda
 
 CARGO ?= cargo
 SWORN_SKIP_LOG ?= $(CURDIR)/target/skipped-tests.log
@@ -68,3 +68,7 @@ bench-table:
 ## Where the time of a decode step goes, into docs/profile.md.
 bench-profile:
 	$(CARGO) run --locked --release -p sworn-inference --example bench -- profile $(BENCH)
+
+## Speed of a GPU on an 8B shape beside its copies, once its bits equal the processor's. shape=1.1B and the like go to it (BENCH=shape=1.1B).
+bench-cuda:
+	$(CARGO) run --locked --release -p sworn-cuda --example speed -- $(BENCH)

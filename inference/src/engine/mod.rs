@@ -49,11 +49,13 @@ pub enum BackendKind {
     Neon,
     /// The same with NEON and its dot products of bytes (FEAT_DotProd).
     Dotprod,
+    /// A GPU, which `sworn-cuda` attaches to an engine; beside it, and when it fails, the best of the processor.
+    Cuda,
 }
 
 impl BackendKind {
     /// Every kind with its name.
-    pub const NAMES: [(&'static str, BackendKind); 8] = [
+    pub const NAMES: [(&'static str, BackendKind); 9] = [
         ("auto", BackendKind::Auto),
         ("scalar", BackendKind::Scalar),
         ("threaded", BackendKind::Threaded),
@@ -62,6 +64,7 @@ impl BackendKind {
         ("avx512", BackendKind::Avx512),
         ("neon", BackendKind::Neon),
         ("dotprod", BackendKind::Dotprod),
+        ("cuda", BackendKind::Cuda),
     ];
 
     /// The kind of that name.
@@ -82,7 +85,9 @@ impl BackendKind {
     fn instructions(self, there: &[&'static str]) -> Result<Option<&'static str>, Error> {
         let forced = match self {
             BackendKind::Scalar => return Ok(None),
-            BackendKind::Auto | BackendKind::Threaded => return Ok(there.last().copied()),
+            BackendKind::Auto | BackendKind::Threaded | BackendKind::Cuda => {
+                return Ok(there.last().copied());
+            }
             BackendKind::Portable => "portable",
             BackendKind::Avx2 => "avx2",
             BackendKind::Avx512 => "avx512",

@@ -154,7 +154,7 @@ pub(crate) struct EngineArgs {
     /// Threads; 0 is one per processor. The result is the same for any number.
     #[arg(long, value_name = "N")]
     threads: Option<String>,
-    /// auto, scalar, threaded, portable, avx2, avx512, neon or dotprod. The result is the same for each.
+    /// auto, scalar, threaded, portable, avx2, avx512, neon, dotprod or cuda. The result is the same for each.
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
     /// An imported model that guesses tokens for a larger one with the same vocabulary. The result is the same without it.

@@ -8,7 +8,7 @@ use sworn_inference::engine::{Engine, EngineOptions, Footprint, Sequences};
 use sworn_inference::format::packed::Model;
 use sworn_node::config::Config;
 use sworn_node::library::{Library, LibraryError, Phase, StoredModel, looks_like_path};
-use sworn_node::machine::Need;
+use sworn_node::machine::{Need, no_gpu};
 use sworn_node::shipped;
 
 use super::Context;
@@ -102,9 +102,13 @@ pub(crate) fn engine(
     if let Some(warning) = options.warning() {
         tracing::warn!("{warning}");
     }
-    let engine = Engine::new(Arc::clone(&loaded.model), options).map_err(|error| {
+    let opened = Engine::new(Arc::clone(&loaded.model), options)
+        .and_then(|engine| sworn_cuda::attach(engine, options.backend, Box::new(no_gpu)));
+    let engine = opened.map_err(|error| {
         let kind = match error {
-            Error::BadParameter { .. } => Kind::Usage,
+            Error::BadParameter { .. } | Error::Device { .. } | Error::DeviceMemory { .. } => {
+                Kind::Usage
+            }
             _ => Kind::Other,
         };
         Failure {

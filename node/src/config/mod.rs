@@ -18,7 +18,7 @@ pub use settings::{SETTINGS, Setting};
 pub const DEMO_STATE_FILE: &str = "demo.json";
 
 /// Names of backends, for messages.
-const BACKENDS: &str = "auto, scalar, threaded, portable, avx2, avx512, neon or dotprod";
+const BACKENDS: &str = "auto, scalar, threaded, portable, avx2, avx512, neon, dotprod or cuda";
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]

@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("--backend"),
         "SWORN_BACKEND",
         Some("auto"),
-        "auto, scalar, threaded, portable, avx2, avx512, neon or dotprod",
+        "auto, scalar, threaded, portable, avx2, avx512, neon, dotprod or cuda",
     ),
     setting(
         "threads",

@@ -19,7 +19,7 @@ pub use commit::{
     run_results,
 };
 pub use memory::{Available, Bytes, MemoryLimit, Need};
-pub use served::{ServeOptions, ServedModel, cache_room};
+pub use served::{ServeOptions, ServedModel, cache_room, no_gpu};
 
 use crate::store::{ReportKind, StoredInput, StoredRun};
 

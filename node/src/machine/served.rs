@@ -183,6 +183,11 @@ impl ServedModel {
     }
 }
 
+/// Notes that a GPU is not used, or not any more.
+pub fn no_gpu(error: &sworn_inference::Error) {
+    tracing::warn!("{error}; computing on the processor, to the same bits");
+}
+
 /// The engine for a model, with the draft model where there is one.
 fn open_engine(
     model: &Arc<Model>,
@@ -193,6 +198,8 @@ fn open_engine(
         tracing::warn!("{warning}");
     }
     let engine = Engine::new(model.clone(), options.engine)?;
+    let backend = options.engine.backend;
+    let engine = sworn_cuda::attach(engine, backend, Box::new(no_gpu))?;
     match &options.draft {
         // A model does not guess for itself.
         Some(draft) if draft != folder => Ok(engine.with_draft(Arc::new(Model::open(draft)?))?),

@@ -33,6 +33,11 @@ impl<'a> PackedTensor<'a> {
         self.layout.shape
     }
 
+    /// All its bytes, as [`Layout`] says.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The records of a group of 16 rows of a matrix.
     pub fn group(&self, group: usize) -> &'a [u8] {
         let size = self.layout.group_bytes();
