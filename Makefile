@@ -11,7 +11,7 @@ demo:
 
 ## Everything that must hold: style, lints, docs, contracts, Rust tests, clients and foreign chains.
 test: lint test-contracts test-rust test-walk-through
-	@if [ -s "$(SWORN_SKIP_LOG)" ]; then echo "skipped data tests: $$(wc -l < "$(SWORN_SKIP_LOG)")"; cat "$(SWORN_SKIP_LOG)"; else echo "skipped data tests: 0"; fi
+	@if [ -s "$(SWORN_SKIP_LOG)" ]; then echo "skipped tests: $$(wc -l < "$(SWORN_SKIP_LOG)")"; cat "$(SWORN_SKIP_LOG)"; else echo "skipped tests: 0"; fi
 
 lint:
 	$(CARGO) fmt --check

@@ -7,16 +7,21 @@ use crate::format::TensorRole;
 use crate::numeric::f32_to_f16;
 use crate::program::{LlamaConfig, WeightFormat};
 
-/// Notes that a test is skipped because something that it needs is not on this machine: prints it, and adds it to the file that
-/// `SWORN_SKIP_LOG` names, whose lines `make test` counts (the output of passing tests is swallowed).
+/// Notes that a test is skipped because data that it needs is not on this machine, as [`skip_without`] does.
 ///
 /// # Panics
-/// When `SWORN_REQUIRE_DATA=1` says that nothing may be skipped.
+/// When `SWORN_REQUIRE_DATA=1` says that all data is there.
 pub fn skip(message: &str) {
     assert!(
         std::env::var_os("SWORN_REQUIRE_DATA").is_none_or(|value| value != "1"),
         "{message}"
     );
+    skip_without(message);
+}
+
+/// Notes that a test is skipped because a device or a compiler for it is not on this machine: prints it, and adds it to the file that
+/// `SWORN_SKIP_LOG` names, whose lines `make test` counts (the output of passing tests is swallowed).
+pub fn skip_without(message: &str) {
     println!("SKIP: {message}");
     if let Some(path) = std::env::var_os("SWORN_SKIP_LOG") {
         let log = File::options().create(true).append(true).open(path);

@@ -14,7 +14,7 @@ pub(crate) fn gpu() -> Option<Arc<Gpu>> {
     let open = || match Gpu::open() {
         Ok(gpu) => Some(Arc::new(gpu)),
         Err(error) => {
-            testing::skip(&format!("kernels on a GPU: {error}"));
+            testing::skip_without(&format!("kernels on a GPU: {error}"));
             // Where there is a driver, a GPU must do.
             assert!(
                 !Gpu::has_driver() || error.to_string().contains("no GPU"),
