@@ -51,10 +51,10 @@ contract ChallengesGasTest is Arena {
         parent = goOn(claimId, parent, _trace(6, leaf >> 6), forest[6][leaf >> 6], forest.path(6, leaf >> 6, 4));
         _check("open, 4 levels", 60_000);
         parent = revealTree(proposer, claimId, parent, forest);
-        _check("revealDigests, 8", 75_000);
-        parent = goOn(claimId, parent, _trace(3, leaf >> 3), forest[3][leaf >> 3], forest.path(3, leaf >> 3, 3));
+        _check("revealDigests, 14", 80_000);
+        parent = goOn(claimId, parent, _trace(2, leaf >> 2), forest[2][leaf >> 2], forest.path(2, leaf >> 2, 4));
         parent = revealTree(proposer, claimId, parent, forest);
-        _check("revealLeaves, 8", 130_000);
+        _check("revealLeaves, 4", 90_000);
         IChallenges.Record memory node =
             goOn(claimId, parent, Positions.posted(TOTALS, LANES - 1, 0, 260, 7, 3, 0), 0, none());
         _check("open, totals", 90_000);

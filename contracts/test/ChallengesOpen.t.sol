@@ -207,7 +207,7 @@ contract ChallengesOpenTest is Arena {
     function test_A24_childrenOfATree() external {
         IChallenges.Record memory jobNode = _job();
         bytes32[][] memory forest = traceForest();
-        // 14 levels: 4 come with the job, then 4 and 3 are opened. 10 high is 32 rows.
+        // 14 levels: 4 come with the job, then 4 and 4 are opened. 10 high is 32 rows.
         IChallenges.Record memory last = openTraceFrom(challenger, claimId, jobNode, 9, forest);
         last = revealTree(proposer, claimId, last, forest);
         // Rows 288 to 319, of which there are 11: 6 nodes of two.
@@ -232,9 +232,9 @@ contract ChallengesOpenTest is Arena {
         // Rows 68 and 69: only from row 69 on there are logits.
         uint256 leaf = (69 << ROW_DEPTH) + 24;
         node = descend(claimId, jobNode, TRACE, leaf, 6, forest);
-        openFrom(challenger, claimId, node, _trace(3, leaf >> 3), forest[3][leaf >> 3], forest.path(3, leaf >> 3, 3));
+        openFrom(challenger, claimId, node, _trace(2, leaf >> 2), forest[2][leaf >> 2], forest.path(2, leaf >> 2, 4));
         leaf = (68 << ROW_DEPTH) + 24;
-        position = _trace(3, leaf >> 3);
+        position = _trace(2, leaf >> 2);
         _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
         // Below the lowest nodes there are bytes.
         node = descend(claimId, jobNode, OFFSETS, 0, 2, forestOf(OFFSETS));
@@ -245,10 +245,10 @@ contract ChallengesOpenTest is Arena {
     function test_A24_totalsAndTiles() external {
         IChallenges.Record memory jobNode = _job();
         bytes32[][] memory forest = traceForest();
-        // Row 260: leaves 0 to 7 are of steps 0 to 7.
+        // Row 260: leaves 0 to 7 are of steps 0 to 7, four in a node.
         uint64 row = 260;
         uint256 first = uint256(row) << ROW_DEPTH;
-        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, first, 3, forest);
+        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, first, CONTENT_LEVELS, forest);
         IChallenges.Record memory high = openFrom(challenger, claimId, node, _posted(TOTALS, 0, row, 1, 0), 0, none());
         same(high.shape, _shape(32, 0, 2), "norm_stat of 8 tiles");
         IChallenges.Record memory child = openFrom(challenger, claimId, node, _posted(TOTALS, 0, row, 2, 63), 0, none());
@@ -258,8 +258,8 @@ contract ChallengesOpenTest is Arena {
         _refusedUnder(node, _posted(TOTALS, 0, row, 3, 0), "tiles", 4); // short enough
         _refusedUnder(node, _posted(TOTALS, 0, row, 0, 0), "operation", 1); // embed
         _refusedUnder(node, _posted(TOTALS, 0, row, 18, 0), "a", 18); // there are 18 steps
-        _refusedUnder(node, _posted(TOTALS, 0, row, 10, 0), "leaf", (first + 11) >> 3); // the other layer's leaf
-        _refusedUnder(node, _posted(TOTALS, 0, row + 1, 2, 0), "leaf", (first + 34) >> 3);
+        _refusedUnder(node, _posted(TOTALS, 0, row, 10, 0), "leaf", (first + 11) >> CONTENT_LEVELS); // the other layer's leaf
+        _refusedUnder(node, _posted(TOTALS, 0, row + 1, 2, 0), "leaf", (first + 34) >> CONTENT_LEVELS);
         _refusedUnder(node, _posted(TOTALS, 0, 299, 2, 0), "index", 299);
         uint256 odd = _posted(TOTALS, 0, row, 2, 0) | (1 << 40);
         _refusedUnder(node, odd, "position", odd);
@@ -273,7 +273,8 @@ contract ChallengesOpenTest is Arena {
         // Totals of a matmul have no tiles to open.
         child = revealPostedFrom(proposer, claimId, child);
         _refusedUnder(child, _posted(TILE, 0, row, 2, 63), "operation", 5);
-        _tilesOfAttention(node, row);
+        _refusedUnder(node, _posted(TOTALS, 0, row, 4, 5), "leaf", (first + 4) >> CONTENT_LEVELS);
+        _tilesOfAttention(descend(claimId, jobNode, TRACE, first + 4, CONTENT_LEVELS, forest), row);
     }
 
     function _tilesOfAttention(IChallenges.Record memory parent, uint64 row) private {
@@ -283,7 +284,7 @@ contract ChallengesOpenTest is Arena {
         node = openFrom(challenger, claimId, parent, _posted(TOTALS, 0, row, 7, 63), 0, none());
         same(node.shape, _shape(8, 0, 10), "261 positions are 2 tiles");
         // Element 64 of the mix is in the next leaf, that of the next node.
-        _refusedUnder(parent, _posted(TOTALS, 0, row, 7, 64), "leaf", (first + 8) >> 3);
+        _refusedUnder(parent, _posted(TOTALS, 0, row, 7, 64), "leaf", (first + 8) >> CONTENT_LEVELS);
         _refusedUnder(parent, _posted(TILE, 0, row, 7, 63), "tiles", 2);
         node = revealPostedFrom(proposer, claimId, node);
         IChallenges.Record memory tile = openFrom(challenger, claimId, node, _tile(row, 7, 63, 0), 0, none());
@@ -302,7 +303,8 @@ contract ChallengesOpenTest is Arena {
 
     /// @dev Short sums of attention have one tile, right under the leaf.
     function test_A24_theOnlyTile() external {
-        IChallenges.Record memory parent = descend(claimId, _job(), TRACE, (50 << ROW_DEPTH) + 4, 3, traceForest());
+        IChallenges.Record memory parent =
+            descend(claimId, _job(), TRACE, (50 << ROW_DEPTH) + 4, CONTENT_LEVELS, traceForest());
         IChallenges.Record memory tile = openFrom(challenger, claimId, parent, _tile(50, 6, 0, 0), 0, none());
         same(tile.shape, _shape(51 * 4 + 2 * 4, 0, 9), "the only tile");
         _refusedUnder(parent, _tile(50, 6, 0, 1), "c", 1);
@@ -313,14 +315,15 @@ contract ChallengesOpenTest is Arena {
     /// @dev Rows of a tail step before the last of the prompt's have no logits.
     function test_A24_noTotalsOfAbsentSteps() external {
         IChallenges.Record memory jobNode = _job();
-        IChallenges.Record memory node = descend(claimId, jobNode, TRACE, (68 << ROW_DEPTH) + 16, 3, traceForest());
+        IChallenges.Record memory node =
+            descend(claimId, jobNode, TRACE, (68 << ROW_DEPTH) + 16, CONTENT_LEVELS, traceForest());
         uint256 position = _posted(TOTALS, 0, 68, 17, 0);
         _refused(node, position, abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
     }
 
     function test_A24_selectionsAndPrompts() external {
         IChallenges.Record memory jobNode = _job();
-        IChallenges.Record memory tokens = descend(claimId, jobNode, TOKENS, 0, 3, forestOf(TOKENS));
+        IChallenges.Record memory tokens = descend(claimId, jobNode, TOKENS, 0, CONTENT_LEVELS, forestOf(TOKENS));
         IChallenges.Record memory node =
             openFrom(challenger, claimId, tokens, _posted(SELECTION, 0, 70, 0, 0), 0, none());
         same(node.shape, _shape(12 + 2 * 42, 512, 0), "selection");

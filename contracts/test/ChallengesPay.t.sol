@@ -165,13 +165,13 @@ contract ChallengesPayTest is Arena {
         node = openFrom(attacker, claimId, node, _trace(6, index), forest[6][index], forest.path(6, index, 4));
         node = _floodReveal(node, forest);
         costWei = _floodCost();
-        index = 8 * index;
+        index = 16 * index;
         IChallenges.Record memory leaf =
-            openFrom(attacker, claimId, node, _trace(3, index), forest[3][index], forest.path(3, index, 3));
+            openFrom(attacker, claimId, node, _trace(2, index), forest[2][index], forest.path(2, index, 4));
         _floodReveal(leaf, forest);
         costWei += _floodCost();
         ++index;
-        leaf = goOn(claimId, node, _trace(3, index), forest[3][index], forest.path(3, index, 3));
+        leaf = goOn(claimId, node, _trace(2, index), forest[2][index], forest.path(2, index, 4));
         _floodReveal(leaf, forest);
         costWei += _floodCost();
     }

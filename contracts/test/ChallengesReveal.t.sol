@@ -67,22 +67,22 @@ contract ChallengesRevealTest is Arena {
     /// @dev Where nothing belongs nothing can stand: a trace with something in a row past the last can't be revealed.
     function test_A14_nothingInPadding() external {
         IFaults.Job memory job_ = job(0);
+        // Four full nodes of leaves and half a fifth.
         bytes32[] memory leaves = new bytes32[](32);
-        for (uint256 i = 0; i < 20; ++i) {
+        for (uint256 i = 0; i < 18; ++i) {
             leaves[i] = sha256(leafOf(TEXT, i));
         }
         // One in the last node that has some, one where no node is.
-        (leaves[21], leaves[30]) = ("hidden", "hidden");
+        (leaves[19], leaves[30]) = ("hidden", "hidden");
         bytes32[][] memory forest = Forest.grow(leaves);
-        (job_.runs[0].textRoot, job_.runs[0].textLength) = (forest.root(), 20 * 256);
+        (job_.runs[0].textRoot, job_.runs[0].textLength) = (forest.root(), 18 * 256);
         (bytes32 id, IChallenges.Record memory jobNode) = _claimJob(job_);
         IChallenges.Record memory node = _openText(id, jobNode, job_, forest);
-        bytes32[] memory digests = new bytes32[](3);
-        (digests[0], digests[1], digests[2]) = (forest[3][0], forest[3][1], forest[3][2]);
+        bytes32[] memory digests = _cut(forest[2], 5);
         vm.expectPartialRevert(IChallenges.BadContents.selector);
         challenges.revealDigests(id, node, digests);
-        digests = new bytes32[](4);
-        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 4, 3));
+        digests = new bytes32[](6);
+        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 6, 5));
         challenges.revealDigests(id, node, digests);
         // Only in the half empty one: its leaves are where it shows.
         leaves[30] = 0;
@@ -106,23 +106,22 @@ contract ChallengesRevealTest is Arena {
     }
 
     function _hiddenLeaf(bytes32 id, IChallenges.Record memory node, bytes32[][] memory forest) private {
-        bytes32[] memory digests = new bytes32[](3);
-        (digests[0], digests[1], digests[2]) = (forest[3][0], forest[3][1], forest[3][2]);
+        bytes32[] memory digests = _cut(forest[2], 5);
         vm.recordLogs();
         challenges.revealDigests(id, node, digests);
         node = revealed();
-        bytes32[] memory path = forest.path(3, 2, 2);
+        bytes32[] memory path = forest.path(2, 4, 3);
         vm.recordLogs();
-        challenges.open{value: 1 ether}(id, node, Positions.tree(TEXT, 0, 0, 3, 2), forest[3][2], path, newLine());
+        challenges.open{value: 1 ether}(id, node, Positions.tree(TEXT, 0, 0, 2, 4), forest[2][4], path, newLine());
         node = opened();
-        bytes[] memory leaves = new bytes[](4);
-        for (uint256 i = 0; i < 4; ++i) {
+        bytes[] memory leaves = new bytes[](2);
+        for (uint256 i = 0; i < 2; ++i) {
             leaves[i] = leafOf(TEXT, 16 + i);
         }
         vm.expectPartialRevert(IChallenges.BadContents.selector);
         challenges.revealLeaves(id, node, leaves);
-        leaves = new bytes[](6);
-        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 6, 4));
+        leaves = new bytes[](3);
+        vm.expectRevert(abi.encodeWithSelector(Trees.WrongCount.selector, 3, 2));
         challenges.revealLeaves(id, node, leaves);
     }
 
@@ -130,7 +129,7 @@ contract ChallengesRevealTest is Arena {
         IChallenges.Record memory node = _opened(Positions.tree(TEXT, 0, 0, 2, 0));
         bytes[] memory leaves = leavesOf(TEXT, 2, 0);
         same(leaves.length, 4, "leaves");
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "height", 2, 4));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadPosition.selector, "height", 2, CONTENT_LEVELS + 1));
         challenges.revealDigests(claimId, node, new bytes32[](4));
         bytes memory right = leaves[3];
         leaves[3] = new bytes(289);
@@ -234,7 +233,7 @@ contract ChallengesRevealTest is Arena {
         vm.stopPrank();
     }
 
-    /// @dev A trace of one row is as deep as a row: below the root of one run's two levels are published.
+    /// @dev A trace of one row is as deep as a row: below the root of one run's three levels are published.
     function test_A24_digestsOfOneRow() external {
         IFaults.Job memory job_ = _oneRun();
         bytes32[] memory leaves = new bytes32[](32);
@@ -244,24 +243,29 @@ contract ChallengesRevealTest is Arena {
         bytes32[][] memory forest = Forest.grow(leaves);
         job_.traceRoots[0] = forest.root();
         (bytes32 id, IChallenges.Record memory node) = _openOther(job_);
-        bytes32[] memory digests = _cut(forest[3], 3);
+        // 27 leaves are 7 nodes of four.
+        bytes32[] memory digests = _cut(forest[2], 6);
         vm.startPrank(proposer);
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 3, 4));
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 6, 7));
         challenges.revealJob(id, node, job_, digests, "");
         vm.recordLogs();
-        challenges.revealJob(id, node, job_, forest[3], "");
+        digests = _cut(forest[2], 7);
+        challenges.revealJob(id, node, job_, digests, "");
         vm.stopPrank();
         node = revealed();
-        bytes32[] memory path = forest.path(3, 3, 2);
+        bytes32[] memory path = forest.path(2, 6, 3);
         uint256 position = Positions.tree(TRACE, 0, 0, 5, 0);
         vm.expectPartialRevert(IChallenges.BadPosition.selector); // the root is none
         challenges.openInJob(id, node, job_, position, forest.root(), none(), 0);
-        position = Positions.tree(TRACE, 0, 0, 3, 4);
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
-        challenges.openInJob(id, node, job_, position, 0, path, 0);
-        position = Positions.tree(TRACE, 0, 0, 3, 3);
+        // In what pads the row, and past it.
+        for (uint64 i = 7; i < 9; ++i) {
+            position = Positions.tree(TRACE, 0, 0, 2, i);
+            vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
+            challenges.openInJob(id, node, job_, position, 0, path, 0);
+        }
+        position = Positions.tree(TRACE, 0, 0, 2, 6);
         vm.recordLogs();
-        challenges.openInJob{value: 1 ether}(id, node, job_, position, forest[3][3], path, newLine());
+        challenges.openInJob{value: 1 ether}(id, node, job_, position, forest[2][6], path, newLine());
         node = opened();
         bytes[] memory last = new bytes[](3);
         for (uint256 i = 0; i < 3; ++i) {
@@ -282,26 +286,26 @@ contract ChallengesRevealTest is Arena {
         bytes32[][] memory forest = Forest.grow(leaves);
         job_.traceRoots[0] = forest.root();
         (bytes32 id, IChallenges.Record memory node) = _openOther(job_);
-        // Three of the first row's four nodes, all of the others', none of a fourth row's.
-        bytes32[] memory digests = new bytes32[](11);
-        for (uint256 i = 0; i < 11; ++i) {
-            digests[i] = forest[3][i < 3 ? i : i + 1];
+        // Of eight nodes a row five of the first's, seven of the others', none of a fourth row's.
+        bytes32[] memory digests = new bytes32[](19);
+        for (uint256 i = 0; i < 19; ++i) {
+            digests[i] = forest[2][i < 5 ? i : i < 12 ? i + 3 : i + 4];
         }
         vm.startPrank(proposer);
-        bytes32[] memory twelve = _cut(digests, 12);
-        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 12, 11));
-        challenges.revealJob(id, node, job_, twelve, "");
+        bytes32[] memory twenty = _cut(digests, 20);
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.BadLength.selector, 20, 19));
+        challenges.revealJob(id, node, job_, twenty, "");
         vm.recordLogs();
         challenges.revealJob(id, node, job_, digests, "");
         vm.stopPrank();
         node = revealed();
-        uint256 position = Positions.tree(TRACE, 0, 0, 3, 3);
-        bytes32[] memory path = forest.path(3, 3, 4);
+        uint256 position = Positions.tree(TRACE, 0, 0, 2, 5);
+        bytes32[] memory path = forest.path(2, 5, 5);
         vm.expectRevert(abi.encodeWithSelector(IChallenges.AbsentNode.selector, position));
-        challenges.openInJob(id, node, job_, position, forest[3][3], path, 0);
-        position = Positions.tree(TRACE, 0, 0, 3, 7);
-        path = forest.path(3, 7, 4);
-        challenges.openInJob{value: 1 ether}(id, node, job_, position, forest[3][7], path, newLine());
+        challenges.openInJob(id, node, job_, position, forest[2][5], path, 0);
+        position = Positions.tree(TRACE, 0, 0, 2, 13);
+        path = forest.path(2, 13, 5);
+        challenges.openInJob{value: 1 ether}(id, node, job_, position, forest[2][13], path, newLine());
     }
 
     /// @dev One run with one new token after a prompt of one.

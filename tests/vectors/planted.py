@@ -25,7 +25,7 @@ STEPS = [
     ("position's fields", "steps.py", "(height, 1), (index, 8)", "(height, 2), (index, 7)", "steps:ties"),
     ("levels of an opening", "steps.py", "down = levels_down(height - CONTENT_LEVELS)", "down = levels_down(height)", "steps:long"),
     ("balanced openings", "steps.py", "return ceil_div(rest, ceil_div(rest, OPEN_LEVELS)) if rest else 0", "return min(rest, OPEN_LEVELS)", "steps:ties"),
-    ("leaves of an opening", "steps.py", "OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 3, 4", "OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 2, 4", "steps:ties"),
+    ("leaves of an opening", "steps.py", "OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 2, 4", "OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 3, 4", "steps:ties"),
     ("runs in a job", "steps.py", "down = min(OPEN_LEVELS - depth(n_runs) - (n_runs > 8), ", "down = min(OPEN_LEVELS, ", "steps:Q8"),
     ("many runs in a job", "steps.py", " - (n_runs > 8), ", ", ", "steps:F32"),
     ("low traces in a job", "steps.py", "max(self.depth - CONTENT_LEVELS, 0))", "self.depth)", "steps:heads"),

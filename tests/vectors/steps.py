@@ -7,7 +7,7 @@ from collections import namedtuple
 
 from machine import *  # noqa: F403
 
-OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 3, 4
+OPEN_LEVELS, CONTENT_LEVELS, DIRECT_TILES = 6, 2, 4
 RUN_ADDENDS, SUM_TOKENS, PART_SUMS, PART_GROUPS, PART_PLACES = 32, 16, 16, 4, 16
 KINDS = "claim job tokens offsets text trace totals tile selection group prompt starts malformed".split()
 EMBED, NORM_STAT, NORM_APPLY, QUANTISE, MATMUL, ROPE, TO_F16, ATTN_MAX, ATTN_SUM, ATTN_MIX, ADD, SILU_MUL = range(1, 13)

@@ -157,7 +157,7 @@ library Machine {
     /// @dev Levels that one opening goes down at most.
     uint256 internal constant OPEN_LEVELS = 6;
     /// @dev A node at most this high is opened by its leaves' bytes.
-    uint256 internal constant CONTENT_LEVELS = 3;
+    uint256 internal constant CONTENT_LEVELS = 2;
     /// @dev A matmul's element with at most this many tiles is proven without totals.
     uint256 internal constant DIRECT_TILES = 4;
     /// @dev Segments of a payload.

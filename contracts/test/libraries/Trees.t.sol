@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {Machine} from "../../src/libraries/Machine.sol";
 import {Shapes} from "../../src/libraries/Shapes.sol";
 import {Trees} from "../../src/libraries/Trees.sol";
 import {Forest} from "../utils/Forest.sol";
@@ -88,7 +89,7 @@ contract TreesTest is Test {
     function test_levels() external pure {
         for (uint256 kind = CLAIM; kind <= TRACE; ++kind) {
             if (kind == 2) continue; // a job is no tree
-            uint256 contents = kind == CLAIM ? 0 : 3;
+            uint256 contents = kind == CLAIM ? 0 : Machine.CONTENT_LEVELS;
             for (uint256 height = 0; height <= 80; ++height) {
                 uint256 at_ = height;
                 uint256 openings = 0;
@@ -119,7 +120,7 @@ contract TreesTest is Test {
                 uint256 levels = Shapes.levelsInJob(runs, depth);
                 uint256 most = runs > 8 ? 32 : 64;
                 check(padded << levels <= most, "one opening's");
-                uint256 rest = depth > 3 ? depth - 3 : 0;
+                uint256 rest = depth > Machine.CONTENT_LEVELS ? depth - Machine.CONTENT_LEVELS : 0;
                 check(levels == rest || levels < rest && padded << (levels + 1) > most, "as low as that");
             }
         }

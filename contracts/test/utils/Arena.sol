@@ -6,6 +6,7 @@ import {IDisputes} from "../../src/interfaces/IDisputes.sol";
 import {IFaults} from "../../src/interfaces/IFaults.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
 import {IVouchers} from "../../src/interfaces/IVouchers.sol";
+import {Machine} from "../../src/libraries/Machine.sol";
 import {Positions} from "../../src/libraries/Positions.sol";
 import {Deployment} from "./Deployment.sol";
 import {Forest} from "./Forest.sol";
@@ -58,8 +59,8 @@ abstract contract Arena is Deployment {
     uint256 internal constant TRACE_TOP = TRACE_DEPTH - JOB_LEVELS;
     // Of run 2: as many rows as its prompt has tokens.
     uint256 internal constant SHORT_DEPTH = 7 + ROW_DEPTH;
-    uint256 internal constant CONTENT_LEVELS = 3;
-    uint256 internal constant OPEN_LEVELS = 6;
+    uint256 internal constant CONTENT_LEVELS = Machine.CONTENT_LEVELS;
+    uint256 internal constant OPEN_LEVELS = Machine.OPEN_LEVELS;
 
     uint8 internal constant CLAIM = 1;
     uint8 internal constant JOB = 2;

@@ -153,7 +153,7 @@ pub const PPM: u32 = 1000000;
 /// Levels that one opening goes down at most.
 pub const OPEN_LEVELS: usize = 6;
 /// A node at most this high is opened by its leaves' bytes.
-pub const CONTENT_LEVELS: usize = 3;
+pub const CONTENT_LEVELS: usize = 2;
 /// A matmul's element with at most this many tiles is proven without totals.
 pub const DIRECT_TILES: usize = 4;
 /// Segments of a payload.

@@ -9,6 +9,7 @@ use sworn_inference::format::packed::Model;
 use sworn_inference::program::{Op, Part, WeightFormat};
 use sworn_prover::Digest;
 use sworn_prover::commitment::Commitments;
+use sworn_prover::constants::CONTENT_LEVELS;
 use sworn_prover::dispute::contents::{Contents, contents_of};
 use sworn_prover::dispute::faults::attention;
 use sworn_prover::dispute::faults::step::{Place, TraceRange, WeightRange, is_long_sum, needs};
@@ -150,9 +151,10 @@ impl Lane {
         let depth = self.layout.depth(rows);
         let top = (depth - levels_in_job(depth, self.runs.len() as u32)) as u8;
         let last = self.layout.index(rows - 1, self.layout.row_leaves() - 1);
-        positions.extend([(NodeKind::Trace, top, 0), (NodeKind::Trace, 3, 0)]);
-        for height in [top, top - 1, 4, 3, 2, 0] {
-            let place = (NodeKind::Trace, height, last >> height);
+        let lowest = CONTENT_LEVELS as u8;
+        let ends = [top, top - 1, lowest + 2, lowest + 1, lowest, 0].map(|h| (h, last >> h));
+        for (height, index) in [(top, 0), (lowest, 0)].into_iter().chain(ends) {
+            let place = (NodeKind::Trace, height, index);
             if height <= top && !positions.contains(&place) {
                 positions.push(place);
             }
