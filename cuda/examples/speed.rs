@@ -19,32 +19,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Steps of a measurement, and steps before it in which launches are recorded.
 const STEPS: u32 = 128;
 const WARM: u32 = 8;
-const GREEDY: Sampling = Sampling {
-    temperature_milli: 0,
-    top_k: 0,
-    top_p_ppm: 1_000_000,
-    min_p_ppm: 0,
-};
 
 fn config(shape: &str) -> Result<LlamaConfig> {
-    let [vocab_size, dim, hidden_dim, n_layers, n_heads, n_kv_heads] = match shape {
-        "1.1B" => [32_000, 2048, 5632, 22, 32, 4],
-        "8B" => [128_256, 4096, 14_336, 32, 32, 8],
-        _ => return Err(format!("no shape {shape}: there are 1.1B and 8B").into()),
-    };
-    Ok(LlamaConfig {
-        vocab_size,
-        dim,
-        hidden_dim,
-        n_layers,
-        n_heads,
-        n_kv_heads,
-        context: 4096,
-        head_dim: dim / n_heads,
-        rope_dim: dim / n_heads,
-        tied_head: true,
-        ..testing::tiny_config()
-    })
+    match shape {
+        "1.1B" | "8B" => testing::shape_config(shape, 4096),
+        _ => None,
+    }
+    .ok_or_else(|| format!("no shape {shape}: there are 1.1B and 8B").into())
 }
 
 fn model(shape: &str, format: WeightFormat, folder: &Path) -> Result<Model> {
@@ -77,7 +58,7 @@ fn decode(loaded: &Loaded, sequences: usize, read: usize, speed: f64) -> Result<
         }
         runner.run(&rows, &wanted)?;
         for (i, row) in rows.iter_mut().enumerate() {
-            row.token = runner.select(i, &GREEDY, &mut || 0)?;
+            row.token = runner.select(i, &Sampling::GREEDY, &mut || 0)?;
         }
     }
     let steps = f64::from(STEPS) / start.elapsed().as_secs_f64();
@@ -109,7 +90,7 @@ fn prefill(loaded: &Loaded, count: u32) -> Result<()> {
             let wanted = [rows.len() - 1];
             runner.run(&rows, if i == last { &wanted } else { &[] })?;
         }
-        runner.select(0, &GREEDY, &mut || 0)?;
+        runner.select(0, &Sampling::GREEDY, &mut || 0)?;
         rate = f64::from(count) / start.elapsed().as_secs_f64();
         runner.end(sequence);
     }

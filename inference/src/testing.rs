@@ -73,6 +73,29 @@ pub fn tiny_config() -> LlamaConfig {
     }
 }
 
+/// Sizes of models that people run, for measurements: 15M, 110M (llama2.c's stories), 1.1B (TinyLlama) and 8B (Llama 3). None for another name.
+pub fn shape_config(shape: &str, context: u32) -> Option<LlamaConfig> {
+    let [vocab_size, dim, hidden_dim, n_layers, n_heads, n_kv_heads] = match shape {
+        "15M" => [32_000, 288, 768, 6, 6, 6],
+        "110M" => [32_000, 768, 2048, 12, 12, 12],
+        "1.1B" => [32_000, 2048, 5632, 22, 32, 4],
+        "8B" => [128_256, 4096, 14_336, 32, 32, 8],
+        _ => return None,
+    };
+    Some(LlamaConfig {
+        vocab_size,
+        dim,
+        hidden_dim,
+        n_layers,
+        n_heads,
+        n_kv_heads,
+        context,
+        head_dim: dim / n_heads,
+        rope_dim: dim / n_heads,
+        ..tiny_config()
+    })
+}
+
 /// The bytes of a random tensor as files hold it; `group` matters for Q8F only.
 pub fn tensor_bytes(
     format: WeightFormat,

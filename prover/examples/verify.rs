@@ -22,32 +22,10 @@ use sworn_prover::dispute::trace::{Trace, TraceOptions};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-fn config(shape: &str) -> Option<LlamaConfig> {
-    let [vocab_size, dim, hidden_dim, n_layers, n_heads, n_kv_heads] = match shape {
-        "15M" => [32_000, 288, 768, 6, 6, 6],
-        "110M" => [32_000, 768, 2048, 12, 12, 12],
-        "1.1B" => [32_000, 2048, 5632, 22, 32, 4],
-        _ => return None,
-    };
-    Some(LlamaConfig {
-        vocab_size,
-        dim,
-        hidden_dim,
-        n_layers,
-        n_heads,
-        n_kv_heads,
-        context: 2048,
-        head_dim: dim / n_heads,
-        rope_dim: dim / n_heads,
-        tied_head: true,
-        ..testing::tiny_config()
-    })
-}
-
 /// Imports the model of a shape into a folder.
 fn make(shape: &str, folder: &Path) -> Result<()> {
     let fable = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fable/fable-2m.q8_0.gguf");
-    let file = match config(shape) {
+    let file = match testing::shape_config(shape, 2048) {
         None => fable,
         Some(config) => {
             let tiny = LlamaConfig {
@@ -136,9 +114,7 @@ fn run(shape: &str, folder: &Path, tokens: usize, threads: usize) -> Result<()> 
         max_total_tokens: tokens as u32,
         sampling: Sampling {
             temperature_milli: 1000,
-            top_k: 0,
-            top_p_ppm: 1_000_000,
-            min_p_ppm: 0,
+            ..Sampling::GREEDY
         },
         seed: [3; 32],
     };

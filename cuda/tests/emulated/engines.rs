@@ -13,10 +13,22 @@ use sworn_inference::format::ModelSource;
 use sworn_inference::format::packed::Model;
 use sworn_inference::program::{LlamaConfig, WeightFormat};
 use sworn_inference::{Error, testing};
+use tempfile::TempDir;
 
 use crate::devices::gpu;
 use crate::emulator::Emulator;
 use crate::models::random_model;
+
+/// A random model of one layer, and the folder that it lies in.
+fn one_layer(seed: u64) -> (TempDir, Arc<Model>) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LlamaConfig {
+        n_layers: 1,
+        ..testing::tiny_config()
+    };
+    let model = random_model(folder.path(), &config, WeightFormat::Q8_0, seed);
+    (folder, model)
+}
 
 fn engine(model: &Arc<Model>, backend: BackendKind) -> Engine {
     let options = EngineOptions {
@@ -64,12 +76,7 @@ fn a_device_that_fails_is_left_and_changes_no_result() {
     let Some(device) = Emulator::new() else {
         return;
     };
-    let dir = tempfile::tempdir().unwrap();
-    let config = LlamaConfig {
-        n_layers: 1,
-        ..testing::tiny_config()
-    };
-    let model = random_model(dir.path(), &config, WeightFormat::Q8_0, 2);
+    let (_folder, model) = one_layer(2);
     let jobs = [job(vec![4, 5, 6, 7], 2, 900, 4), job(vec![9], 1, 0, 5)];
     let expected = together(&engine(&model, BackendKind::Scalar), &jobs);
     let run = |device: Emulator, calls: usize| {
@@ -136,18 +143,12 @@ fn a_device_with_other_bits_is_not_trusted() {
     let Some(device) = Emulator::new() else {
         return;
     };
-    let dir = tempfile::tempdir().unwrap();
-    let config = LlamaConfig {
-        n_layers: 1,
-        ..testing::tiny_config()
-    };
-    let model = random_model(dir.path(), &config, WeightFormat::Q8_0, 2);
+    let (_folder, model) = one_layer(2);
     let engine = engine(&model, BackendKind::Auto);
     let loaded = Loaded::new(Box::new(device), Arc::clone(&model)).unwrap();
     sworn_cuda::prove(&engine, &loaded).unwrap();
     // Another model's weights stand for a GPU that computes wrongly.
-    let dir = tempfile::tempdir().unwrap();
-    let other = random_model(dir.path(), &config, WeightFormat::Q8_0, 3);
+    let (_folder_too, other) = one_layer(3);
     let device = Emulator::new().unwrap();
     let loaded = Loaded::new(Box::new(device), other).unwrap();
     let error = sworn_cuda::prove(&engine, &loaded).unwrap_err().to_string();

@@ -7,14 +7,6 @@ use sworn_inference::engine::{CHUNK_ROWS, Engine, Job, Row, Sampling};
 
 use super::Result;
 
-/// The best token, always.
-pub(crate) const GREEDY: Sampling = Sampling {
-    temperature_milli: 0,
-    top_k: 0,
-    top_p_ppm: 1_000_000,
-    min_p_ppm: 0,
-};
-
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Test {
@@ -111,7 +103,7 @@ fn decode(engine: &Engine, count: u32, tokens: &mut Vec<u32>) -> Result<Cost> {
     let (mut token, start) = (1, start());
     for _ in 0..count {
         runner.run(&[Row { sequence, token }], &[0])?;
-        token = runner.select(0, &GREEDY, &mut || 0)?;
+        token = runner.select(0, &Sampling::GREEDY, &mut || 0)?;
         tokens.push(token);
     }
     Ok(Cost::since(start))
@@ -130,7 +122,7 @@ fn decode_batch(engine: &Engine, sequences: usize, count: u32) -> Result<Cost> {
     for _ in 0..count as usize / sequences {
         runner.run(&rows, &wanted)?;
         for (i, row) in rows.iter_mut().enumerate() {
-            row.token = runner.select(i, &GREEDY, &mut || 0)?;
+            row.token = runner.select(i, &Sampling::GREEDY, &mut || 0)?;
         }
     }
     Ok(Cost::since(start))
@@ -152,7 +144,7 @@ fn prefill(engine: &Engine, count: u32) -> Result<Cost> {
         let wanted = [chunk.len() - 1];
         runner.run(chunk, if i == last { &wanted } else { &[] })?;
     }
-    runner.select(0, &GREEDY, &mut || 0)?;
+    runner.select(0, &Sampling::GREEDY, &mut || 0)?;
     Ok(Cost::since(start))
 }
 
@@ -176,7 +168,7 @@ pub(crate) fn verify(engine: &Engine, count: u32) -> Result<(Cost, Cost)> {
         n_runs: 1,
         max_new_tokens: count,
         max_total_tokens: 0,
-        sampling: GREEDY,
+        sampling: Sampling::GREEDY,
         seed: [0; 32],
     };
     let start = start();

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use sworn_inference::backend::{AttentionOut, AttentionRow, Backend, MatmulInput};
-use sworn_inference::engine::{EngineOptions, Network, Row, Session, select};
+use sworn_inference::engine::{EngineOptions, Network, Row, Sampling, Session, select};
 use sworn_inference::format::packed::{Model, PackedTensor};
 use sworn_inference::program::{AttentionShape, LlamaConfig};
 
 use super::arguments::Arguments;
-use super::measure::{GREEDY, median};
+use super::measure::median;
 use super::{Result, machine, models, root, table};
 
 /// Kinds of work by number, in the order of the report; the rest is everything else.
@@ -144,7 +144,7 @@ fn decode(
     for _ in 0..count {
         let logits = session.forward(&[Row { sequence, token }], &[0], None)?;
         let start = Instant::now();
-        token = select(logits, &GREEDY, || 0, &mut scratch);
+        token = select(logits, &Sampling::GREEDY, || 0, &mut scratch);
         *select_time += start.elapsed().as_nanos() as u64;
     }
     Ok(start.elapsed().as_nanos() as f64 / f64::from(count))

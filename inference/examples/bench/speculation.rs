@@ -24,9 +24,7 @@ fn run(engine: &Engine, temperature_milli: u32) -> Result<(f64, usize, u64, u64)
             max_total_tokens: 0,
             sampling: Sampling {
                 temperature_milli,
-                top_k: 0,
-                top_p_ppm: 1_000_000,
-                min_p_ppm: 0,
+                ..Sampling::GREEDY
             },
             seed: [seed; 32],
         })?;

@@ -26,6 +26,16 @@ pub struct Sampling {
     pub min_p_ppm: u32,
 }
 
+impl Sampling {
+    /// The best token, always.
+    pub const GREEDY: Sampling = Sampling {
+        temperature_milli: 0,
+        top_k: 0,
+        top_p_ppm: 1_000_000,
+        min_p_ppm: 0,
+    };
+}
+
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
